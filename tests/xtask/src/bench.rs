@@ -1,0 +1,44 @@
+//! Builds the benchmarks and their peers, and runs them.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command::{run, step};
+use crate::workspace::{cargo_here, target_directory};
+use crate::{artifacts, python, setup};
+
+pub(crate) const HELP: &str = "\
+Measures Offshoot beside Mitogen and beside what the machine allows, in one run, taking turns
+sample by sample so that a machine that slows down slows all of them. Prints one table.
+
+Usage: cargo xtask bench [--json FILE] [--rounds N] [FILTER]
+
+  --json FILE   also write one JSON object per row
+  --rounds N    samples per row and side (default 30)
+  FILTER        only rows whose name contains it
+
+Mitogen comes from PyPI into a virtual environment under the target directory.";
+
+pub(crate) fn main(arguments: &[String]) -> Result<()> {
+    setup::prepare()?;
+    setup::python()?;
+    let bin = step("Mitogen", || python::environment("bench"))?;
+    let child = step("building the child", artifacts::child)?;
+    let peer = step("building the peers", build)?;
+    let mut bench = Command::new(target_directory()?.join("release/bench"));
+    bench.arg("--python").arg(bin.join("python"));
+    bench.arg("--child").arg(child);
+    bench.arg("--peer").arg(peer);
+    run(bench.args(arguments))
+}
+
+/// Builds the harness and the static peer that stands for the machine's limit.
+fn build() -> Result<std::path::PathBuf> {
+    let mut harness = cargo_here()?;
+    run(harness.args(["build", "--release", "--package", "bench"]))?;
+    let mut peer = cargo_here()?;
+    peer.args(["rustc", "--release", "--package", "bench-peer"]);
+    run(peer.args(["--", "-Ctarget-feature=+crt-static", "-Cpanic=abort"]))?;
+    Ok(target_directory()?.join("release/bench-peer"))
+}

