@@ -1,1 +1,57 @@
-//! .
+//! Offshoot's wire format, router, trust and calls: state machines without I/O.
+//!
+//! A [`Node`] is one context's part of the tree. It has no sockets, no clock and no threads: a
+//! driver moves bytes and time in and out. So a whole tree of contexts can be simulated from one
+//! seed, with links cut at any byte.
+//!
+//! # The contract of a driver
+//!
+//! 1. Feed exactly one input ([`Node::handle_bytes`], [`Node::handle_closed`],
+//!    [`Node::handle_timeout`], or a command such as [`Node::call`]).
+//! 2. Then drain [`Node::poll_event`] until it is empty, and [`Node::poll_transmit`] for each
+//!    link that [`Node::poll_ready_link`] names and that has room. A link without room is simply
+//!    not asked; [`Node::may_read`] then tells which links to stop reading, so back-pressure
+//!    needs no queue in the driver.
+//! 3. Arm one timer for [`Node::poll_timeout`] and wait.
+//!
+//! # The way of a message
+//!
+//! [`decoder`](Decoder) → [`trust`](Offence) → `node/inbound.rs`, which forwards it, or puts it
+//! together and hands it to `node/dispatch.rs` → an [`Event`] for the driver.
+
+#![no_std]
+
+extern crate alloc;
+
+mod assembly;
+mod callee;
+pub mod control;
+mod decoder;
+mod depot;
+mod frame;
+mod handles;
+pub mod handshake;
+mod id;
+pub mod limits;
+mod link;
+mod message;
+mod node;
+mod outbox;
+mod time;
+mod topology;
+mod trust;
+
+pub use callee::CallKey;
+pub use decoder::Decoder;
+pub use frame::{Frame, FrameError, HEADER_LEN, Header};
+pub use id::{ContextId, Handle, LinkId};
+pub use link::Side;
+pub use message::{Body, Dead, DeadKind, Message};
+pub use node::{CallRequest, Event, Node, SendError, Stats};
+pub use time::Instant;
+pub use trust::Offence;
+
+/// A hash map whose iteration order is the same in every run: a simulation must be repeatable.
+pub(crate) type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
+/// A hash set, likewise.
+pub(crate) type Set<T> = hashbrown::HashSet<T, foldhash::fast::FixedState>;

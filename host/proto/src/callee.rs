@@ -1,0 +1,158 @@
+//! The calls that others make to functions of this context.
+//!
+//! Calls run one at a time in the order of their arrival (`S105`, `S180`); those marked
+//! concurrent run beside them. A call whose image is still on its way waits, and so do those
+//! behind it.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use crate::control::{Bind, CallBody};
+use crate::id::{ContextId, Handle};
+use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX};
+use crate::{Map, Set};
+
+/// Names a call that runs here. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey(pub u64);
+
+/// A call that has arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) caller: Caller,
+    pub(crate) bind: Arc<Bind>,
+    pub(crate) body: CallBody,
+}
+
+/// Who waits for a call's outcome, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Caller {
+    pub(crate) context: ContextId,
+    pub(crate) reply_to: Handle,
+}
+
+/// Whether a call's image is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Ready,
+    OnItsWay,
+    Missing,
+}
+
+/// What is to be done with the next call.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Run(CallKey, Incoming),
+    FailWithoutImage(Incoming),
+}
+
+#[derive(Debug)]
+struct Running {
+    caller: Caller,
+    concurrent: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Callee {
+    serial: VecDeque<Incoming>,
+    concurrent: VecDeque<Incoming>,
+    queued_bytes: usize,
+    running: Map<CallKey, Running>,
+    serial_busy: bool,
+    /// Calls that were taken back before they began. Empty unless someone cancels, so that the
+    /// path of a call does not pay for it.
+    cancelled: Set<Caller>,
+    next_key: u64,
+}
+
+impl Callee {
+    /// Queues a call; gives it back when there are too many.
+    pub(crate) fn push(&mut self, call: Incoming) -> Result<(), Incoming> {
+        let bytes = self.queued_bytes + call.body.arguments.len();
+        if self.queued() >= CALLS_QUEUED_MAX || bytes > CALLS_QUEUED_BYTES_MAX {
+            return Err(call);
+        }
+        self.queued_bytes = bytes;
+        if call.body.concurrent {
+            self.concurrent.push_back(call);
+        } else {
+            self.serial.push_back(call);
+        }
+        Ok(())
+    }
+
+    /// The next call that can go on, if one can.
+    pub(crate) fn next(&mut self, readiness: impl Fn(&Bind) -> Readiness) -> Option<Next> {
+        let concurrent = self.running.len() - usize::from(self.serial_busy);
+        loop {
+            let serial = !self.serial_busy && may_go(self.serial.front(), &readiness);
+            let queue = if serial {
+                &mut self.serial
+            } else if concurrent < CALLS_CONCURRENT_MAX
+                && may_go(self.concurrent.front(), &readiness)
+            {
+                &mut self.concurrent
+            } else {
+                return None;
+            };
+            let call = queue.pop_front()?;
+            self.queued_bytes -= call.body.arguments.len();
+            let taken_back = !self.cancelled.is_empty() && self.cancelled.remove(&call.caller);
+            if self.queued() == 0 {
+                self.cancelled.clear();
+            }
+            if taken_back {
+                continue;
+            }
+            if readiness(&call.bind) == Readiness::Missing {
+                return Some(Next::FailWithoutImage(call));
+            }
+            return Some(Next::Run(self.begin(&call), call));
+        }
+    }
+
+    /// Ends a running call; gives who waits for it.
+    pub(crate) fn finish(&mut self, key: CallKey) -> Option<Caller> {
+        let running = self.running.remove(&key)?;
+        if !running.concurrent {
+            self.serial_busy = false;
+        }
+        Some(running.caller)
+    }
+
+    /// Takes a call back; gives its key when it already runs.
+    pub(crate) fn cancel(&mut self, caller: Caller) -> Option<CallKey> {
+        let running = self.running.iter().find(|(_, running)| running.caller == caller);
+        if let Some((&key, _)) = running {
+            return Some(key);
+        }
+        if self.cancelled.len() < self.queued() {
+            self.cancelled.insert(caller);
+        }
+        None
+    }
+
+    /// Calls that have not begun.
+    pub(crate) fn queued(&self) -> usize {
+        self.serial.len() + self.concurrent.len()
+    }
+
+    /// Calls that have begun and not ended.
+    pub(crate) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    fn begin(&mut self, call: &Incoming) -> CallKey {
+        let key = CallKey(self.next_key);
+        self.next_key += 1;
+        let concurrent = call.body.concurrent;
+        self.serial_busy |= !concurrent;
+        let caller = call.caller;
+        self.running.insert(key, Running { caller, concurrent });
+        key
+    }
+}
+
+fn may_go(front: Option<&Incoming>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
+    front.is_some_and(|call| readiness(&call.bind) != Readiness::OnItsWay)
+}

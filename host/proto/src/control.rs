@@ -1,0 +1,309 @@
+//! Bodies of the messages that contexts exchange about themselves.
+//!
+//! All but the call's, which is on the path of every call and so is laid out by hand, are
+//! postcard.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use offshoot_abi::{Grant, GuestError};
+use serde::{Deserialize, Serialize};
+
+use crate::id::ContextId;
+
+/// Content hash of a plugin image: BLAKE3 of its bytes.
+pub type ImageHash = [u8; 32];
+
+/// Names a [`Bind`]: the first half of a BLAKE3 of what it says.
+pub type BindingKey = [u8; 16];
+
+/// What a child says of itself once it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// What images it runs, in the words of the wasm engine.
+    pub target: String,
+    /// Its process id.
+    pub pid: u32,
+}
+
+/// What a parent answers to a [`Hello`]: who the child is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The child's id.
+    pub id: ContextId,
+    /// Ids from its parent to the controller.
+    pub parents: Vec<ContextId>,
+    /// Its name.
+    pub name: String,
+    /// Bytes of a message at most, the same in the whole tree.
+    pub message_max: u32,
+    /// The most verbose level that its logs are wanted at: 1 error to 5 trace; 0 is none.
+    pub log_level: u8,
+}
+
+/// Announces that context `id` will be below `toward`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddRoute {
+    /// The new context.
+    pub id: ContextId,
+    /// The context that will be its parent.
+    pub toward: ContextId,
+}
+
+/// Announces that contexts are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DelRoute {
+    /// Which ones.
+    pub ids: Vec<ContextId>,
+    /// What happened, for people.
+    pub reason: String,
+}
+
+/// One log record of a context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// 1 error to 5 trace.
+    pub level: u8,
+    /// Which part of the context speaks, such as a plugin's module path or `stdout`.
+    pub target: String,
+    /// The text.
+    pub text: String,
+}
+
+/// Says which image runs with which grants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// The name that calls use for it.
+    pub key: BindingKey,
+    /// The image.
+    pub image: ImageHash,
+    /// What the plugin may touch.
+    pub grants: Vec<Grant>,
+    /// What it may use up.
+    pub limits: PluginLimits,
+}
+
+/// What one instance of a plugin may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginLimits {
+    /// Bytes of linear memory.
+    pub memory: u64,
+}
+
+impl Default for PluginLimits {
+    /// 256 MiB of memory.
+    fn default() -> Self {
+        Self { memory: 256 << 20 }
+    }
+}
+
+/// Asks a context to make a child.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connect {
+    /// The child's id.
+    pub id: ContextId,
+    /// Its name; `None` names it after the way it was made and its process id.
+    pub name: Option<String>,
+    /// How to make it.
+    pub method: Method,
+    /// Milliseconds until the attempt is given up.
+    pub timeout_ms: u64,
+    /// As in [`Welcome`].
+    pub log_level: u8,
+}
+
+/// Ways to make a child.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    /// A process of the same user on the same machine.
+    Local {
+        /// What process listings show behind `offshoot:`; `None` says whose child it is.
+        remote_name: Option<String>,
+        /// A child binary on that machine; `None` is the parent's own.
+        child_path: Option<String>,
+    },
+}
+
+/// The answer to a [`Connect`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Connected {
+    /// The child is up.
+    Up {
+        /// What it said of itself.
+        hello: Hello,
+        /// Its name.
+        name: String,
+    },
+    /// It could not be made; why, for people.
+    Failed(String),
+}
+
+/// A call, without the message around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallBody {
+    /// The plugin, with its grants.
+    pub binding: BindingKey,
+    /// Digest of the function's types as the caller knows them; 0 leaves it unchecked.
+    pub signature: u64,
+    /// Microseconds the call may take; 0 is no limit.
+    pub timeout: u64,
+    /// Whether it may run beside other calls, on an instance of its own.
+    pub concurrent: bool,
+    /// The function's name.
+    pub function: Bytes,
+    /// The arguments, in postcard.
+    pub arguments: Bytes,
+}
+
+const FIXED_LEN: usize = 16 + 8 + 8 + 1 + 1;
+
+impl CallBody {
+    /// Starts a body; the arguments are to be appended behind it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the function's name is longer than 255 bytes; names come from checked manifests.
+    pub fn start(
+        binding: &BindingKey,
+        signature: u64,
+        timeout: u64,
+        concurrent: bool,
+        function: &str,
+    ) -> Vec<u8> {
+        let length = u8::try_from(function.len()).expect("a checked function name");
+        let mut out = Vec::with_capacity(FIXED_LEN + function.len() + 32);
+        out.put_slice(binding);
+        out.put_u64_le(signature);
+        out.put_u64_le(timeout);
+        out.put_u8(concurrent.into());
+        out.put_u8(length);
+        out.put_slice(function.as_bytes());
+        out
+    }
+
+    /// Reads a body; `None` when it is too short for what it says.
+    pub fn parse(bytes: &Bytes) -> Option<Self> {
+        let (binding, rest) = bytes.split_first_chunk::<16>()?;
+        let (signature, rest) = rest.split_first_chunk::<8>()?;
+        let (timeout, rest) = rest.split_first_chunk::<8>()?;
+        let (&[concurrent, length], _) = rest.split_first_chunk::<2>()?;
+        let arguments_at = FIXED_LEN + usize::from(length);
+        if bytes.len() < arguments_at || concurrent > 1 {
+            return None;
+        }
+        Some(Self {
+            binding: *binding,
+            signature: u64::from_le_bytes(*signature),
+            timeout: u64::from_le_bytes(*timeout),
+            concurrent: concurrent == 1,
+            function: bytes.slice(FIXED_LEN..arguments_at),
+            arguments: bytes.slice(arguments_at..),
+        })
+    }
+}
+
+/// How a call ended in the context that ran it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// The function's value, in postcard.
+    Value(Bytes),
+    /// There is no value, and why.
+    Failed(CallFailure),
+}
+
+/// Why a call that reached its context has no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallFailure {
+    /// The function returned an error.
+    Function(GuestError),
+    /// The function did not understand the arguments.
+    BadArguments(String),
+    /// The plugin has no such function; these are there.
+    UnknownFunction(Vec<String>),
+    /// The function's types are not those that the caller was compiled with.
+    SignatureMismatch,
+    /// The plugin panicked or trapped.
+    Trapped {
+        /// What it said, and where.
+        message: String,
+        /// Names of the functions on its stack, innermost first.
+        backtrace: Vec<String>,
+    },
+    /// Time was up.
+    DeadlineExceeded,
+    /// The caller took the call back.
+    Cancelled,
+    /// The plugin wanted more than its limits.
+    LimitExceeded(String),
+    /// The plugin broke the ABI.
+    Misbehaved(String),
+    /// The image or its grants could not be made ready.
+    CannotLoad(String),
+}
+
+const VALUE: u8 = 0;
+const FAILED: u8 = 1;
+
+impl CallOutcome {
+    /// The body of the answer.
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        match self {
+            Self::Value(value) => {
+                out.reserve(1 + value.len());
+                out.put_u8(VALUE);
+                out.put_slice(value);
+            }
+            Self::Failed(failure) => {
+                out.put_u8(FAILED);
+                out.put_slice(&encode(failure));
+            }
+        }
+        out.freeze()
+    }
+
+    /// Reads the body of an answer; `None` when it is none.
+    pub fn parse(bytes: &Bytes) -> Option<Self> {
+        match *bytes.first()? {
+            VALUE => Some(Self::Value(bytes.slice(1..))),
+            FAILED => postcard::from_bytes(&bytes[1..]).ok().map(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// The postcard form of a control body.
+///
+/// # Panics
+///
+/// Never for the types of this module: postcard into memory fails only on types that refuse to
+/// be serialised.
+pub fn encode<T: Serialize>(body: &T) -> Vec<u8> {
+    postcard::to_allocvec(body).expect("control bodies serialise")
+}
+
+/// Reads a control body; `None` when the bytes are not exactly one.
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    let (body, rest) = postcard::take_from_bytes(bytes).ok()?;
+    rest.is_empty().then_some(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_body_is_read_back_and_no_truncation_of_it_is() {
+        let mut bytes = CallBody::start(&[7; 16], 8, 9, true, "walk");
+        let without_arguments = bytes.len();
+        bytes.extend_from_slice(b"args");
+        let bytes = Bytes::from(bytes);
+        let body = CallBody::parse(&bytes).unwrap();
+        assert_eq!((body.signature, body.timeout, body.concurrent), (8, 9, true));
+        assert_eq!((&body.function[..], &body.arguments[..]), (&b"walk"[..], &b"args"[..]));
+        for length in 0..without_arguments {
+            assert_eq!(CallBody::parse(&bytes.slice(..length)), None, "{length} bytes");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Names for the things that messages mention.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A context in the tree. The controller is 0; ids are never used twice.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct ContextId(pub u32);
+
+impl ContextId {
+    /// The process that the user started.
+    pub const CONTROLLER: Self = Self(0);
+}
+
+impl fmt::Display for ContextId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A link of this context to a neighbour. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u32);
+
+/// A numbered address inside a context. 0 addresses nobody.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Handle(pub u64);
+
+impl Handle {
+    /// Addresses nobody: a message whose `reply_to` it is wants no answer.
+    pub const NONE: Self = Self(0);
+    /// The first frame on a link, in each direction.
+    pub const HELLO: Self = Self(1);
+    /// Calls a function; a [`CallBody`](crate::control::CallBody). From an ancestor.
+    pub const CALL_FUNCTION: Self = Self(101);
+    /// One log record, towards the controller; a [`LogRecord`](crate::control::LogRecord).
+    pub const FORWARD_LOG: Self = Self(102);
+    /// Announces where a new context will be; an [`AddRoute`](crate::control::AddRoute). From the
+    /// parent.
+    pub const ADD_ROUTE: Self = Self(103);
+    /// Announces which contexts are gone; a [`DelRoute`](crate::control::DelRoute). From a child.
+    pub const DEL_ROUTE: Self = Self(104);
+    /// Ends the context. From an ancestor.
+    pub const SHUTDOWN: Self = Self(106);
+    /// A plugin image, or where to pass one on; see [`crate::depot`]. From the parent.
+    pub const LOAD_IMAGE: Self = Self(107);
+    /// Says which image runs with which grants; a [`Bind`](crate::control::Bind). From an
+    /// ancestor.
+    pub const BIND: Self = Self(108);
+    /// Makes a new context below the receiver; a [`Connect`](crate::control::Connect). From an
+    /// ancestor.
+    pub const CONNECT: Self = Self(109);
+    /// Ends a call that nobody waits for any more. From whoever made the call.
+    pub const CANCEL: Self = Self(110);
+
+    /// Handles below this one are fixed; the others are allotted while running.
+    pub const FIRST_DYNAMIC: u64 = 1000;
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,62 @@
+//! Every bound, in one place, with its arithmetic.
+
+/// Version of the wire format and of the rules behind it. Neighbours must agree.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Payload of one frame at most. Larger messages travel as several frames, so that a small one
+/// waits for one frame at most.
+pub const FRAME_PAYLOAD_MAX: usize = 64 * 1024;
+
+/// Bytes of one message at most, unless the controller says otherwise (`B044`).
+pub const MESSAGE_MAX_DEFAULT: u32 = 128 << 20;
+
+/// Links that a message may cross. A tree is at most half as deep.
+pub const HOPS_MAX: u8 = 64;
+
+/// Offences after which a link is cut.
+pub const OFFENCES_MAX: u32 = 16;
+
+/// Messages of one link whose frames are still arriving.
+pub const ASSEMBLIES_MAX: usize = 1024;
+
+/// Bytes that a link may hold unsent for others before we stop reading what feeds it: 64 of the
+/// largest frames, so that one stalled child pins 4 MiB of ours and never more.
+pub const RELAY_BACKLOG_MAX: usize = 64 * FRAME_PAYLOAD_MAX;
+const _: () = assert!(FRAME_PAYLOAD_MAX <= RELAY_BACKLOG_MAX, "one frame must always fit");
+
+/// Bytes that this context's own messages may occupy in a link's queue. It is above the largest
+/// message, so that any message can be sent over an idle link.
+pub const OWN_BACKLOG_MAX: usize = 2 * MESSAGE_MAX_DEFAULT as usize;
+
+/// Calls that may wait for an answer at once.
+pub const PENDING_MAX: usize = 1 << 20;
+
+/// Calls that a context holds while an earlier one runs.
+pub const CALLS_QUEUED_MAX: usize = 1 << 17;
+
+/// Bytes of arguments that those calls may hold.
+pub const CALLS_QUEUED_BYTES_MAX: usize = 256 << 20;
+
+/// Concurrent calls that run at once in one context; more are queued.
+pub const CALLS_CONCURRENT_MAX: usize = 256;
+
+/// Contexts that one context may have below it.
+pub const CONTEXTS_MAX: usize = 1 << 20;
+
+/// Bytes of plugin images that one context keeps.
+pub const DEPOT_BYTES_MAX: usize = 1 << 30;
+
+/// Pairs of image and grants that one context keeps.
+pub const BINDINGS_MAX: usize = 4096;
+
+/// Bytes that a bootstrapped program may print before it says hello.
+pub const NOISE_MAX: usize = 64 * 1024;
+
+/// Bytes of a context's name.
+pub const NAME_MAX: usize = 100;
+
+/// Bytes of a log record's text; the rest is cut.
+pub const LOG_TEXT_MAX: usize = 8 * 1024;
+
+/// Bytes of a reason that travels in a dead message; the rest is cut.
+pub const REASON_MAX: usize = 1024;

@@ -1,0 +1,47 @@
+//! This context's view of one link to a neighbour.
+
+use crate::Set;
+use crate::control::ImageHash;
+use crate::decoder::Decoder;
+use crate::id::{ContextId, LinkId};
+use crate::outbox::Outbox;
+
+/// Which neighbour a link leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Our parent.
+    Parent,
+    /// A child of ours.
+    Child,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) side: Side,
+    pub(crate) peer: ContextId,
+    pub(crate) decoder: Decoder,
+    pub(crate) outbox: Outbox,
+    /// Forged or impossible messages so far.
+    pub(crate) offences: u32,
+    /// Images that the peer has or that are on their way to it.
+    pub(crate) images: Set<ImageHash>,
+    /// The full link that this one's messages wait for.
+    pub(crate) blocked_by: Option<LinkId>,
+    /// Whether the driver was told that there is something to send.
+    pub(crate) announced: bool,
+}
+
+impl Link {
+    pub(crate) fn new(side: Side, peer: ContextId) -> Self {
+        Self {
+            side,
+            peer,
+            decoder: Decoder::default(),
+            outbox: Outbox::default(),
+            offences: 0,
+            images: Set::default(),
+            blocked_by: None,
+            announced: false,
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! What the driver asks of a node.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Node, timeout_micros};
+use crate::callee::{CallKey, Caller};
+use crate::control::{
+    self, AddRoute, Bind, CallBody, CallOutcome, Connect, Connected, ImageHash, LogRecord,
+};
+use crate::depot::Delivery;
+use crate::frame::{Frame, Header};
+use crate::handles::Listener;
+use crate::id::{ContextId, Handle, LinkId};
+use crate::limits::{NAME_MAX, OWN_BACKLOG_MAX};
+use crate::link::Side;
+use crate::message::{Body, Dead, Message};
+use crate::outbox::Origin;
+use crate::time::Instant;
+use crate::topology::Hop;
+
+/// Why a message did not leave. Nothing has happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The destination is gone, or was never there.
+    #[error("no route to context {0}")]
+    NoRoute(ContextId),
+    /// The message is larger than the tree allows.
+    #[error("message of {size} bytes is too large (max {max})")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The bound.
+        max: u32,
+    },
+    /// The link's queue is full: the messages before this one have to leave first.
+    #[error("too many messages wait for context {0}")]
+    Backlog(ContextId),
+    /// No more handles, or no more context ids.
+    #[error("no more {0}")]
+    Exhausted(&'static str),
+}
+
+/// A call to make.
+#[derive(Clone, Debug)]
+pub struct CallRequest<'a> {
+    /// Where the function runs.
+    pub dst: ContextId,
+    /// The plugin with its grants; the image must have been given to [`Node::provide_image`].
+    pub bind: &'a Arc<Bind>,
+    /// The function's name.
+    pub function: &'a str,
+    /// Digest of its types, or 0.
+    pub signature: u64,
+    /// Whether it may run beside other calls.
+    pub concurrent: bool,
+    /// The arguments, in postcard.
+    pub arguments: &'a [u8],
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+}
+
+/// What a caller waits beyond a call's own timeout: the callee's word on it, which names what
+/// happened, should have a chance to arrive first.
+const GRACE: Duration = Duration::from_millis(500);
+
+impl Node {
+    /// Allots the id of a new child of `via`, or of a direct one, and announces it to the
+    /// contexts on the way. Only the controller can: ids come from above.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `via` is gone or no ids are left.
+    pub fn allocate_context(&mut self, via: Option<ContextId>) -> Result<ContextId, SendError> {
+        if self.topology.me != ContextId::CONTROLLER || self.next_context == u32::MAX {
+            return Err(SendError::Exhausted("context ids"));
+        }
+        let id = ContextId(self.next_context);
+        match via.filter(|&via| via != self.topology.me) {
+            None => {
+                self.topology.expect(id);
+            }
+            Some(toward) => {
+                let link = self.topology.place(id, toward).ok_or(SendError::NoRoute(toward))?;
+                self.send_add_route(link, &AddRoute { id, toward });
+            }
+        }
+        self.next_context += 1;
+        Ok(id)
+    }
+
+    /// Adds the link of a direct child that is expected and has said hello; `None` when it is
+    /// not expected any more.
+    pub fn attach(&mut self, id: ContextId) -> Option<LinkId> {
+        let link = self.add_link(Side::Child, id);
+        if !self.topology.attach(id, link) {
+            self.links.remove(&link);
+            return None;
+        }
+        Some(link)
+    }
+
+    /// A direct child that was expected will not appear.
+    pub fn abandon(&mut self, id: ContextId, reason: &str) {
+        if self.topology.forget_expected(id) {
+            self.announce_lost(alloc::vec![id], reason.into());
+        }
+    }
+
+    /// Asks `via` to make a child, whose id was allotted. The answer is a [`Connected`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when `via` is gone.
+    pub fn connect_via(
+        &mut self,
+        via: ContextId,
+        connect: &Connect,
+        now: Instant,
+    ) -> Result<Handle, SendError> {
+        let timeout = Duration::from_millis(connect.timeout_ms).saturating_add(GRACE);
+        let reply_to = self.listen(Listener {
+            respondent: Some(via),
+            persist: false,
+            deadline: Some(now + timeout),
+            call: false,
+        })?;
+        self.send_or_forget(via, Handle::CONNECT, reply_to, control::encode(connect).into())
+    }
+
+    /// Answers an [`Event::Connect`](super::Event::Connect).
+    pub fn answer_connect(&mut self, src: ContextId, reply_to: Handle, connected: &Connected) {
+        let body = Body::Data(control::encode(connected).into());
+        self.reply(src, reply_to, body);
+    }
+
+    /// Keeps an image, so that calls can use it and other contexts can get it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the depot is full.
+    pub fn provide_image(&mut self, hash: ImageHash, image: &Bytes) -> Result<(), SendError> {
+        if self.depot.insert(hash, image.clone()) {
+            Ok(())
+        } else {
+            Err(SendError::Exhausted("room for plugin images"))
+        }
+    }
+
+    /// Makes a call. The answer, a [`CallOutcome`], goes to the handle; on the first call of a
+    /// binding the image travels ahead of it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave; nothing has happened then.
+    pub fn call(&mut self, request: &CallRequest<'_>, now: Instant) -> Result<Handle, SendError> {
+        let dst = request.dst;
+        self.tell_binding(dst, request.bind)?;
+        let timeout = timeout_micros(request.timeout);
+        let mut body = CallBody::start(
+            &request.bind.key,
+            request.signature,
+            timeout,
+            request.concurrent,
+            request.function,
+        );
+        body.extend_from_slice(request.arguments);
+        let deadline = request.timeout.map(|timeout| now + timeout.saturating_add(GRACE));
+        let reply_to = self.listen(Listener {
+            respondent: Some(dst),
+            persist: false,
+            deadline,
+            call: true,
+        })?;
+        self.send_or_forget(dst, Handle::CALL_FUNCTION, reply_to, body.into())
+    }
+
+    /// Ends the wait on a handle. A call that it waited for is cancelled where it runs.
+    pub fn forget(&mut self, handle: Handle) {
+        if let Some(listener) = self.handles.remove(handle) {
+            self.cancel_at_callee(handle, &listener);
+        }
+    }
+
+    /// Says how a call that [`Event::Run`](super::Event::Run) named has ended.
+    pub fn finish(&mut self, key: CallKey, outcome: &CallOutcome, now: Instant) {
+        if let Some(caller) = self.callee.finish(key) {
+            self.reply_call(caller, outcome);
+            self.schedule(now);
+        }
+    }
+
+    /// Sends a log record to the controller. It is dropped when it cannot leave: a log must not
+    /// hold up what it tells of.
+    pub fn log(&mut self, record: &LogRecord) {
+        let body = Body::Data(control::encode(record).into());
+        let _ = self.send(ContextId::CONTROLLER, Handle::FORWARD_LOG, Handle::NONE, body);
+    }
+
+    /// Asks a context below us to end.
+    pub fn shut_down(&mut self, id: ContextId) {
+        let body = Body::Data(Bytes::new());
+        let _ = self.send(id, Handle::SHUTDOWN, Handle::NONE, body);
+    }
+
+    /// Whether `name` can be a context's: it ends up in command lines, logs and file names.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with it.
+    pub fn check_name(name: &str) -> Result<(), String> {
+        if name.is_empty() || name.len() > NAME_MAX {
+            return Err(format!("name `{name}` must have 1 to {NAME_MAX} bytes"));
+        }
+        match name.chars().find(|&c| c == '/' || c.is_control()) {
+            None => Ok(()),
+            Some(c) => Err(format!("name `{}` must not contain {c:?}", name.escape_debug())),
+        }
+    }
+
+    pub(super) fn cancel_at_callee(&mut self, handle: Handle, listener: &Listener) {
+        if let (true, Some(callee)) = (listener.call, listener.respondent) {
+            let body = Body::Data(control::encode(&handle).into());
+            let _ = self.send(callee, Handle::CANCEL, Handle::NONE, body);
+        }
+    }
+
+    pub(super) fn reply_call(&mut self, caller: Caller, outcome: &CallOutcome) {
+        let body = outcome.encode();
+        let body = if body.len() > self.message_max as usize {
+            let (size, max) = (body.len(), self.message_max);
+            let reason = format!("a result of {size} bytes is too large (max {max})");
+            CallOutcome::Failed(control::CallFailure::LimitExceeded(reason)).encode()
+        } else {
+            body
+        };
+        self.reply(caller.context, caller.reply_to, Body::Data(body));
+    }
+
+    pub(super) fn reply_dead(&mut self, dst: ContextId, reply_to: Handle, dead: Dead) {
+        self.reply(dst, reply_to, Body::Dead(dead));
+    }
+
+    pub(super) fn send_add_route(&mut self, link: LinkId, route: &AddRoute) {
+        self.send_to_neighbour(link, Handle::ADD_ROUTE, control::encode(route).into());
+    }
+
+    /// Sends the image towards `toward`, or the word to pass it on where it is known already.
+    pub(super) fn deliver_image(&mut self, hash: ImageHash, toward: ContextId) {
+        let Some(link) = self.topology.link_below(toward) else {
+            return;
+        };
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        let image = match self.depot.get(&hash) {
+            Some(image) if state.images.insert(hash) => image.clone(),
+            Some(_) if state.peer == toward => return,
+            // Either the peer has it, or it must learn that it will not come.
+            _ => Bytes::new(),
+        };
+        let delivery = Delivery {
+            hash,
+            toward,
+            image,
+        };
+        self.send_to_neighbour(link, Handle::LOAD_IMAGE, delivery.encode());
+    }
+
+    pub(super) fn send_to_neighbour(&mut self, link: LinkId, handle: Handle, body: Bytes) {
+        let Some(peer) = self.links.get(&link).map(|link| link.peer) else {
+            return;
+        };
+        let message = self.own(peer, handle, Handle::NONE, Body::Data(body));
+        self.enqueue_message(link, message);
+    }
+
+    /// Tells `dst` once which image runs with which grants, and sends the image ahead.
+    fn tell_binding(&mut self, dst: ContextId, bind: &Arc<Bind>) -> Result<(), SendError> {
+        if self.bound.get(&dst).is_some_and(|told| told.contains(&bind.key)) {
+            return Ok(());
+        }
+        if self.topology.link_below(dst).is_none() {
+            return Err(SendError::NoRoute(dst));
+        }
+        self.deliver_image(bind.image, dst);
+        let body = Body::Data(control::encode(&**bind).into());
+        self.send(dst, Handle::BIND, Handle::NONE, body)?;
+        self.bound.entry(dst).or_default().insert(bind.key);
+        Ok(())
+    }
+
+    fn listen(&mut self, listener: Listener) -> Result<Handle, SendError> {
+        self.handles.listen(listener).ok_or(SendError::Exhausted("handles"))
+    }
+
+    /// Sends a message that is answered at `reply_to`, which ends at once when it cannot leave.
+    fn send_or_forget(
+        &mut self,
+        dst: ContextId,
+        handle: Handle,
+        reply_to: Handle,
+        body: Bytes,
+    ) -> Result<Handle, SendError> {
+        match self.send(dst, handle, reply_to, Body::Data(body)) {
+            Ok(()) => Ok(reply_to),
+            Err(error) => {
+                self.handles.remove(reply_to);
+                Err(error)
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        dst: ContextId,
+        handle: Handle,
+        reply_to: Handle,
+        body: Body,
+    ) -> Result<(), SendError> {
+        let Some(Hop::Link(link)) = self.topology.hop(dst) else {
+            return Err(SendError::NoRoute(dst));
+        };
+        let size = match &body {
+            Body::Data(bytes) => bytes.len(),
+            Body::Dead(_) => 0,
+        };
+        if size > self.message_max as usize {
+            let max = self.message_max;
+            return Err(SendError::TooLarge { size, max });
+        }
+        let backlog = self.links.get(&link).map(|link| link.outbox.own_bytes());
+        if backlog.is_some_and(|backlog| backlog + size > OWN_BACKLOG_MAX) {
+            return Err(SendError::Backlog(dst));
+        }
+        let message = self.own(dst, handle, reply_to, body);
+        self.enqueue_message(link, message);
+        Ok(())
+    }
+
+    /// Sends an answer. The one who waits for it is told of its loss by others if it cannot
+    /// leave, so there is nobody to tell here.
+    fn reply(&mut self, dst: ContextId, reply_to: Handle, body: Body) {
+        if reply_to == Handle::NONE {
+            return;
+        }
+        if let Some(Hop::Link(link)) = self.topology.hop(dst) {
+            let message = self.own(dst, reply_to, Handle::NONE, body);
+            self.enqueue_message(link, message);
+        }
+    }
+
+    fn own(&self, dst: ContextId, handle: Handle, reply_to: Handle, body: Body) -> Message {
+        Message {
+            dst,
+            src: self.topology.me,
+            auth: self.topology.me,
+            handle,
+            reply_to,
+            body,
+        }
+    }
+
+    fn enqueue_message(&mut self, link: LinkId, message: Message) {
+        let (dead, payload) = match message.body {
+            Body::Data(bytes) => (false, bytes),
+            Body::Dead(dead) => (true, dead.to_bytes()),
+        };
+        self.next_message = self.next_message.wrapping_add(1);
+        let header = Header {
+            first: true,
+            last: true,
+            dead,
+            hops: 0,
+            number: self.next_message,
+            total: payload.len() as u32,
+            dst: message.dst,
+            src: message.src,
+            auth: message.auth,
+            handle: message.handle,
+            reply_to: message.reply_to,
+        };
+        self.enqueue(link, Frame { header, payload }, Origin::Own);
+    }
+}
+

@@ -1,0 +1,289 @@
+//! What a message for this context does: one arm for each handle, with who may use it.
+
+use alloc::format;
+
+use super::{Event, Node, Run};
+use crate::callee::{Caller, Incoming, Next, Readiness};
+use crate::control::{self, AddRoute, Bind, CallBody, CallFailure, CallOutcome, Connect, DelRoute};
+use crate::depot::Delivery;
+use crate::id::{ContextId, Handle, LinkId};
+use crate::limits::{BINDINGS_MAX, LOG_TEXT_MAX};
+use crate::link::Side;
+use crate::message::{Body, Dead, DeadKind, Message};
+use crate::time::Instant;
+use crate::trust::Offence;
+
+impl Node {
+    /// Acts on a message whose source and authority were checked.
+    pub(super) fn dispatch(&mut self, link: LinkId, side: Side, message: Message, now: Instant) {
+        if message.handle.0 >= Handle::FIRST_DYNAMIC {
+            self.dispatch_dynamic(message);
+            return;
+        }
+        let Body::Data(bytes) = &message.body else {
+            // Nothing here waits on a fixed handle, so a dead one concerns nobody.
+            self.stats.stray += 1;
+            return;
+        };
+        let neighbour = self.links.get(&link).map(|link| link.peer) == Some(message.src);
+        let from_parent = neighbour && side == Side::Parent;
+        let from_child = neighbour && side == Side::Child;
+        let from_above = self.topology.is_ancestor(message.auth);
+        let understood = match message.handle {
+            Handle::CALL_FUNCTION if from_above => self.on_call(&message, now),
+            Handle::CANCEL => self.on_cancel(&message),
+            Handle::BIND if from_above => control::decode(bytes).is_some_and(|bind| self.on_bind(bind)),
+            Handle::CONNECT if from_above => self.on_connect(&message),
+            Handle::SHUTDOWN if from_above => {
+                self.events.push_back(Event::Shutdown);
+                true
+            }
+            Handle::FORWARD_LOG if side == Side::Child => self.on_log(&message),
+            Handle::ADD_ROUTE if from_parent => {
+                control::decode(bytes).is_some_and(|route| self.on_add_route(route))
+            }
+            Handle::LOAD_IMAGE if from_parent => {
+                Delivery::parse(bytes).is_some_and(|delivery| self.on_image(delivery, now))
+            }
+            Handle::DEL_ROUTE if from_child => {
+                let route = control::decode::<DelRoute>(bytes);
+                if !route.is_some_and(|route| self.on_del_route(link, route)) {
+                    self.offend(link, Offence::Announcement);
+                }
+                return;
+            }
+            Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE => {
+                self.offend(link, Offence::Control);
+                return;
+            }
+            Handle::CALL_FUNCTION | Handle::BIND | Handle::CONNECT | Handle::SHUTDOWN => {
+                self.refuse(&message, DeadKind::Refused, "only an ancestor may ask that");
+                return;
+            }
+            handle => {
+                let reason = format!("context {} has no handle {handle}", self.topology.me);
+                self.refuse(&message, DeadKind::NoHandle, &reason);
+                return;
+            }
+        };
+        if understood {
+            self.stats.delivered += 1;
+        } else {
+            self.refuse(&message, DeadKind::Malformed, "the message was not understood");
+        }
+    }
+
+    /// Moves calls that can go on to the driver.
+    pub(super) fn schedule(&mut self, now: Instant) {
+        let depot = &self.depot;
+        while let Some(next) = self.callee.next(|bind| {
+            if depot.get(&bind.image).is_some() {
+                Readiness::Ready
+            } else if depot.is_missing(&bind.image) {
+                Readiness::Missing
+            } else {
+                Readiness::OnItsWay
+            }
+        }) {
+            match next {
+                Next::Run(key, call) => {
+                    let timeout = call.body.timeout;
+                    self.events.push_back(Event::Run(Run {
+                        key,
+                        caller: call.caller.context,
+                        bind: call.bind,
+                        deadline: (timeout > 0).then(|| Instant(now.0.saturating_add(timeout))),
+                        body: call.body,
+                    }));
+                }
+                Next::FailWithoutImage(call) => {
+                    let reason = "the plugin's image did not arrive: a context on the way had no \
+                                  room for it";
+                    let failure = CallFailure::CannotLoad(reason.into());
+                    self.reply_call(call.caller, &CallOutcome::Failed(failure));
+                    // The borrow of the depot ends here: replying may touch everything.
+                    return self.schedule(now);
+                }
+            }
+        }
+    }
+
+    fn dispatch_dynamic(&mut self, message: Message) {
+        let Some(listener) = self.handles.get(message.handle) else {
+            // Usually an answer that comes after its caller gave up.
+            self.stats.stray += 1;
+            if matches!(message.body, Body::Data(_)) {
+                let reason = format!("nobody listens on that handle in context {}", self.topology.me);
+                self.reply_dead(
+                    message.src,
+                    message.reply_to,
+                    Dead::new(DeadKind::NoHandle, reason),
+                );
+            }
+            return;
+        };
+        if let Some(respondent) = listener.respondent
+            && respondent != message.src
+            && !self.may_announce_death(&message, respondent)
+        {
+            self.refuse(&message, DeadKind::Refused, "the handle waits for another context");
+            return;
+        }
+        if !listener.persist {
+            self.handles.remove(message.handle);
+        }
+        self.stats.delivered += 1;
+        self.events.push_back(Event::Message {
+            handle: message.handle,
+            src: message.src,
+            reply_to: message.reply_to,
+            body: message.body,
+        });
+    }
+
+    /// Whether `message` is the word of a context between us and `respondent` that there will be
+    /// no answer. Such a context could have kept silent as well, so believing it gives it nothing.
+    fn may_announce_death(&self, message: &Message, respondent: ContextId) -> bool {
+        matches!(message.body, Body::Dead(_))
+            && (self.topology.is_above(message.src, respondent)
+                || self.topology.is_ancestor(message.src)
+                    && self.topology.link_below(respondent).is_none())
+    }
+
+    fn on_call(&mut self, message: &Message, now: Instant) -> bool {
+        let Body::Data(bytes) = &message.body else {
+            return false;
+        };
+        let Some(body) = CallBody::parse(bytes) else {
+            return false;
+        };
+        let Some(bind) = self.bindings.get(&body.binding) else {
+            return false;
+        };
+        let caller = Caller {
+            context: message.src,
+            reply_to: message.reply_to,
+        };
+        let bind = bind.clone();
+        if self.callee.push(Incoming { caller, bind, body }).is_err() {
+            let reason = format!("context {} has too many calls waiting", self.topology.me);
+            self.refuse(message, DeadKind::Exhausted, &reason);
+            return true;
+        }
+        self.schedule(now);
+        true
+    }
+
+    fn on_cancel(&mut self, message: &Message) -> bool {
+        let Body::Data(bytes) = &message.body else {
+            return false;
+        };
+        let Some(reply_to) = control::decode::<Handle>(bytes) else {
+            return false;
+        };
+        let caller = Caller {
+            context: message.src,
+            reply_to,
+        };
+        if let Some(key) = self.callee.cancel(caller) {
+            self.events.push_back(Event::CancelRun(key));
+        }
+        true
+    }
+
+    fn on_bind(&mut self, bind: Bind) -> bool {
+        if self.bindings.len() >= BINDINGS_MAX && !self.bindings.contains_key(&bind.key) {
+            return false;
+        }
+        self.bindings.insert(bind.key, bind.into());
+        true
+    }
+
+    fn on_connect(&mut self, message: &Message) -> bool {
+        let Body::Data(bytes) = &message.body else {
+            return false;
+        };
+        let Some(connect) = control::decode::<Connect>(bytes) else {
+            return false;
+        };
+        if !self.topology.expect(connect.id) {
+            return false;
+        }
+        self.events.push_back(Event::Connect {
+            src: message.src,
+            reply_to: message.reply_to,
+            connect,
+        });
+        true
+    }
+
+    fn on_log(&mut self, message: &Message) -> bool {
+        let Body::Data(bytes) = &message.body else {
+            return false;
+        };
+        let Some(mut record) = control::decode::<control::LogRecord>(bytes) else {
+            return false;
+        };
+        for text in [&mut record.target, &mut record.text] {
+            let end = (0..=LOG_TEXT_MAX).rev().find(|&end| text.is_char_boundary(end));
+            if text.len() > LOG_TEXT_MAX {
+                text.truncate(end.unwrap_or(0));
+            }
+        }
+        self.events.push_back(Event::Log {
+            src: message.src,
+            record,
+        });
+        true
+    }
+
+    /// A context will appear below `toward`, which is us or below us.
+    fn on_add_route(&mut self, route: AddRoute) -> bool {
+        if route.toward == self.topology.me {
+            // The `CONNECT` that follows says so again, and expects it.
+            return true;
+        }
+        let Some(link) = self.topology.place(route.id, route.toward) else {
+            return false;
+        };
+        self.send_add_route(link, &route);
+        true
+    }
+
+    fn on_del_route(&mut self, link: LinkId, route: DelRoute) -> bool {
+        let all_theirs = |&id: &ContextId| self.topology.link_below(id) == Some(link);
+        let peer = self.links.get(&link).map(|link| link.peer);
+        if route.ids.iter().any(|&id| Some(id) == peer) || !route.ids.iter().all(all_theirs) {
+            return false;
+        }
+        let reason = Dead::new(DeadKind::Disconnected, route.reason).reason;
+        self.stats.delivered += 1;
+        self.lose(link, route.ids, &reason, &crate::Set::default());
+        true
+    }
+
+    fn on_image(&mut self, delivery: Delivery, now: Instant) -> bool {
+        let Delivery {
+            hash,
+            toward,
+            image,
+        } = delivery;
+        if !image.is_empty() && !self.depot.insert(hash, image) {
+            self.depot.give_up(hash);
+        }
+        if toward != self.topology.me {
+            self.deliver_image(hash, toward);
+        } else if self.depot.get(&hash).is_none() {
+            self.depot.give_up(hash);
+        }
+        self.schedule(now);
+        true
+    }
+
+    fn refuse(&mut self, message: &Message, kind: DeadKind, reason: &str) {
+        self.stats.refused += 1;
+        if matches!(message.body, Body::Data(_)) {
+            self.reply_dead(message.src, message.reply_to, Dead::new(kind, reason));
+        }
+    }
+}

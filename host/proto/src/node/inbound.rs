@@ -1,0 +1,138 @@
+//! From a link's bytes to a message for this context, or to the next link.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::{Event, Node};
+use crate::assembly::Arrival;
+use crate::frame::{Frame, Header};
+use crate::id::LinkId;
+use crate::limits::{OFFENCES_MAX, RELAY_BACKLOG_MAX};
+use crate::link::Side;
+use crate::message::{Dead, DeadKind};
+use crate::outbox::Origin;
+use crate::time::Instant;
+use crate::topology::Hop;
+use crate::trust::{self, Offence, Trusted};
+
+impl Node {
+    /// Takes in what a link delivered.
+    pub fn handle_bytes(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        let side = state.side;
+        let mut frames = Vec::new();
+        let result = state.decoder.push(bytes, &mut frames);
+        for frame in frames {
+            match trust::authenticate(&self.topology, link, side, frame) {
+                Ok(trusted) => self.route_inbound(trusted, now),
+                Err(offence) => self.offend(link, offence),
+            }
+            // An offence may have cut the link; what came behind it is void.
+            if !self.links.contains_key(&link) {
+                return;
+            }
+        }
+        if let Err(error) = result {
+            self.cut(link, &format!("{error}"), now);
+        }
+    }
+
+    fn route_inbound(&mut self, trusted: Trusted, now: Instant) {
+        let header = trusted.frame.header;
+        if header.total > self.message_max {
+            let max = self.message_max;
+            let reason = format!("message of {} bytes is too large (max {max})", header.total);
+            self.refuse_frame(&header, DeadKind::TooLarge, &reason);
+            return;
+        }
+        match self.topology.hop(header.dst) {
+            Some(Hop::Here) => self.assemble(trusted, now),
+            Some(Hop::Link(out)) if out != trusted.link => self.forward(trusted, out),
+            // The parent believes that the destination is below us, and it is not.
+            _ => {
+                let (dst, me) = (header.dst, self.topology.me);
+                let reason = format!("no route to context {dst} from context {me}");
+                self.refuse_frame(&header, DeadKind::NoRoute, &reason);
+            }
+        }
+    }
+
+    fn assemble(&mut self, trusted: Trusted, now: Instant) {
+        let Trusted { link, side, frame } = trusted;
+        match self.assemblies.push(link, frame) {
+            Arrival::Whole(message) => self.dispatch(link, side, message, now),
+            Arrival::Partial => {}
+            Arrival::Stray => self.stats.stray += 1,
+            Arrival::Contradiction => self.offend(link, Offence::Contradiction),
+            Arrival::Full => self.offend(link, Offence::Unfinished),
+        }
+    }
+
+    fn forward(&mut self, trusted: Trusted, out: LinkId) {
+        let Trusted { link, side, frame } = trusted;
+        let Frame { mut header, payload } = frame;
+        let Some(out_link) = self.links.get(&out) else {
+            return;
+        };
+        if side == Side::Child && out_link.side == Side::Child {
+            let (src, dst, me) = (header.src, header.dst, self.topology.me);
+            let reason = format!(
+                "context {me} does not pass messages between its children ({src} to {dst})"
+            );
+            self.stats.refused += 1;
+            self.refuse_frame(&header, DeadKind::Refused, &reason);
+            return;
+        }
+        header.hops += 1;
+        self.stats.forwarded += 1;
+        let backlog = self.enqueue(out, Frame { header, payload }, Origin::Relay);
+        if backlog > RELAY_BACKLOG_MAX
+            && let Some(link) = self.links.get_mut(&link)
+        {
+            link.blocked_by = Some(out);
+        }
+    }
+
+    /// Queues a frame and gives the bytes that the link now holds for others.
+    pub(super) fn enqueue(&mut self, link: LinkId, frame: Frame, origin: Origin) -> usize {
+        let Some(state) = self.links.get_mut(&link) else {
+            return 0;
+        };
+        state.outbox.push(frame, origin);
+        if !state.announced {
+            state.announced = true;
+            self.ready_links.push_back(link);
+        }
+        state.outbox.relay_bytes()
+    }
+
+    /// Answers a message that cannot go on, once, and never answers an answer.
+    fn refuse_frame(&mut self, header: &Header, kind: DeadKind, reason: &str) {
+        if header.first && !header.dead {
+            self.reply_dead(header.src, header.reply_to, Dead::new(kind, reason));
+        }
+    }
+
+    /// Counts an offence, and cuts the link at one too many.
+    pub(super) fn offend(&mut self, link: LinkId, offence: Offence) {
+        self.stats.offences += 1;
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        state.offences += 1;
+        if state.offences > OFFENCES_MAX {
+            let reason = format!("it broke the rules {OFFENCES_MAX} times; the last: {offence}");
+            self.cut(link, &reason, Instant::default());
+        }
+    }
+
+    fn cut(&mut self, link: LinkId, reason: &str, now: Instant) {
+        self.events.push_back(Event::CutLink {
+            link,
+            reason: reason.into(),
+        });
+        self.handle_closed(link, reason, now);
+    }
+}

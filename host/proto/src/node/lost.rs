@@ -1,0 +1,101 @@
+//! What happens when a link or a context is gone: every wait for it ends, at once and once.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Event, Node};
+use crate::Set;
+use crate::control::{self, DelRoute};
+use crate::id::{ContextId, Handle, LinkId};
+use crate::link::Side;
+use crate::message::{Body, Dead, DeadKind};
+use crate::time::Instant;
+
+impl Node {
+    /// A link is closed, for `reason`. Everything behind it is gone.
+    ///
+    /// When it was the link to the parent, the driver is expected to end the process: a child
+    /// does not outlive its parent.
+    pub fn handle_closed(&mut self, link: LinkId, reason: &str, _now: Instant) {
+        let Some(state) = self.links.remove(&link) else {
+            return;
+        };
+        self.assemblies.forget_link(link);
+        let unsent: Set<Handle> = state.outbox.unsent().collect();
+        match state.side {
+            Side::Child => {
+                let ids = self.topology.behind(link);
+                self.lose(link, ids, reason, &unsent);
+            }
+            Side::Parent => {
+                self.topology.set_parent_link(None);
+                let mut ids = self.topology.ancestors.clone();
+                ids.sort_unstable();
+                self.wake_waiters(&ids, reason, &unsent);
+                self.events.push_back(Event::Shutdown);
+            }
+        }
+    }
+
+    /// Removes contexts that were reached by `link`, with all that is known below them, wakes who
+    /// waits for them and tells our parent. `unsent` are waits whose messages never left.
+    pub(super) fn lose(
+        &mut self,
+        link: LinkId,
+        ids: Vec<ContextId>,
+        reason: &str,
+        unsent: &Set<Handle>,
+    ) {
+        let mut lost: Vec<ContextId> = Vec::new();
+        for id in ids {
+            lost.extend(self.topology.subtree(id));
+        }
+        lost.sort_unstable();
+        lost.dedup();
+        lost.retain(|&id| self.topology.remove(id, link));
+        if lost.is_empty() {
+            return;
+        }
+        for &id in &lost {
+            self.bound.remove(&id);
+            self.assemblies.forget_source(id);
+        }
+        self.wake_waiters(&lost, reason, unsent);
+        for &id in &lost {
+            self.events.push_back(Event::ContextLost {
+                id,
+                reason: reason.into(),
+            });
+        }
+        self.announce_lost(lost, reason.into());
+    }
+
+    /// Ends each wait for one of `lost`, which is sorted.
+    fn wake_waiters(&mut self, lost: &[ContextId], reason: &str, unsent: &Set<Handle>) {
+        for (handle, respondent) in self.handles.of_respondents(lost) {
+            self.handles.remove(handle);
+            let dead = if unsent.contains(&handle) {
+                let reason = format!("context {respondent} was lost before the message left: {reason}");
+                Dead::new(DeadKind::NoRoute, reason)
+            } else {
+                Dead::new(DeadKind::Disconnected, reason)
+            };
+            self.events.push_back(Event::Message {
+                handle,
+                src: respondent,
+                reply_to: Handle::NONE,
+                body: Body::Dead(dead),
+            });
+        }
+    }
+
+    /// Tells our parent, which tells its own.
+    pub(super) fn announce_lost(&mut self, ids: Vec<ContextId>, reason: String) {
+        let Some(link) = self.topology.parent_link() else {
+            return;
+        };
+        let body = control::encode(&DelRoute { ids, reason });
+        self.send_to_neighbour(link, Handle::DEL_ROUTE, body.into());
+    }
+}

@@ -1,0 +1,294 @@
+//! One context's part of the tree.
+
+mod commands;
+mod dispatch;
+mod inbound;
+mod lost;
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+pub use commands::{CallRequest, SendError};
+
+use crate::assembly::Assemblies;
+use crate::callee::{CallKey, Callee};
+use crate::control::{Bind, BindingKey, CallBody, Connect, ImageHash, LogRecord, Welcome};
+use crate::depot::Depot;
+use crate::handles::Handles;
+use crate::id::{ContextId, Handle, LinkId};
+use crate::limits::{MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX};
+use crate::link::{Link, Side};
+use crate::message::Body;
+use crate::time::Instant;
+use crate::topology::Topology;
+use crate::{Map, Set};
+
+/// The state machine of one context. See the [crate's documentation](crate) for its contract.
+#[derive(Debug)]
+pub struct Node {
+    topology: Topology,
+    message_max: u32,
+    links: Map<LinkId, Link>,
+    next_link: u32,
+    /// The controller's counter of context ids; other contexts are given theirs.
+    next_context: u32,
+    next_message: u32,
+    assemblies: Assemblies,
+    handles: Handles,
+    callee: Callee,
+    depot: Depot,
+    bindings: Map<BindingKey, Arc<Bind>>,
+    /// What we have told each context about bindings.
+    bound: Map<ContextId, Set<BindingKey>>,
+    events: VecDeque<Event>,
+    /// Links that have got something to send since the driver last asked.
+    ready_links: VecDeque<LinkId>,
+    stats: Stats,
+}
+
+/// Something that the driver must act on.
+#[derive(Debug)]
+pub enum Event {
+    /// A message for a handle that this context listens on. If the handle was not persistent,
+    /// it is gone. A dead body also says that the respondent was lost.
+    Message {
+        /// The handle.
+        handle: Handle,
+        /// Who sent it.
+        src: ContextId,
+        /// Where an answer goes.
+        reply_to: Handle,
+        /// What it says.
+        body: Body,
+    },
+    /// Nobody answered in time; the handle is gone.
+    Expired {
+        /// The handle.
+        handle: Handle,
+    },
+    /// A call is to be run; [`Node::finish`] must follow, once.
+    Run(Run),
+    /// A call that runs is wanted no more; [`Node::finish`] must follow all the same.
+    CancelRun(CallKey),
+    /// An ancestor wants a child below us; [`Node::answer_connect`] must follow, once.
+    Connect {
+        /// Who asks.
+        src: ContextId,
+        /// Where the answer goes.
+        reply_to: Handle,
+        /// What it asks for. Its id is expected: [`Node::attach`] will accept it.
+        connect: Connect,
+    },
+    /// A context below us logged something.
+    Log {
+        /// The context.
+        src: ContextId,
+        /// The record.
+        record: LogRecord,
+    },
+    /// A context below us is gone.
+    ContextLost {
+        /// Which one.
+        id: ContextId,
+        /// What happened.
+        reason: String,
+    },
+    /// The link must be closed: its peer broke the rules. It counts as closed already.
+    CutLink {
+        /// The link.
+        link: LinkId,
+        /// What the peer did.
+        reason: String,
+    },
+    /// An ancestor ends this context.
+    Shutdown,
+}
+
+/// A call that is to be run.
+#[derive(Debug)]
+pub struct Run {
+    /// Names the call.
+    pub key: CallKey,
+    /// The context that made it.
+    pub caller: ContextId,
+    /// The plugin and its grants.
+    pub bind: Arc<Bind>,
+    /// The call.
+    pub body: CallBody,
+    /// When it must be over.
+    pub deadline: Option<Instant>,
+}
+
+/// What has happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Messages handed to someone in this context.
+    pub delivered: u64,
+    /// Frames passed on to another link.
+    pub forwarded: u64,
+    /// Messages that came too late for a handle that is gone.
+    pub stray: u64,
+    /// Messages that a rule refused.
+    pub refused: u64,
+    /// Messages that no peer of this build would send.
+    pub offences: u64,
+}
+
+impl Node {
+    /// The root of a tree. `seed` makes its handles hard to guess.
+    pub fn controller(seed: u64) -> Self {
+        Self::new(
+            Topology::new(ContextId::CONTROLLER, Vec::new()),
+            seed,
+            MESSAGE_MAX_DEFAULT,
+        )
+    }
+
+    /// A child that `welcome` made welcome, and the link to its parent.
+    pub fn child(welcome: &Welcome, seed: u64) -> (Self, LinkId) {
+        let topology = Topology::new(welcome.id, welcome.parents.clone());
+        let mut node = Self::new(topology, seed, welcome.message_max);
+        let parent = welcome.parents.first().copied().unwrap_or_default();
+        let link = node.add_link(Side::Parent, parent);
+        node.topology.set_parent_link(Some(link));
+        (node, link)
+    }
+
+    fn new(topology: Topology, seed: u64, message_max: u32) -> Self {
+        Self {
+            topology,
+            message_max,
+            links: Map::default(),
+            next_link: 0,
+            next_context: 1,
+            next_message: 0,
+            assemblies: Assemblies::default(),
+            handles: Handles::new(seed),
+            callee: Callee::default(),
+            depot: Depot::default(),
+            bindings: Map::default(),
+            bound: Map::default(),
+            events: VecDeque::new(),
+            ready_links: VecDeque::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// This context's id.
+    pub fn id(&self) -> ContextId {
+        self.topology.me
+    }
+
+    /// Ids from the nearest ancestor to the controller.
+    pub fn parent_ids(&self) -> &[ContextId] {
+        &self.topology.ancestors
+    }
+
+    /// Bytes of a message at most.
+    pub fn message_max(&self) -> u32 {
+        self.message_max
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Contexts known below this one.
+    pub fn descendants(&self) -> usize {
+        self.topology.len()
+    }
+
+    /// Handles that are listened on.
+    pub fn listeners(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Calls of others that wait here, and calls that run.
+    pub fn calls(&self) -> (usize, usize) {
+        (self.callee.queued(), self.callee.running())
+    }
+
+    /// The image of that hash, if it is here.
+    pub fn image(&self, hash: &ImageHash) -> Option<&Bytes> {
+        self.depot.get(hash)
+    }
+
+    /// Forgets an image that proved not to be what its hash says.
+    pub fn discard_image(&mut self, hash: &ImageHash) {
+        self.depot.remove(hash);
+    }
+
+    /// The next thing for the driver to act on.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A link that has got something to send since it was last named here.
+    pub fn poll_ready_link(&mut self) -> Option<LinkId> {
+        while let Some(id) = self.ready_links.pop_front() {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.announced = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Appends frames for `link` to `out`, about `enough` bytes of them; says whether there were
+    /// any. Ask again while the link has room.
+    pub fn poll_transmit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) -> bool {
+        let before = out.len();
+        if let Some(link) = self.links.get_mut(&link) {
+            link.outbox.fill(out, enough);
+        }
+        out.len() > before
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.handles.next_deadline()
+    }
+
+    /// Ends the waits whose time is up.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((handle, listener)) = self.handles.expire(now) {
+            self.cancel_at_callee(handle, &listener);
+            self.events.push_back(Event::Expired { handle });
+        }
+    }
+
+    /// Whether the driver may read from `link`: not while what came from it waits for a link
+    /// that is too slow.
+    pub fn may_read(&mut self, link: LinkId) -> bool {
+        let Some(blocked_by) = self.links.get(&link).and_then(|link| link.blocked_by) else {
+            return true;
+        };
+        let slow = self.links.get(&blocked_by);
+        // Resuming at half the bound keeps a slow link from being fed frame by frame.
+        if slow.is_some_and(|slow| slow.outbox.relay_bytes() > RELAY_BACKLOG_MAX / 2) {
+            return false;
+        }
+        if let Some(link) = self.links.get_mut(&link) {
+            link.blocked_by = None;
+        }
+        true
+    }
+
+    fn add_link(&mut self, side: Side, peer: ContextId) -> LinkId {
+        let id = LinkId(self.next_link);
+        self.next_link += 1;
+        self.links.insert(id, Link::new(side, peer));
+        id
+    }
+}
+
+/// A wait in the form of control bodies: whole microseconds, 0 for none.
+fn timeout_micros(timeout: Option<Duration>) -> u64 {
+    timeout.map_or(0, |timeout| u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).max(1))
+}

@@ -1,0 +1,234 @@
+//! What waits to be sent on one link.
+//!
+//! Messages that fit a frame go first, in order. Larger ones, and what must not overtake them,
+//! take turns frame by frame, so a small call waits for at most one frame of a bulk transfer.
+//! Messages of one flow (a source, a destination and a handle) never overtake each other.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::Map;
+use crate::frame::{Frame, HEADER_LEN, Header};
+use crate::id::{ContextId, Handle};
+use crate::limits::FRAME_PAYLOAD_MAX;
+
+/// Messages that keep their order among each other.
+type Flow = (ContextId, ContextId, Handle);
+
+/// The queues of one link.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    prompt: VecDeque<Outgoing>,
+    bulk: Map<Flow, VecDeque<Outgoing>>,
+    turns: VecDeque<Flow>,
+    own_bytes: usize,
+    relay_bytes: usize,
+}
+
+/// Whose messages a queue's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Own,
+    Relay,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    /// Header of the whole message, or of the relayed frame as it came.
+    header: Header,
+    payload: Bytes,
+    /// Bytes of the payload that earlier frames took.
+    sent: usize,
+    origin: Origin,
+}
+
+impl Outgoing {
+    fn cost(&self) -> usize {
+        HEADER_LEN + self.payload.len()
+    }
+
+    /// Appends the next frame to `out`; says whether it was the last one.
+    fn emit(&mut self, out: &mut Vec<u8>) -> bool {
+        let end = self.payload.len().min(self.sent + FRAME_PAYLOAD_MAX);
+        let last = end == self.payload.len();
+        let header = Header {
+            first: self.header.first && self.sent == 0,
+            last: self.header.last && last,
+            ..self.header
+        };
+        header.encode(&self.payload[self.sent..end], out);
+        self.sent = end;
+        last
+    }
+}
+
+impl Outbox {
+    /// Queues a message of this context, or a frame of another's.
+    pub(crate) fn push(&mut self, frame: Frame, origin: Origin) {
+        let Frame { header, payload } = frame;
+        let outgoing = Outgoing {
+            header,
+            payload,
+            sent: 0,
+            origin,
+        };
+        *self.bytes(origin) += outgoing.cost();
+        let flow = flow_of(&header);
+        let single = header.first && header.last && outgoing.payload.len() <= FRAME_PAYLOAD_MAX;
+        if single && (self.bulk.is_empty() || !self.bulk.contains_key(&flow)) {
+            self.prompt.push_back(outgoing);
+            return;
+        }
+        let queue = self.bulk.entry(flow).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(flow);
+        }
+        queue.push_back(outgoing);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.prompt.is_empty() && self.turns.is_empty()
+    }
+
+    pub(crate) fn own_bytes(&self) -> usize {
+        self.own_bytes
+    }
+
+    pub(crate) fn relay_bytes(&self) -> usize {
+        self.relay_bytes
+    }
+
+    /// Appends frames to `out` until it holds `enough` bytes, then one frame of a large message,
+    /// so that neither kind can starve the other.
+    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, enough: usize) {
+        while out.len() < enough {
+            let Some(mut outgoing) = self.prompt.pop_front() else {
+                break;
+            };
+            *self.bytes(outgoing.origin) -= outgoing.cost();
+            outgoing.emit(out);
+        }
+        loop {
+            let Some(flow) = self.turns.pop_front() else {
+                return;
+            };
+            self.bulk_turn(flow, out);
+            if out.len() >= enough {
+                return;
+            }
+        }
+    }
+
+    /// Messages of this context that have not begun to leave, by the handle that waits for an
+    /// answer. For the moment the link is lost.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = Handle> {
+        let bulk = self.bulk.values().flatten();
+        self.prompt
+            .iter()
+            .chain(bulk)
+            .filter(|outgoing| outgoing.origin == Origin::Own && outgoing.sent == 0)
+            .map(|outgoing| outgoing.header.reply_to)
+    }
+
+    fn bulk_turn(&mut self, flow: Flow, out: &mut Vec<u8>) {
+        let Some(queue) = self.bulk.get_mut(&flow) else {
+            return;
+        };
+        let mut finished = None;
+        if let Some(outgoing) = queue.front_mut()
+            && outgoing.emit(out)
+        {
+            finished = queue.pop_front();
+        }
+        if queue.is_empty() {
+            self.bulk.remove(&flow);
+        } else {
+            self.turns.push_back(flow);
+        }
+        if let Some(outgoing) = finished {
+            *self.bytes(outgoing.origin) -= outgoing.cost();
+        }
+    }
+
+    fn bytes(&mut self, origin: Origin) -> &mut usize {
+        match origin {
+            Origin::Own => &mut self.own_bytes,
+            Origin::Relay => &mut self.relay_bytes,
+        }
+    }
+}
+
+fn flow_of(header: &Header) -> Flow {
+    let handle = match header.handle {
+        // A cancel must not overtake the call that it ends, nor a call the binding it names.
+        Handle::CANCEL | Handle::BIND => Handle::CALL_FUNCTION,
+        handle => handle,
+    };
+    (header.src, header.dst, handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decoder::Decoder;
+
+    fn message(number: u32, handle: u64, length: usize) -> Frame {
+        Frame {
+            header: Header {
+                first: true,
+                last: true,
+                dead: false,
+                hops: 0,
+                number,
+                total: length as u32,
+                dst: ContextId(1),
+                src: ContextId(0),
+                auth: ContextId(0),
+                handle: Handle(handle),
+                reply_to: Handle(u64::from(number)),
+            },
+            payload: alloc::vec![0; length].into(),
+        }
+    }
+
+    fn sent(outbox: &mut Outbox) -> Vec<(u32, bool)> {
+        let mut frames = Vec::new();
+        let mut decoder = Decoder::default();
+        while !outbox.is_empty() {
+            let mut out = Vec::new();
+            outbox.fill(&mut out, 1);
+            decoder.push(&out, &mut frames).unwrap();
+        }
+        let seen = frames.iter().map(|frame| (frame.header.number, frame.header.last));
+        seen.collect()
+    }
+
+    #[test]
+    fn a_small_message_overtakes_a_large_one_but_not_in_its_own_flow() {
+        let mut outbox = Outbox::default();
+        outbox.push(message(1, 2000, FRAME_PAYLOAD_MAX + 1), Origin::Own);
+        outbox.push(message(2, 2000, 1), Origin::Own);
+        outbox.push(message(3, 3000, 1), Origin::Own);
+        outbox.push(message(4, 4000, FRAME_PAYLOAD_MAX + 1), Origin::Own);
+        let order = sent(&mut outbox);
+        let end = |number| order.iter().position(|&seen| seen == (number, true)).unwrap();
+        assert!(end(3) < end(1), "{order:?}");
+        assert!(end(1) < end(2), "{order:?}");
+        assert_eq!((outbox.own_bytes(), outbox.relay_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn only_what_has_not_begun_to_leave_is_unsent() {
+        let mut outbox = Outbox::default();
+        outbox.push(message(1, 2000, FRAME_PAYLOAD_MAX + 1), Origin::Own);
+        outbox.push(message(2, 2000, 1), Origin::Own);
+        outbox.push(message(3, 3000, 1), Origin::Relay);
+        outbox.fill(&mut Vec::new(), 1);
+        outbox.fill(&mut Vec::new(), 1);
+        let unsent: Vec<_> = outbox.unsent().collect();
+        assert_eq!(unsent, [Handle(2)]);
+    }
+}
