@@ -5,7 +5,8 @@
 //! a directory listing says of an entry's type is believed, so a file costs no system call here.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirEntry, ReadDir};
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -13,6 +14,9 @@ use crate::report::Skips;
 
 /// Not entered from above: the kernel makes these up while they are read, some without an end.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
+
+/// Times that a directory is listed before it counts as one that cannot be.
+const LIST_TRIES: u32 = 4;
 
 /// A walk under way.
 pub(crate) struct Walk {
@@ -45,14 +49,14 @@ impl Entry {
 impl Walk {
     /// Starts at `root`. It may be a link to a directory; links below it are not followed.
     pub(crate) fn new(root: &Path, skips: &mut Skips) -> Result<Self> {
-        let listing = fs::read_dir(root).map_err(|error| Error::opening(root, error))?;
+        let entries = entries(root).map_err(|error| Error::opening(root, error))?;
         let mut walk = Self {
             root: root.to_owned(),
             pending: Vec::new(),
             directories: 0,
             links: 0,
         };
-        walk.list(OsStr::new(""), listing, skips);
+        walk.list(OsStr::new(""), entries, skips);
         Ok(walk)
     }
 
@@ -81,24 +85,17 @@ impl Walk {
             );
             return;
         }
-        match fs::read_dir(absolute) {
-            Ok(listing) => self.list(path, listing, skips),
+        match entries(&absolute) {
+            Ok(entries) => self.list(path, entries, skips),
             Err(error) => skips.add(relative, format!("cannot list: {error}")),
         }
     }
 
-    fn list(&mut self, directory: &OsStr, listing: ReadDir, skips: &mut Skips) {
+    fn list(&mut self, directory: &OsStr, entries: Vec<DirEntry>, skips: &mut Skips) {
         self.directories += 1;
         let first = self.pending.len();
-        for entry in listing {
-            match entry {
-                Ok(entry) => self.add(directory, &entry, skips),
-                Err(error) => {
-                    let reason = format!("cannot list to its end: {error}");
-                    skips.add(Path::new(directory), reason);
-                    break;
-                }
-            }
+        for entry in entries {
+            self.add(directory, &entry, skips);
         }
         self.pending[first..].sort_unstable_by(|one, other| other.path().cmp(one.path()));
     }
@@ -117,4 +114,16 @@ impl Walk {
             Err(error) => skips.add(Path::new(&path), format!("cannot tell its type: {error}")),
         }
     }
+}
+
+/// What a directory holds. The host of a plugin looks at each entry while it lists them, and
+/// fails when one of them goes away meanwhile, so a directory in use takes another try.
+fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
+    for _ in 1..LIST_TRIES {
+        match fs::read_dir(directory)?.collect() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            outcome => return outcome,
+        }
+    }
+    fs::read_dir(directory)?.collect()
 }

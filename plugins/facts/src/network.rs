@@ -24,6 +24,8 @@ pub struct Network {
     pub interfaces: Vec<Interface>,
     /// Addresses of this machine that its routing table does not tie to an interface.
     pub unplaced: Vec<String>,
+    /// Why the addresses are not known, when the plugin may not read them.
+    pub addresses_missing: Option<String>,
 }
 
 /// A network interface.
@@ -49,11 +51,16 @@ pub(crate) fn gather() -> Result<Network> {
     let mut network = Network {
         interfaces: devices()?,
         unplaced: Vec::new(),
+        addresses_missing: None,
     };
-    if let Ok(text) = read::text("/proc/net/fib_trie") {
-        let routes = read::text("/proc/net/route").unwrap_or_default();
-        network.place(address::ipv4(&text, &routes));
+    match read::text("/proc/net/fib_trie") {
+        Ok(trie) => {
+            let routes = read::text("/proc/net/route").unwrap_or_default();
+            network.place(address::ipv4(&trie, &routes));
+        }
+        Err(error) => network.addresses_missing = Some(error.to_string()),
     }
+    // A kernel without IPv6 has no such file, and no such addresses.
     if let Ok(text) = read::text("/proc/net/if_inet6") {
         network.place(address::ipv6(&text));
     }
@@ -126,6 +133,7 @@ mod tests {
                 ..Interface::default()
             }],
             unplaced: Vec::new(),
+            addresses_missing: None,
         };
         let placed = |text: &str, interface: Option<&str>| address::Placed {
             text: text.to_owned(),
