@@ -1,0 +1,37 @@
+//! JSON for values whose types this program has never seen.
+//!
+//! Plugins speak postcard, which says nothing about itself; people and scripts speak JSON. The
+//! schemas in a plugin's manifest are the bridge: [`encode`] writes the bytes that serde would
+//! have written for the type, and [`decode`] reads them back. Both sides are believed nothing: an
+//! error in what a user typed says where and what was wanted, and bytes that do not fit the
+//! schema end in an error, never in a large allocation.
+//!
+//! A value looks as `serde_json` would print it, with these exceptions:
+//!
+//! | type | JSON |
+//! |---|---|
+//! | `i128`, `u128` beyond 64 bits | a decimal string, because most readers would round a number |
+//! | `NaN` and the infinities | the strings `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | `Bytes` | base64 text; an array of numbers is read too |
+//! | maps whose keys are neither text, numbers, `bool` nor plain enums | an array of `[key, value]` |
+//!
+//! As with `serde_json`, a missing field of an `Option` is `null`, unknown fields are refused,
+//! and `Some(None)` looks like `None`.
+
+mod base64;
+mod decode;
+mod describe;
+mod encode;
+mod error;
+mod map_key;
+mod near;
+mod path;
+
+pub use decode::decode;
+pub use encode::{ArgumentText, encode, encode_arguments};
+pub use error::{JsonError, JsonErrorKind};
+#[cfg(feature = "cli")]
+pub(crate) use near::near;
+
+#[cfg(test)]
+mod tests;
