@@ -1,1 +1,62 @@
-//! .
+//! The SDK for Offshoot plugins.
+//!
+//! A plugin is a library crate of ordinary functions:
+//!
+//! ```
+//! use offshoot_guest::{Result, function};
+//!
+//! /// How many bytes a file has.
+//! #[function]
+//! pub fn size(path: String) -> Result<u64> {
+//!     Ok(std::fs::metadata(path)?.len())
+//! }
+//! ```
+//!
+//! Compiled to WebAssembly (`offshoot plugin build`, or the crate `offshoot-build`), it runs in
+//! any context. Compiled natively, it is a library with unit tests as usual, and gives callers
+//! the typed handle `size`: `context.call::<plugin::size>((path,))`.
+//!
+//! What a plugin writes with `println!`, `eprintln!`, the `log` crate (feature `log`, on by
+//! default) or the `tracing` crate (feature `tracing`) appears in the caller's log. A panic ends
+//! the call, and its message and place reach the caller.
+
+extern crate self as offshoot_guest;
+
+mod buffer;
+mod call;
+#[cfg(target_arch = "wasm32")]
+mod entry;
+mod error;
+mod host;
+#[cfg_attr(not(target_arch = "wasm32"), path = "imports_native.rs")]
+mod imports;
+#[cfg(all(feature = "log", target_arch = "wasm32"))]
+mod log_backend;
+mod probe;
+mod report;
+#[cfg(all(feature = "tracing", target_arch = "wasm32"))]
+mod tracing_backend;
+
+pub use error::{Error, Explain, Result};
+pub use host::{Host, context_id, is_controller, parent_id, parent_ids};
+pub use offshoot_abi::{Blob, Function, Schema};
+pub use offshoot_macros::{data, function, functions, wants};
+
+/// What the macros' expansions name. Not for use by hand: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::call::call;
+    pub use crate::host::current as host;
+    pub use crate::probe::{Fallible, NoSchema, Probe, argument, error, result};
+    /// The traits by which an error is reported.
+    pub mod report {
+        pub use crate::report::{
+            Caught, ReportDisplay, ReportError, ReportOwn, ReportSharedWrapper, ReportWrapper,
+        };
+    }
+    pub use offshoot_abi::{ABI_VERSION, Field, Function, Shape, Variant, VariantShape, record};
+    pub use serde;
+
+    /// Version of this SDK.
+    pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+}

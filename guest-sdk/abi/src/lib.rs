@@ -10,17 +10,27 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
+mod blob;
 mod envelope;
 mod function;
 mod grant;
+#[cfg(feature = "inspect")]
+mod inspect;
 mod manifest;
 pub mod record;
 mod schema;
+#[cfg(feature = "std")]
+mod schema_std;
 
+pub use blob::Blob;
 pub use envelope::{Envelope, GuestError, Outcome};
 pub use function::Function;
 pub use grant::{Grant, ParseGrantError, Want};
+#[cfg(feature = "inspect")]
+pub use inspect::{Inspection, InvalidModule, MODULE_MAX, inspect};
 pub use manifest::{Argument, FunctionInfo, Manifest, ManifestError};
 pub use schema::{Field, NamedType, Schema, Shape, Type, Variant, VariantShape, VariantType};
 

@@ -21,7 +21,10 @@ pub trait Schema {
 
 /// The shape of a type, known at compile time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the scalar variants are named after Rust's types")]
+#[expect(
+    missing_docs,
+    reason = "the scalar variants are named after Rust's types"
+)]
 pub enum Shape {
     Unit,
     Bool,

@@ -1,0 +1,203 @@
+//! Writes what a function gets beside it: its handle, its record and its export.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Type;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use crate::function::Function;
+use crate::text;
+
+/// The items that stand beside the function.
+pub(crate) fn function(function: &Function) -> TokenStream {
+    let Function {
+        vis, handle, name, ..
+    } = function;
+    let docs = format!("Handle of the function `{name}`, for calling it in another context.");
+    let implementation = implementation(function);
+    let checks = checks(function);
+    let export = export(function);
+    quote! {
+        #[doc = #docs]
+        #[allow(non_camel_case_types, dead_code)]
+        #vis enum #handle {}
+
+        const _: () = {
+            #implementation
+            #checks
+            #export
+        };
+    }
+}
+
+/// The shape of a type, or its name when it has none.
+pub(crate) fn shape(ty: &Type) -> TokenStream {
+    let written = text::source(ty);
+    quote_spanned! {ty.span()=>
+        match ::offshoot_guest::__private::Probe::<#ty>::SHAPE {
+            ::core::option::Option::Some(shape) => shape,
+            ::core::option::Option::None =>
+                ::offshoot_guest::__private::Shape::Opaque(#written),
+        }
+    }
+}
+
+fn implementation(function: &Function) -> TokenStream {
+    let Function { handle, name, .. } = function;
+    let types = function.callable.arguments.iter().map(|(_, ty)| ty);
+    let fields = function.callable.arguments.iter().map(|(name, ty)| {
+        let name = name.unraw().to_string();
+        let shape = shape(ty);
+        quote! { ::offshoot_guest::__private::Field { name: #name, shape: #shape } }
+    });
+    let value = value(function);
+    let result = match &function.callable.returned.error {
+        // The value's text is not in the source when an alias hides it.
+        Some(_) => shape(&syn::parse_quote!(#value)),
+        None => shape(&function.callable.returned.ty),
+    };
+    quote! {
+        #[allow(unused_imports)]
+        use ::offshoot_guest::__private::NoSchema as _;
+
+        const __ARGUMENTS: &[::offshoot_guest::__private::Field] = &[#(#fields),*];
+        const __RESULT: ::offshoot_guest::__private::Shape = #result;
+
+        impl ::offshoot_guest::__private::Function for #handle {
+            const PLUGIN: &'static str = ::core::env!("CARGO_PKG_NAME");
+            const NAME: &'static str = #name;
+            const SIGNATURE: u64 =
+                ::offshoot_guest::__private::record::signature(__ARGUMENTS, &__RESULT);
+            type Arguments = (#(#types,)*);
+            type Output = #value;
+        }
+    }
+}
+
+/// The type of the value that callers get.
+fn value(function: &Function) -> TokenStream {
+    let returned = &function.callable.returned;
+    let ty = &returned.ty;
+    match returned.error {
+        Some(_) => quote_spanned! {ty.span()=>
+            <#ty as ::offshoot_guest::__private::Fallible>::Value
+        },
+        None => quote! { #ty },
+    }
+}
+
+/// Demands natively too what only the export needs, so that `cargo check` finds it.
+fn checks(function: &Function) -> TokenStream {
+    let path = &function.path;
+    let arguments = function.callable.arguments.iter().map(|(_, ty)| {
+        quote_spanned! {ty.span()=> ::offshoot_guest::__private::argument::<#ty>(); }
+    });
+    let value = value(function);
+    let returned = &function.callable.returned;
+    let result = quote_spanned! {returned.ty.span()=>
+        ::offshoot_guest::__private::result::<#value>();
+    };
+    let error = returned.error.as_ref().map(|_| {
+        let ty = &returned.ty;
+        quote_spanned! {ty.span()=>
+            ::offshoot_guest::__private::error::<
+                <#ty as ::offshoot_guest::__private::Fallible>::Error
+            >();
+        }
+    });
+    quote! {
+        const _: fn() = || {
+            // A private function is in use, though no Rust code calls it.
+            let _ = #path;
+            #(#arguments)*
+            #result
+            #error
+        };
+    }
+}
+
+fn export(function: &Function) -> TokenStream {
+    let Function {
+        name, path, docs, ..
+    } = function;
+    let arguments = &function.callable.arguments;
+    let types = arguments.iter().map(|(_, ty)| ty);
+    let names: Vec<_> = (0..arguments.len())
+        .map(|index| format_ident!("__argument{index}"))
+        .collect();
+    let described: Vec<_> = arguments
+        .iter()
+        .map(|(name, ty)| format!("{}: {}", name.unraw(), text::source(ty)))
+        .collect();
+    let described = format!("({})", described.join(", "));
+    let host = function
+        .callable
+        .takes_host
+        .then(|| quote! { &::offshoot_guest::__private::host(), });
+    let call = quote! { #path(#host #(#names),*) };
+    let outcome = match &function.callable.returned.error {
+        Some(_) => quote! {
+            match #call {
+                ::core::result::Result::Ok(value) => ::core::result::Result::Ok(value),
+                ::core::result::Result::Err(error) => {
+                    #[allow(unused_imports)]
+                    use ::offshoot_guest::__private::report::*;
+                    ::core::result::Result::Err((&&&&&Caught(&error)).report())
+                }
+            }
+        },
+        None => quote! { ::core::result::Result::Ok(#call) },
+    };
+    let flags = flags(function);
+    let error = function.callable.returned.error.as_deref().unwrap_or("");
+    let export = format!("offshoot.call.{name}");
+    quote! {
+        #[cfg(target_arch = "wasm32")]
+        const __RECORD: ::offshoot_guest::__private::record::FunctionRecord =
+            ::offshoot_guest::__private::record::FunctionRecord {
+                abi: ::offshoot_guest::__private::ABI_VERSION,
+                sdk: ::offshoot_guest::__private::SDK_VERSION,
+                plugin: ::core::env!("CARGO_PKG_NAME"),
+                version: ::core::env!("CARGO_PKG_VERSION"),
+                name: #name,
+                docs: #docs,
+                flags: #flags,
+                arguments: __ARGUMENTS,
+                result: __RESULT,
+                error: #error,
+            };
+
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        #[used]
+        #[unsafe(link_section = "offshoot.v1")]
+        static __BYTES: [u8; ::offshoot_guest::__private::record::function_len(&__RECORD)] =
+            ::offshoot_guest::__private::record::function(&__RECORD);
+
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        #[unsafe(export_name = #export)]
+        extern "C" fn __call(length: u32) -> u64 {
+            ::offshoot_guest::__private::call(
+                length,
+                #described,
+                |(#(#names,)*): (#(#types,)*)| #outcome,
+            )
+        }
+    }
+}
+
+fn flags(function: &Function) -> TokenStream {
+    let mut flags = vec![quote!(0)];
+    if function.concurrent {
+        flags.push(quote!(::offshoot_guest::__private::record::FLAG_CONCURRENT));
+    }
+    if function.callable.returned.error.is_some() {
+        flags.push(quote!(::offshoot_guest::__private::record::FLAG_FALLIBLE));
+    }
+    if function.callable.takes_host {
+        flags.push(quote!(::offshoot_guest::__private::record::FLAG_TAKES_HOST));
+    }
+    quote! { #(#flags)|* }
+}

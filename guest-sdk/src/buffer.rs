@@ -1,0 +1,124 @@
+//! The two buffers through which arguments come in and results go out.
+//!
+//! Both are kept between calls, because most calls are small and allocating would cost more than
+//! they do. What a large call needed is given back.
+
+use std::cell::RefCell;
+
+use postcard::ser_flavors::Flavor;
+
+/// Bytes of a call's arguments or result at most.
+///
+/// A larger value could not be in memory twice, decoded and not, within the 256 MiB that a small
+/// machine may allow; `Sender` is for streams of more.
+pub(crate) const LEN_MAX: usize = 64 << 20;
+
+/// A buffer that grew beyond this is not kept.
+const KEPT_MAX: usize = 1 << 20;
+
+thread_local! {
+    static ARGUMENTS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static RESULT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes room for `len` bytes of arguments; `None` when that is too much.
+///
+/// Called by the export that hosts ask, so the address stays valid until the next time.
+#[cfg_attr(
+    not(any(target_arch = "wasm32", test)),
+    expect(dead_code, reason = "natively nobody sends arguments")
+)]
+pub(crate) fn reserve_arguments(len: usize) -> Option<*mut u8> {
+    if len > LEN_MAX {
+        return None;
+    }
+    ARGUMENTS.with_borrow_mut(|buffer| {
+        // The length only grows: what was zeroed once need not be zeroed for every call.
+        if buffer.len() < len {
+            buffer.try_reserve_exact(len - buffer.len()).ok()?;
+            buffer.resize(len, 0);
+        }
+        Some(buffer.as_mut_ptr())
+    })
+}
+
+/// Lends the first `len` bytes of the arguments to `read`; `None` when there are fewer.
+pub(crate) fn with_arguments<R>(len: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    let buffer = ARGUMENTS.take();
+    let result = buffer.get(..len).map(read);
+    if buffer.len() <= KEPT_MAX {
+        ARGUMENTS.set(buffer);
+    }
+    result
+}
+
+/// Fills the result's buffer by `write` and returns its address and length.
+pub(crate) fn with_result(write: impl FnOnce(&mut Vec<u8>)) -> (*const u8, usize) {
+    let mut buffer = RESULT.take();
+    // The host has read what a large call left here before it entered again.
+    match buffer.capacity() > KEPT_MAX {
+        true => buffer = Vec::new(),
+        false => buffer.clear(),
+    }
+    write(&mut buffer);
+    RESULT.set(buffer);
+    RESULT.with_borrow(|buffer| (buffer.as_ptr(), buffer.len()))
+}
+
+/// What the host does, for tests: asks for room and writes there.
+#[cfg(test)]
+pub(crate) fn write_arguments(bytes: &[u8]) {
+    reserve_arguments(bytes.len()).expect("tests are small");
+    ARGUMENTS.with_borrow_mut(|buffer| buffer[..bytes.len()].copy_from_slice(bytes));
+}
+
+/// What the host reads, for tests: natively an address does not fit into a call's result.
+#[cfg(test)]
+pub(crate) fn result() -> Vec<u8> {
+    RESULT.with_borrow(Vec::clone)
+}
+
+/// Lets postcard append to a buffer, up to [`LEN_MAX`].
+pub(crate) struct Bounded<'a>(pub(crate) &'a mut Vec<u8>);
+
+impl Flavor for Bounded<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if bytes.len() > LEN_MAX - self.0.len() {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_is_kept_unless_it_grew_large() {
+        let first = reserve_arguments(100).unwrap();
+        assert_eq!(with_arguments(100, <[u8]>::len), Some(100));
+        assert_eq!(reserve_arguments(40).unwrap(), first);
+        assert_eq!(with_arguments(101, <[u8]>::len), None);
+
+        reserve_arguments(KEPT_MAX + 1).unwrap();
+        with_arguments(1, |_| ());
+        assert_eq!(with_arguments(1, |_| ()), None, "it was given back");
+    }
+
+    #[test]
+    fn too_many_arguments_are_refused() {
+        assert!(reserve_arguments(LEN_MAX + 1).is_none());
+    }
+}

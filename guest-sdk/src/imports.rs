@@ -1,0 +1,115 @@
+//! What the host offers, made safe.
+
+use offshoot_abi::HostInfo;
+
+/// Bytes of a backtrace at most; the host leaves out what does not fit.
+const BACKTRACE_MAX: usize = 16 << 10;
+/// Bytes of a context's description at most: a name and some tens of ids.
+const HOST_INFO_MAX: usize = 64 << 10;
+
+/// The functions on the stack, innermost first, without those of this SDK.
+pub(crate) fn backtrace() -> Vec<String> {
+    let names = filled(BACKTRACE_MAX, |buffer, capacity| {
+        // SAFETY: the host writes at most `capacity` bytes at `buffer`, which `filled` owns for
+        // the length of this call, and keeps neither.
+        unsafe { raw::backtrace(buffer, capacity) }
+    });
+    let names = String::from_utf8_lossy(&names);
+    let is_ours = |name: &&str| {
+        ["offshoot_guest::", "core::", "<core::", "<T as core::"]
+            .iter()
+            .any(|ours| {
+                name.trim_start_matches('<')
+                    .starts_with(ours.trim_start_matches('<'))
+            })
+    };
+    names
+        .lines()
+        .skip_while(is_ours)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Who and where the running context is.
+pub(crate) fn host_info() -> HostInfo {
+    let mut capacity = 512;
+    loop {
+        let bytes = filled_or_wanted(capacity, |buffer, capacity| {
+            // SAFETY: as in `backtrace`.
+            unsafe { raw::host_info(buffer, capacity) }
+        });
+        match bytes {
+            Ok(bytes) => return postcard::from_bytes(&bytes).expect("the host speaks our ABI"),
+            Err(wanted) if wanted <= HOST_INFO_MAX => capacity = wanted,
+            Err(wanted) => panic!("the host's description has {wanted} bytes"),
+        }
+    }
+}
+
+/// The most verbose level that anyone listens to; 0 is none.
+#[cfg_attr(
+    not(any(feature = "log", feature = "tracing")),
+    expect(dead_code, reason = "only the logging backends ask")
+)]
+pub(crate) fn log_level() -> u32 {
+    raw::log_level()
+}
+
+/// Hands one log record to the host.
+#[cfg_attr(
+    not(any(feature = "log", feature = "tracing")),
+    expect(dead_code, reason = "only the logging backends ask")
+)]
+pub(crate) fn log(level: u32, target: &str, text: &str) {
+    // SAFETY: both texts outlive the call, and the host reads just their bytes and keeps neither.
+    unsafe {
+        raw::log(
+            level,
+            target.as_ptr(),
+            target.len(),
+            text.as_ptr(),
+            text.len(),
+        )
+    }
+}
+
+/// Tells the host why the trap that follows happens.
+pub(crate) fn panic(text: &str, place: &str) {
+    // SAFETY: as in `log`.
+    unsafe { raw::panic(text.as_ptr(), text.len(), place.as_ptr(), place.len()) }
+}
+
+fn filled(capacity: usize, fill: impl FnOnce(*mut u8, usize) -> usize) -> Vec<u8> {
+    filled_or_wanted(capacity, fill).unwrap_or_default()
+}
+
+/// What `fill` wrote, or the capacity that it wants.
+fn filled_or_wanted(
+    capacity: usize,
+    fill: impl FnOnce(*mut u8, usize) -> usize,
+) -> Result<Vec<u8>, usize> {
+    let mut buffer = vec![0; capacity];
+    let written = fill(buffer.as_mut_ptr(), capacity);
+    if written > capacity {
+        return Err(written);
+    }
+    buffer.truncate(written);
+    Ok(buffer)
+}
+
+mod raw {
+    #[link(wasm_import_module = "offshoot/v1")]
+    unsafe extern "C" {
+        pub(super) safe fn log_level() -> u32;
+        pub(super) fn log(
+            level: u32,
+            target: *const u8,
+            target_len: usize,
+            text: *const u8,
+            text_len: usize,
+        );
+        pub(super) fn panic(text: *const u8, text_len: usize, place: *const u8, place_len: usize);
+        pub(super) fn backtrace(buffer: *mut u8, capacity: usize) -> usize;
+        pub(super) fn host_info(buffer: *mut u8, capacity: usize) -> usize;
+    }
+}
