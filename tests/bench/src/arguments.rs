@@ -1,0 +1,75 @@
+//! What `cargo xtask bench` passes on.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::row::Row;
+
+const ROUNDS: usize = 30;
+
+pub(crate) struct Arguments {
+    /// A Python that can import Mitogen.
+    pub(crate) python: PathBuf,
+    /// The static child that the controller ships.
+    pub(crate) child: PathBuf,
+    /// The static peer that stands for the machine's limit.
+    pub(crate) peer: PathBuf,
+    /// The benchmark's plugin, compiled to wasm.
+    pub(crate) plugin: PathBuf,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) rounds: usize,
+    sides: Option<String>,
+    filter: Option<String>,
+}
+
+impl Arguments {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let (mut python, mut child, mut peer, mut plugin) = (None, None, None, None);
+        let (mut json, mut sides, mut filter, mut rounds) = (None, None, None, ROUNDS);
+        while let Some(word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .with_context(|| format!("{word} needs a value"))
+            };
+            match word.as_str() {
+                "--python" => python = Some(value()?),
+                "--child" => child = Some(value()?),
+                "--peer" => peer = Some(value()?),
+                "--plugin" => plugin = Some(value()?),
+                "--json" => json = Some(value()?.into()),
+                "--sides" => sides = Some(value()?),
+                "--rounds" => {
+                    rounds = value()?.parse().context("--rounds takes a number")?;
+                }
+                other if other.starts_with('-') => bail!("unknown option `{other}`"),
+                _ => filter = Some(word),
+            }
+        }
+        let needed = |path: Option<String>, name| {
+            path.map(PathBuf::from)
+                .with_context(|| format!("{name} is missing; run this as `cargo xtask bench`"))
+        };
+        Ok(Self {
+            python: needed(python, "--python")?,
+            child: needed(child, "--child")?,
+            peer: needed(peer, "--peer")?,
+            plugin: needed(plugin, "--plugin")?,
+            json,
+            rounds: rounds.max(1),
+            sides,
+            filter,
+        })
+    }
+
+    pub(crate) fn wants(&self, row: &Row) -> bool {
+        let filter = self.filter.as_deref();
+        filter.is_none_or(|filter| row.name().contains(filter))
+    }
+
+    pub(crate) fn wants_side(&self, name: &str) -> bool {
+        let sides = self.sides.as_deref();
+        sides.is_none_or(|sides| sides.split(',').any(|side| side == name))
+    }
+}
