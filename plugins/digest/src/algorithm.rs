@@ -1,23 +1,21 @@
 //! The hash functions, behind one face.
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 use sha2::Digest;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// A hash function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[data]
+#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// BLAKE3: cryptographic and the fastest of these that is. The one to take.
-    #[serde(rename = "blake3")]
     Blake3,
     /// SHA-256: to compare with lists that others made.
-    #[serde(rename = "sha256")]
     Sha256,
     /// SHA-512: the same, and faster in a plugin than SHA-256.
-    #[serde(rename = "sha512")]
     Sha512,
     /// XXH3, 64 bits: finds accidents, not attackers. As fast as memory.
-    #[serde(rename = "xxh3")]
     Xxh3,
 }
 

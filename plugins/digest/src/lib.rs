@@ -30,11 +30,14 @@ pub use report::{FileDigest, Listing, Report, Skipped};
 
 use std::path::Path;
 
+use offshoot_guest::function;
+
 use content::Reader;
 use report::{Combined, Skips};
 use walk::Walk;
 
 /// Hashes all files below a directory into one digest.
+#[function]
 pub fn tree(path: String, algorithm: Algorithm) -> Result<Report> {
     let mut reader = Reader::new(algorithm);
     let mut skips = Skips::default();
@@ -59,6 +62,7 @@ pub fn tree(path: String, algorithm: Algorithm) -> Result<Report> {
 }
 
 /// Hashes the files below a directory one by one, in order of their names, `limit` at most.
+#[function]
 pub fn files(path: String, algorithm: Algorithm, limit: u32) -> Result<Listing> {
     let mut reader = Reader::new(algorithm);
     let mut skips = Skips::default();
@@ -89,6 +93,7 @@ pub fn files(path: String, algorithm: Algorithm, limit: u32) -> Result<Listing> 
 }
 
 /// Hashes one file. Unlike the other two, it follows a link that it is given.
+#[function]
 pub fn file(path: String, algorithm: Algorithm) -> Result<FileDigest> {
     let location = Path::new(&path);
     let kind = std::fs::metadata(location)

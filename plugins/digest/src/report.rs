@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 
 use crate::algorithm::{Algorithm, Hasher};
 use crate::content::Content;
@@ -12,7 +12,8 @@ use crate::content::Content;
 const SKIPPED_MAX: usize = 1000;
 
 /// A directory tree, hashed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Files that were hashed.
     pub files: u64,
@@ -31,7 +32,8 @@ pub struct Report {
 }
 
 /// The files of a directory tree, hashed one by one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
     /// The files in the order of their paths, which are relative to the tree's root.
     pub files: Vec<FileDigest>,
@@ -44,7 +46,8 @@ pub struct Listing {
 }
 
 /// A file, hashed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileDigest {
     /// Where it lies. Bytes that are not UTF-8 are shown as replacement characters.
     pub path: String,
@@ -55,7 +58,8 @@ pub struct FileDigest {
 }
 
 /// A path that was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The path, relative to the tree's root.
     pub path: String,

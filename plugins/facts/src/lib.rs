@@ -16,8 +16,8 @@
 //! why every parser can be tested on the text of machines that we do not have.
 
 mod error;
-mod memory;
-mod mounts;
+mod meminfo;
+mod mount_table;
 mod network;
 mod os;
 mod passwd;
@@ -25,16 +25,24 @@ mod read;
 mod time;
 
 pub use error::{Error, Result};
-pub use memory::Memory;
-pub use mounts::Mount;
+pub use meminfo::Memory;
+pub use mount_table::Mount;
 pub use network::{Interface, Network};
 pub use os::{Distribution, Kernel};
 pub use passwd::User;
 pub use time::{Load, Uptime};
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::{data, function, wants};
+
+wants! {
+    "read:/proc" = "host name, kernel, uptime, load, memory, mounts, addresses",
+    "read:/etc" = "users, and the distribution where it keeps its name there",
+    "read:/usr/lib" = "the distribution, to which /etc usually has but a link",
+    "read:/sys" = "network interfaces: /sys/class/net has links into all of /sys",
+}
 
 /// The machine's host name.
+#[function]
 pub fn hostname() -> Result<String> {
     read::line("/proc/sys/kernel/hostname").or_else(|error| {
         // A machine without /proc, or a caller that granted only /etc.
@@ -43,6 +51,7 @@ pub fn hostname() -> Result<String> {
 }
 
 /// The running kernel and the architecture it was built for.
+#[function]
 pub fn kernel() -> Result<Kernel> {
     Ok(Kernel {
         name: read::line("/proc/sys/kernel/ostype")?,
@@ -55,6 +64,7 @@ pub fn kernel() -> Result<Kernel> {
 }
 
 /// The distribution, as its os-release file describes it.
+#[function]
 pub fn distribution() -> Result<Distribution> {
     // The first is usually a link to the second, which a plugin that was granted only /etc
     // cannot follow. The second is therefore the one to ask for when both fail.
@@ -63,37 +73,44 @@ pub fn distribution() -> Result<Distribution> {
 }
 
 /// Time since the machine started.
+#[function]
 pub fn uptime() -> Result<Uptime> {
     read::parsed("/proc/uptime", time::uptime)
 }
 
 /// Load averages and the number of tasks.
+#[function]
 pub fn load() -> Result<Load> {
     read::parsed("/proc/loadavg", time::load)
 }
 
 /// Memory and swap, in bytes.
+#[function]
 pub fn memory() -> Result<Memory> {
-    read::parsed("/proc/meminfo", memory::parse)
+    read::parsed("/proc/meminfo", meminfo::parse)
 }
 
 /// File systems mounted where the plugin's process sees them, in mount order.
+#[function]
 pub fn mounts() -> Result<Vec<Mount>> {
-    Ok(mounts::parse(&read::text("/proc/self/mounts")?))
+    Ok(mount_table::parse(&read::text("/proc/self/mounts")?))
 }
 
 /// Network interfaces, with their addresses and traffic so far.
+#[function]
 pub fn interfaces() -> Result<Network> {
     network::gather()
 }
 
 /// User accounts of the machine's own `/etc/passwd`; a directory service's are not in it.
+#[function]
 pub fn users() -> Result<Vec<User>> {
     Ok(passwd::parse(&read::text("/etc/passwd")?))
 }
 
 /// What [`all`] found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug)]
 pub struct Facts {
     /// See [`hostname`].
     pub hostname: Option<String>,
@@ -118,7 +135,8 @@ pub struct Facts {
 }
 
 /// A part of [`Facts`] that could not be read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Missing {
     /// Name of the function that gathers the part.
     pub part: String,
@@ -127,6 +145,7 @@ pub struct Missing {
 }
 
 /// Everything above in one call. What cannot be read is reported, and does not fail the rest.
+#[function]
 pub fn all() -> Facts {
     let mut missing = Vec::new();
     Facts {

@@ -7,7 +7,7 @@ mod address;
 
 use std::fs;
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 
 use crate::error::{Error, Result};
 use crate::read;
@@ -18,7 +18,8 @@ const DEVICES: &str = "/sys/class/net";
 const INTERFACES_MAX: usize = 1 << 16;
 
 /// The network as this machine sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// The interfaces, in order of their names.
     pub interfaces: Vec<Interface>,
@@ -29,7 +30,8 @@ pub struct Network {
 }
 
 /// A network interface.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interface {
     /// Its name, such as `eth0`.
     pub name: String,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 
 /// The running kernel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
     /// The operating system: `Linux`.
     pub name: String,
@@ -18,7 +19,8 @@ pub struct Kernel {
 }
 
 /// The distribution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
     /// Its name for programs, such as `debian`.
     pub id: String,

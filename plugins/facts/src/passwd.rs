@@ -1,9 +1,10 @@
 //! User accounts: `/etc/passwd`, passwd(5).
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 
 /// A user account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct User {
     /// The login name.
     pub name: String,

@@ -1,9 +1,10 @@
 //! Uptime and load: `/proc/uptime` and `/proc/loadavg`.
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 
 /// How long the machine has been running.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Uptime {
     /// Seconds since it started.
     pub seconds: f64,
@@ -12,7 +13,8 @@ pub struct Uptime {
 }
 
 /// How busy the machine is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Load {
     /// Average number of tasks that wanted to run, over one minute.
     pub one: f64,

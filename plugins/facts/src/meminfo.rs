@@ -1,9 +1,10 @@
 //! Memory and swap: `/proc/meminfo`.
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 
 /// Memory and swap, in bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
     /// Memory that the kernel manages.
     pub total: u64,

@@ -1,9 +1,10 @@
 //! The mount table: `/proc/self/mounts`, in the format of fstab(5).
 
-use serde::{Deserialize, Serialize};
+use offshoot_guest::data;
 
 /// A mounted file system.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[data]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mount {
     /// What is mounted: a device, a remote path, or just a name.
     pub source: String,
