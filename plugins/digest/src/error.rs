@@ -42,12 +42,12 @@ pub enum Error {
         path: String,
     },
     /// The system refused.
-    #[error("cannot open {path}: {source}")]
+    #[error("cannot open {path}: {reason}")]
     Open {
         /// The path.
         path: String,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file was there, and could not be read to its end.
     #[error("{path}: {reason}")]
@@ -61,9 +61,9 @@ pub enum Error {
 
 impl Error {
     /// Tells a path that is not there from one that the plugin may not see.
-    pub(crate) fn opening(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn opening(path: &Path, reason: io::Error) -> Self {
         let sandboxed = cfg!(target_os = "wasi");
-        let leads_outside = source
+        let leads_outside = reason
             .raw_os_error()
             .is_some_and(|code| LEADS_OUTSIDE.contains(&code));
         let text = path.display().to_string();
@@ -74,10 +74,10 @@ impl Error {
                 directory: text.clone(),
                 path: text,
             }
-        } else if source.kind() == io::ErrorKind::NotADirectory {
+        } else if reason.kind() == io::ErrorKind::NotADirectory {
             Self::NotADirectory { path: text }
         } else {
-            Self::Open { path: text, source }
+            Self::Open { path: text, reason }
         }
     }
 }

@@ -21,6 +21,7 @@
 mod algorithm;
 mod content;
 mod error;
+mod listing;
 mod report;
 mod walk;
 

@@ -5,22 +5,20 @@
 //! a directory listing says of an entry's type is believed, so a file costs no system call here.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirEntry};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::listing::{Found, Kind, Lister};
 use crate::report::Skips;
 
 /// Not entered from above: the kernel makes these up while they are read, some without an end.
 const KERNEL: [&str; 2] = ["/proc", "/sys"];
 
-/// Times that a directory is listed before it counts as one that cannot be.
-const LIST_TRIES: u32 = 4;
-
 /// A walk under way.
 pub(crate) struct Walk {
     root: PathBuf,
+    lister: Lister,
     /// What is left, last first. It lives here and not on the stack, which is small in a plugin
     /// and would let a deep tree end it.
     pending: Vec<Entry>,
@@ -49,9 +47,13 @@ impl Entry {
 impl Walk {
     /// Starts at `root`. It may be a link to a directory; links below it are not followed.
     pub(crate) fn new(root: &Path, skips: &mut Skips) -> Result<Self> {
-        let entries = entries(root).map_err(|error| Error::opening(root, error))?;
+        let mut lister = Lister::new();
+        let entries = lister
+            .list(root)
+            .map_err(|error| Error::opening(root, error))?;
         let mut walk = Self {
             root: root.to_owned(),
+            lister,
             pending: Vec::new(),
             directories: 0,
             links: 0,
@@ -85,45 +87,37 @@ impl Walk {
             );
             return;
         }
-        match entries(&absolute) {
+        match self.lister.list(&absolute) {
             Ok(entries) => self.list(path, entries, skips),
             Err(error) => skips.add(relative, format!("cannot list: {error}")),
         }
     }
 
-    fn list(&mut self, directory: &OsStr, entries: Vec<DirEntry>, skips: &mut Skips) {
+    fn list(&mut self, directory: &OsStr, entries: Vec<Found>, skips: &mut Skips) {
         self.directories += 1;
         let first = self.pending.len();
         for entry in entries {
-            self.add(directory, &entry, skips);
+            self.add(directory, entry, skips);
         }
         self.pending[first..].sort_unstable_by(|one, other| other.path().cmp(one.path()));
     }
 
-    fn add(&mut self, directory: &OsStr, entry: &DirEntry, skips: &mut Skips) {
+    fn add(&mut self, directory: &OsStr, entry: Found, skips: &mut Skips) {
         let mut path = directory.to_owned();
-        path.push(entry.file_name());
-        match entry.file_type() {
-            Ok(kind) if kind.is_file() => self.pending.push(Entry::File(path)),
-            Ok(kind) if kind.is_dir() => {
+        path.push(entry.name);
+        let kind = match entry.kind {
+            Some(kind) => Ok(kind),
+            None => fs::symlink_metadata(self.root.join(&path)).map(|data| data.file_type().into()),
+        };
+        match kind {
+            Ok(Kind::File) => self.pending.push(Entry::File(path)),
+            Ok(Kind::Directory) => {
                 path.push("/");
                 self.pending.push(Entry::Directory(path));
             }
-            Ok(kind) if kind.is_symlink() => self.links += 1,
-            Ok(_) => skips.add(Path::new(&path), "is a device, a socket or a pipe"),
+            Ok(Kind::Link) => self.links += 1,
+            Ok(Kind::Special) => skips.add(Path::new(&path), "is a device, a socket or a pipe"),
             Err(error) => skips.add(Path::new(&path), format!("cannot tell its type: {error}")),
         }
     }
-}
-
-/// What a directory holds. The host of a plugin looks at each entry while it lists them, and
-/// fails when one of them goes away meanwhile, so a directory in use takes another try.
-fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
-    for _ in 1..LIST_TRIES {
-        match fs::read_dir(directory)?.collect() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            outcome => return outcome,
-        }
-    }
-    fs::read_dir(directory)?.collect()
 }

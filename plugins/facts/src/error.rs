@@ -24,12 +24,12 @@ pub enum Error {
         directory: &'static str,
     },
     /// The system refused to open or read the file.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {reason}")]
     Read {
         /// The file.
         path: String,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file is longer than any that the kernel or a distribution writes there.
     #[error("{path} is longer than {max} bytes")]
@@ -53,22 +53,22 @@ impl Error {
     /// Tells a file that is not there from one that the plugin may not see.
     ///
     /// In the sandbox both are `ENOENT`, but a granted directory itself always exists.
-    pub(crate) fn reading(path: &str, source: io::Error) -> Self {
+    pub(crate) fn reading(path: &str, reason: io::Error) -> Self {
         let out_of_reach = cfg!(target_os = "wasi")
             && directory_of(path).is_some_and(|directory| {
-                let leads_outside = source
+                let leads_outside = reason
                     .raw_os_error()
                     .is_some_and(|code| LEADS_OUTSIDE.contains(&code));
                 leads_outside || std::fs::metadata(directory).is_err()
             });
-        Self::refused(path, source, out_of_reach)
+        Self::refused(path, reason, out_of_reach)
     }
 
-    fn refused(path: &str, source: io::Error, out_of_reach: bool) -> Self {
+    fn refused(path: &str, reason: io::Error, out_of_reach: bool) -> Self {
         let path = path.to_owned();
         match directory_of(&path).filter(|_| out_of_reach) {
             Some(directory) => Self::NotGranted { path, directory },
-            None => Self::Read { path, source },
+            None => Self::Read { path, reason },
         }
     }
 }
