@@ -64,3 +64,31 @@ fn prefix(path: &str, max: u64) -> Result<Vec<u8>> {
         .map_err(|error| Error::reading(path, error))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn files_that_are_not_what_they_should_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let path = path.to_str().unwrap();
+
+        fs::write(path, b"\xffname \n more").unwrap();
+        assert_eq!(line(path).unwrap(), "\u{fffd}name");
+        assert_eq!(text(path).unwrap(), "\u{fffd}name \n more");
+
+        fs::write(path, b" \n").unwrap();
+        assert!(matches!(line(path), Err(Error::Format { .. })));
+
+        let file = fs::File::create(path).unwrap();
+        file.set_len(TEXT_MAX).unwrap();
+        assert_eq!(text(path).unwrap().len() as u64, TEXT_MAX);
+        file.set_len(TEXT_MAX + 1).unwrap();
+        assert!(matches!(text(path), Err(Error::TooLong { .. })));
+        assert_eq!(head(path).unwrap().len() as u64, HEAD_MAX);
+    }
+}
