@@ -84,7 +84,7 @@ mod tests {
         fs::write(path, b" \n").unwrap();
         assert!(matches!(line(path), Err(Error::Format { .. })));
 
-        let file = fs::File::create(path).unwrap();
+        let file = File::create(path).unwrap();
         file.set_len(TEXT_MAX).unwrap();
         assert_eq!(text(path).unwrap().len() as u64, TEXT_MAX);
         file.set_len(TEXT_MAX + 1).unwrap();
