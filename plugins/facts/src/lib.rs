@@ -9,7 +9,7 @@
 //!     --grant read:/usr/lib --grant read:/sys
 //! ```
 //!
-//! A function that is missing a grant fails with an error that names it; [`all`] goes on without
+//! A function that is missing a grant fails with an error that names it; [`all()`] goes on without
 //! that part and reports it under `missing`.
 //!
 //! Each function below reads a file and hands its text to a parser that does no I/O, which is
@@ -108,27 +108,27 @@ pub fn users() -> Result<Vec<User>> {
     Ok(passwd::parse(&read::text("/etc/passwd")?))
 }
 
-/// What [`all`] found.
+/// What [`all()`] found.
 #[data]
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// See [`hostname`].
+    /// See [`hostname()`].
     pub hostname: Option<String>,
-    /// See [`kernel`].
+    /// See [`kernel()`].
     pub kernel: Option<Kernel>,
-    /// See [`distribution`].
+    /// See [`distribution()`].
     pub distribution: Option<Distribution>,
-    /// See [`uptime`].
+    /// See [`uptime()`].
     pub uptime: Option<Uptime>,
-    /// See [`load`].
+    /// See [`load()`].
     pub load: Option<Load>,
-    /// See [`memory`].
+    /// See [`memory()`].
     pub memory: Option<Memory>,
-    /// See [`mounts`].
+    /// See [`mounts()`].
     pub mounts: Option<Vec<Mount>>,
-    /// See [`interfaces`].
+    /// See [`interfaces()`].
     pub interfaces: Option<Network>,
-    /// See [`users`].
+    /// See [`users()`].
     pub users: Option<Vec<User>>,
     /// The parts that are not there, and why.
     pub missing: Vec<Missing>,
