@@ -11,11 +11,9 @@ const ROUNDS: usize = 30;
 pub(crate) struct Arguments {
     /// A Python that can import Mitogen.
     pub(crate) python: PathBuf,
-    /// The static child that the controller ships.
-    pub(crate) child: PathBuf,
     /// The static peer that stands for the machine's limit.
     pub(crate) peer: PathBuf,
-    /// The benchmark's plugin, compiled to wasm.
+    /// The benchmark's plugin, compiled to wasm from the crate that `--plugin` names.
     pub(crate) plugin: PathBuf,
     pub(crate) json: Option<PathBuf>,
     pub(crate) rounds: usize,
@@ -25,7 +23,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
-        let (mut python, mut child, mut peer, mut plugin) = (None, None, None, None);
+        let (mut python, mut peer, mut plugin) = (None, None, None);
         let (mut json, mut sides, mut filter, mut rounds) = (None, None, None, ROUNDS);
         while let Some(word) = words.next() {
             let mut value = || {
@@ -35,7 +33,6 @@ impl Arguments {
             };
             match word.as_str() {
                 "--python" => python = Some(value()?),
-                "--child" => child = Some(value()?),
                 "--peer" => peer = Some(value()?),
                 "--plugin" => plugin = Some(value()?),
                 "--json" => json = Some(value()?.into()),
@@ -53,9 +50,8 @@ impl Arguments {
         };
         Ok(Self {
             python: needed(python, "--python")?,
-            child: needed(child, "--child")?,
             peer: needed(peer, "--peer")?,
-            plugin: needed(plugin, "--plugin")?,
+            plugin: compiled(needed(plugin, "--plugin")?)?,
             json,
             rounds: rounds.max(1),
             sides,
@@ -72,4 +68,9 @@ impl Arguments {
         let sides = self.sides.as_deref();
         sides.is_none_or(|sides| sides.split(',').any(|side| side == name))
     }
+}
+
+fn compiled(plugin: PathBuf) -> Result<PathBuf> {
+    let built = offshoot_build::Build::new(plugin).show_output().build();
+    Ok(built.context("could not compile the plugin")?.wasm)
 }

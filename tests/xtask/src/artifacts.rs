@@ -1,4 +1,4 @@
-//! Builds what runs: the `offshoot` command, the lean child it ships, the plugins.
+//! Builds the `offshoot` command, which builds and carries its child.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use anyhow::Result;
 use crate::command::run;
 use crate::workspace::{cargo_here, target_directory};
 
-/// How the controller is built. The child and the plugins are always optimised: they travel.
+/// How the command is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// Dependencies optimised, our own crates not: shared with the tests.
     Dev,
-    /// What a user would install.
+    /// What a user would install, with the small child.
     Release,
 }
 
@@ -42,16 +42,4 @@ pub(crate) fn cli(profile: Profile) -> Result<PathBuf> {
     Ok(target_directory()?
         .join(profile.directory())
         .join("offshoot"))
-}
-
-/// Builds the static child and returns its path.
-///
-/// By its own command: cargo unifies features across one, and the child would gain a compiler.
-pub(crate) fn child() -> Result<PathBuf> {
-    let mut build = cargo_here()?;
-    build.args(["rustc", "--package", "offshoot", "--bin", "offshoot-child"]);
-    build.args(["--no-default-features", "--profile", "child"]);
-    build.args(["--", "-Ctarget-feature=+crt-static"]);
-    run(&mut build)?;
-    Ok(target_directory()?.join("child/offshoot-child"))
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{run, step};
-use crate::workspace::{cargo_here, target_directory};
-use crate::{artifacts, python, setup};
+use crate::workspace::{cargo_here, root, target_directory};
+use crate::{python, setup};
 
 pub(crate) const HELP: &str = "\
 Measures Offshoot beside Mitogen and beside what the machine allows, in one run, taking turns
@@ -24,12 +24,13 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     setup::prepare()?;
     setup::python()?;
     let bin = step("Mitogen", || python::environment("bench"))?;
-    let child = step("building the child", artifacts::child)?;
-    let peer = step("building the peers", build)?;
+    let peer = step("building the harness and its peers", build)?;
     let mut bench = Command::new(target_directory()?.join("release/bench"));
     bench.arg("--python").arg(bin.join("python"));
-    bench.arg("--child").arg(child);
     bench.arg("--peer").arg(peer);
+    bench
+        .arg("--plugin")
+        .arg(root()?.join("tests/bench/plugin"));
     run(bench.args(arguments))
 }
 

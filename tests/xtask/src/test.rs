@@ -7,7 +7,7 @@ use crate::workspace::cargo_here;
 use crate::{artifacts, setup};
 
 pub(crate) const HELP: &str = "\
-Builds what the tests run (the command, the static child) and runs every test of the
+Builds what the tests run (the command and its child) and runs every test of the
 workspace: unit, end-to-end, compile-fail, the rules of `tidy`, and, without a filter, the
 examples in the documentation.
 
@@ -20,8 +20,7 @@ The last line is the runner's own summary.";
 
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     setup::prepare()?;
-    step("building the child", artifacts::child)?;
-    step("building the command", || {
+    step("building the command and its child", || {
         artifacts::cli(artifacts::Profile::Dev)
     })?;
     // First, so that the summary of the tests proper is the last line.

@@ -110,6 +110,11 @@ impl Checkout {
 }
 
 impl File {
+    /// Whether it is a module of tests, by the names that modules of tests have here.
+    fn is_test(&self) -> bool {
+        self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+    }
+
     fn in_any(&self, folders: &[&str]) -> bool {
         folders.iter().any(|folder| self.path.starts_with(folder))
     }

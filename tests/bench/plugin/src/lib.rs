@@ -1,5 +1,7 @@
 //! The plugin that the benchmarks call: as little work as a call can carry.
 
+use std::collections::HashMap;
+
 use offshoot_guest::function;
 
 /// The sum of two numbers: a call whose own work costs nothing.
@@ -12,4 +14,29 @@ pub fn add(a: u64, b: u64) -> u64 {
 #[function]
 pub fn echo(data: Vec<u8>) -> Vec<u8> {
     data
+}
+
+/// How often each word of a text occurs, most often first.
+///
+/// Nothing measures it. It brings in hashing, sorting and text, so that the plugin is as large
+/// as plugins usually are, about 100 KB.
+#[function]
+pub fn words(text: String) -> Vec<(String, u64)> {
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    for word in text.split_whitespace() {
+        *counts.entry(word.to_lowercase()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn words_are_counted_without_regard_to_case() {
+        let counted = super::words("a B b\tc".to_owned());
+        let want = [("b", 2), ("a", 1), ("c", 1)].map(|(word, count)| (word.to_owned(), count));
+        assert_eq!(counted, want);
+    }
 }

@@ -57,7 +57,8 @@ fn unexcused<'a>(
 
 fn unbounded(checkout: &Checkout) -> Vec<String> {
     let mut problems = Vec::new();
-    for file in checkout.product() {
+    // A test makes its own bounds by what it sends.
+    for file in checkout.product().filter(|file| !file.is_test()) {
         let code = without_text(&file.text);
         for (number, line) in code.lines().enumerate() {
             let named = UNBOUNDED.iter().any(|word| has_word(line, word));
