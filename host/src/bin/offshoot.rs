@@ -1,2 +1,5 @@
-//! .
-fn main() {}
+//! The `offshoot` command; everything is in [`offshoot::cli`].
+
+fn main() -> std::process::ExitCode {
+    offshoot::cli::main()
+}

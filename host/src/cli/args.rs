@@ -1,0 +1,212 @@
+//! What the command line may say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use offshoot_abi::Grant;
+
+/// Ships compiled plugins to other processes, and calls their functions.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  offshoot plugin new hello && cd hello  make a plugin's crate
+  offshoot plugin build                  compile it to WebAssembly
+  offshoot call local hello::greet you   call its function in a child process")]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+
+    /// Say more: once for debugging, twice for every message
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Say less: once for errors only, twice for nothing
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    quiet: u8,
+}
+
+impl Cli {
+    /// How much to log: 0 as usual, more above, less below.
+    pub(super) fn verbosity(&self) -> i16 {
+        i16::from(self.verbose) - i16::from(self.quiet)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Call a plugin's function in one or many contexts
+    Call(CallArgs),
+    /// Make, build and look into plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+/// Call a plugin's function in one or many contexts
+///
+/// Starts a context for each target, ships the plugin to it, and calls the function in all of
+/// them at once. Results are printed as they come, one line each: the target, a tab, and the
+/// result as JSON. What a plugin logs goes to standard error.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Targets:
+  local                a child process of this one
+  local*8              eight of them: local#1 to local#8
+  local/local          a child of a child; hops are joined by `/`
+  local,local/local*3  several targets are joined by `,`
+
+Arguments are JSON. A word that is not JSON is text, where the function wants text:
+  offshoot call local hello::greet you
+  offshoot call local hello::greet '\"42\"'
+  offshoot call local math::sum '[1, 2, 3]'
+
+Plugins see nothing of a machine but what they are granted:
+  offshoot call local facts::uptime --grant read:/proc
+  offshoot call local*8 facts::all --grant-wanted --json | jq .value
+
+Exit status:
+  0    every call succeeded
+  1    a call failed
+  2    nothing was called, because the command line cannot work
+  130  interrupted")]
+pub(super) struct CallArgs {
+    /// Where to call it, such as `local*8` or `local/local`
+    pub(super) targets: String,
+
+    /// What to call: `PLUGIN::FUNCTION`
+    pub(super) function: String,
+
+    /// The function's arguments, each as JSON or as a bare word
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub(super) arguments: Vec<String>,
+
+    /// The plugin's `.wasm` file, instead of searching for it
+    #[arg(long, value_name = "FILE")]
+    pub(super) plugin: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+
+    /// Let the plugin use something: `read:/DIR`, `write:/DIR` or `env:NAME`
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub(super) grants: Vec<Grant>,
+
+    /// Grant all that the plugin says it needs, and print what that is
+    #[arg(long)]
+    pub(super) grant_wanted: bool,
+
+    /// Give up on a target after this time, such as `1.5s`, `200ms` or `2m`
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+
+    /// Print one JSON object per target: target, ok, value or error, elapsed_us
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Where plugins are found by name.
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    /// Search this directory for plugins first, then those of OFFSHOOT_PLUGIN_PATH (joined by
+    /// `:`), then the build output; may be repeated
+    #[arg(long = "plugin-dir", value_name = "DIR")]
+    pub(super) directories: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Make the crate of a new plugin
+    #[command(after_help = "\
+Example:
+  offshoot plugin new hello && cd hello && offshoot plugin build")]
+    New(NewArgs),
+    /// Compile a plugin's crate to WebAssembly
+    Build(BuildArgs),
+    /// Show a plugin's functions, imports, and what it would need to be granted
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// Where to make it; the last part is the plugin's name
+    #[arg(value_name = "NAME")]
+    pub(super) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BuildArgs {
+    /// The crate's directory
+    #[arg(default_value = ".")]
+    pub(super) path: PathBuf,
+
+    /// Build without optimisation: faster to compile, slower to run
+    #[arg(long)]
+    pub(super) debug: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// A `.wasm` file, or the name of a plugin to search for
+    pub(super) file: PathBuf,
+
+    #[command(flatten)]
+    pub(super) search: SearchArgs,
+
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A time as people write it: a number and a unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || "write a number and a unit, such as `1.5s`, `200ms` or `2m`".to_owned();
+    let unit = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .ok_or_else(refused)?;
+    let (number, unit) = text.split_at(unit);
+    let seconds = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(refused()),
+    };
+    let number: f64 = number.parse().map_err(|_| refused())?;
+    let duration = Duration::try_from_secs_f64(number * seconds).map_err(|_| refused())?;
+    match duration.is_zero() {
+        true => Err("it must be longer than nothing".to_owned()),
+        false => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for text in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "1.2.3s",
+            "0s",
+            "1d",
+            "99999999999999999999h",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}
