@@ -4,7 +4,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Fields, GenericParam, Ident, Meta, Type, Variant};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, GenericParam, Ident, Meta, Type, Variant};
 
 use crate::case::Case;
 use crate::expand;
@@ -29,8 +29,10 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     check_generics(&input, &mut errors);
     let shape = shape(&input, &mut errors);
     if !errors.is_empty() {
+        // Without its derives, serde's attributes would be errors too.
+        let input = without_serde(input);
         let errors = errors.into_tokens();
-        return quote! { #input #errors };
+        return quote! { #[allow(unused)] #input #errors };
     }
     let ident = &input.ident;
     let mut generics = input.generics.clone();
@@ -57,6 +59,28 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
             }
         };
     }
+}
+
+fn without_serde(mut input: DeriveInput) -> DeriveInput {
+    let strip = |attributes: &mut Vec<Attribute>| {
+        attributes.retain(|attribute| !attribute.path().is_ident("serde"));
+    };
+    strip(&mut input.attrs);
+    let mut fields: Vec<&mut Fields> = Vec::new();
+    match &mut input.data {
+        Data::Struct(data) => fields.push(&mut data.fields),
+        Data::Enum(data) => {
+            for variant in &mut data.variants {
+                strip(&mut variant.attrs);
+                fields.push(&mut variant.fields);
+            }
+        }
+        Data::Union(_) => {}
+    }
+    for field in fields.into_iter().flat_map(Fields::iter_mut) {
+        strip(&mut field.attrs);
+    }
+    input
 }
 
 fn check_derives(input: &DeriveInput, errors: &mut Errors) {

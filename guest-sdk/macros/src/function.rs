@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Error, Ident, ItemFn, Signature, Visibility};
 
 use crate::expand;
+use crate::misplaced;
 use crate::options::{self, Options};
 use crate::registry;
 use crate::signature::Callable;
@@ -46,12 +47,21 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
         place,
         &mut errors,
     );
-    // Half an expansion would add errors of the compiler's to those that say what is wrong.
-    let added = match errors.is_empty() {
-        true => expand::function(&exported),
-        false => errors.into_tokens(),
-    };
-    quote! { #function #added }
+    if errors.is_empty() && misplaced::is_in_unmarked_impl(&function, ident.span()) {
+        errors.at(
+            ident.span(),
+            "an associated function needs `#[functions]` on its `impl` block, beside \
+             `#[function]` here",
+        );
+    }
+    if errors.is_empty() {
+        let added = expand::function(&exported);
+        return quote! { #function #added };
+    }
+    // Half an expansion would add the compiler's errors to those that say what is wrong, and
+    // warnings about a function that cannot stay as it is would only hide them.
+    let errors = errors.into_tokens();
+    quote! { #[allow(unused)] #function #errors }
 }
 
 /// What depends on where a function stands.

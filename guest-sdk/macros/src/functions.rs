@@ -31,11 +31,13 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     }
     let owner = owner(&block, &mut errors);
     let mut exported = Vec::new();
+    let mut marks = Vec::new();
     for item in &mut block.items {
         let ImplItem::Fn(function) = item else {
             continue;
         };
         if let Some(mark) = take_mark(&mut function.attrs) {
+            marks.push(mark.path().clone());
             exported.extend(export(function, mark, owner.as_ref(), &mut errors));
         }
     }
@@ -45,11 +47,14 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
             "nothing in this block is marked `#[function]`",
         );
     }
-    let added = match errors.is_empty() {
-        true => exported.iter().map(expand::function).collect(),
-        false => errors.into_tokens(),
-    };
-    quote! { #block #added }
+    // The attribute is gone from the functions, but what imported it is not unused.
+    let uses = quote! { const _: () = { #(#[allow(unused_imports)] use #marks as _;)* }; };
+    if errors.is_empty() {
+        let added: TokenStream = exported.iter().map(expand::function).collect();
+        return quote! { #block #added #uses };
+    }
+    let errors = errors.into_tokens();
+    quote! { #[allow(unused)] #block #errors #uses }
 }
 
 /// The type whose block this is.

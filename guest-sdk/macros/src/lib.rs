@@ -8,6 +8,7 @@ mod data;
 mod expand;
 mod function;
 mod functions;
+mod misplaced;
 mod options;
 mod registry;
 mod serde_attributes;

@@ -30,7 +30,7 @@ impl Callable {
                 FnArg::Typed(argument) => argument,
                 FnArg::Receiver(receiver) => {
                     errors.at(
-                        receiver.span(),
+                        receiver.self_token.span,
                         "a function with `self` cannot be called from another context, where \
                          there is no such value: pass what it needs as arguments",
                     );

@@ -1,0 +1,135 @@
+//! Builds plugins to WebAssembly and looks at what came out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use offshoot_abi::{Grant, InvalidModule, ManifestError};
+use offshoot_build::{Build, BuildError, Profile};
+use offshoot_guest::Function;
+
+#[path = "fixtures/demo/src/lib.rs"]
+#[expect(unreachable_pub, reason = "it is a crate of its own elsewhere")]
+mod demo;
+
+fn build(path: impl Into<PathBuf>) -> Build {
+    // One directory for all plugins that the workspace's tests build.
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    Build::new(path).target_dir(tmp.join("../offshoot"))
+}
+
+/// A crate without dependencies, written for one test.
+fn scratch(name: &str, lib: &str, source: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(path.join("src")).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{lib}\n[workspace]\n"
+    );
+    fs::write(path.join("Cargo.toml"), manifest).unwrap();
+    fs::write(path.join("src/lib.rs"), source).unwrap();
+    path
+}
+
+const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\", \"rlib\"]";
+
+#[test]
+fn a_plugin_is_built_and_says_what_it_is() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/demo");
+    let artifact = build(demo).build().unwrap();
+    let inspection = artifact.inspection;
+    let manifest = &inspection.manifest;
+    assert_eq!(manifest.plugin, "demo");
+    assert_eq!(manifest.version, "1.2.3");
+    let lines: Vec<_> = manifest.functions.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "fn Figure::moved(figure: Figure, by: Point) -> Result<Figure, Error>",
+            "fn echo(bytes: Bytes) -> Bytes",
+            "fn fail(text: String) -> Result<(), String>",
+            "fn greet(name: String, times: u8) -> String",
+            "fn panic(text: String)",
+            "fn size(path: String) -> Result<u64, Error>",
+            "fn who() -> String",
+        ]
+    );
+    let greet = manifest.function("greet").unwrap();
+    assert_eq!(greet.docs, "Says hello.\n\nTwice if you like.");
+    assert!(!greet.concurrent);
+    assert!(manifest.function("size").unwrap().concurrent);
+    assert!(manifest.function("who").unwrap().takes_host);
+    assert_eq!(manifest.wants[0].grant, Grant::Read("/etc".to_owned()));
+    assert_eq!(manifest.wants.len(), 1);
+    assert!(inspection.uses_wasi);
+
+    let signature = |name| manifest.function(name).unwrap().signature;
+    assert_eq!(signature("greet"), demo::greet::SIGNATURE);
+    assert_eq!(signature("Figure::moved"), demo::Figure_moved::SIGNATURE);
+    assert_eq!(signature("who"), demo::who::SIGNATURE);
+}
+
+#[test]
+fn a_plugin_is_small_but_keeps_the_names_of_its_functions() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/demo");
+    let wasm = fs::read(build(demo).build().unwrap().wasm).unwrap();
+    let contains = |text: &str| wasm.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(contains("4demo4size"), "its mangled name is there");
+    assert!(!contains(".debug_info"), "there is debug information");
+    assert!(!contains("command_export"), "it is not a reactor");
+    assert!(wasm.len() < 250_000, "it has {} bytes", wasm.len());
+}
+
+#[test]
+fn what_is_no_crate_is_named() {
+    let error = build("/no/such/crate").build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no plugin crate at /no/such/crate: there is no Cargo.toml"
+    );
+}
+
+#[test]
+fn a_library_that_is_no_plugin_is_told_what_to_add() {
+    let error = build(scratch("plain", "", "")).build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "package `plain` is not a plugin: its Cargo.toml needs `[lib]` with `crate-type = \
+         [\"cdylib\", \"rlib\"]`"
+    );
+}
+
+#[test]
+fn a_manifest_that_cargo_cannot_read_is_explained_by_cargo() {
+    let crate_ = scratch("unreadable", "[lib]\npath = 3", "");
+    let error = build(crate_).build().unwrap_err();
+    assert!(matches!(error, BuildError::Metadata { .. }), "{error}");
+    assert!(error.to_string().contains("path = 3"), "{error}");
+}
+
+#[test]
+fn the_compilers_errors_come_whole() {
+    let source = "pub fn one() -> u32 { missing }\npub fn two() -> u32 { \"text\" }\n";
+    let error = build(scratch("broken", CDYLIB, source))
+        .profile(Profile::Dev)
+        .build()
+        .unwrap_err();
+    assert!(matches!(error, BuildError::Compile { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("plugin `broken` does not compile:"),
+        "{text}"
+    );
+    assert!(text.contains("cannot find value `missing`"), "{text}");
+    assert!(text.contains("src/lib.rs:1:23"), "{text}");
+}
+
+#[test]
+fn a_module_without_functions_is_no_plugin() {
+    let error = build(scratch("hollow", CDYLIB, "pub fn unmarked() {}"))
+        .profile(Profile::Dev)
+        .build()
+        .unwrap_err();
+    let BuildError::Invalid { source, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(source, InvalidModule::Manifest(ManifestError::Empty));
+}
