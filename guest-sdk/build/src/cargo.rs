@@ -35,6 +35,8 @@ const DEV: &[&str] = &["inherits = \"dev\"", "debug = \"line-tables-only\""];
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    /// What cargo calls it: a dependency may have the same name.
+    id: String,
     /// Of its workspace.
     pub(crate) target_directory: PathBuf,
 }
@@ -89,6 +91,7 @@ impl Package {
         }
         Ok(Self {
             name: package.name,
+            id: package.id,
             target_directory: metadata.target_directory,
         })
     }
@@ -129,7 +132,7 @@ fn command(request: &Request<'_>) -> Command {
     command
         .args(["build", "--lib", "--target", TARGET, "--profile", PROFILE])
         .arg("--message-format=json-render-diagnostics")
-        .args(["--package", &request.package.name])
+        .args(["--package", &request.package.id])
         .arg("--manifest-path")
         .arg(request.manifest)
         .arg("--target-dir")
@@ -201,6 +204,7 @@ struct Metadata {
 #[derive(Deserialize)]
 struct MetadataPackage {
     name: String,
+    id: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
 }
