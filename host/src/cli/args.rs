@@ -19,11 +19,11 @@ pub(super) struct Cli {
     pub(super) command: Command,
 
     /// Say more: once for debugging, twice for every message
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 100, action = clap::ArgAction::Count)]
     verbose: u8,
 
     /// Say less: once for errors only, twice for nothing
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 100, action = clap::ArgAction::Count)]
     quiet: u8,
 }
 
@@ -37,17 +37,16 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Call a plugin's function in one or many contexts
+    ///
+    /// Starts a context for each target, ships the plugin to it, and calls the function in all of
+    /// them at once. Results are printed as they come, one line each: the target, a tab, and the
+    /// result as JSON. What a plugin logs goes to standard error.
     Call(CallArgs),
     /// Make, build and look into plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
 }
 
-/// Call a plugin's function in one or many contexts
-///
-/// Starts a context for each target, ships the plugin to it, and calls the function in all of
-/// them at once. Results are printed as they come, one line each: the target, a tab, and the
-/// result as JSON. What a plugin logs goes to standard error.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Targets:
@@ -100,7 +99,8 @@ pub(super) struct CallArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
 
-    /// Print one JSON object per target: target, ok, value or error, elapsed_us
+    /// Print one JSON object per target, a line each: `target`, `ok`, `value` or `error`, and
+    /// `elapsed_us`, the time from the start of the command to the answer
     #[arg(long)]
     pub(super) json: bool,
 }

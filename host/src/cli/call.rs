@@ -51,7 +51,7 @@ fn prepare(args: &CallArgs) -> Result<Work, Problem> {
         Some(path) => path.clone(),
         None => Finder::new(&args.search).find(name)?,
     };
-    let plugin = Plugin::open(&path).map_err(|error| Problem::usage(error.to_string()))?;
+    let plugin = finder::open(&path)?;
     let manifest = plugin.manifest();
     if !finder::is_same(&manifest.plugin, name) {
         return Err(Problem::usage(format!(

@@ -1,10 +1,12 @@
 //! Finds a plugin's file by the plugin's name.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::args::SearchArgs;
 use super::report::Problem;
 use crate::json::near;
+use crate::{Plugin, PluginError};
 
 /// Names that an error lists.
 const LISTED_MAX: usize = 20;
@@ -64,6 +66,18 @@ impl Finder {
              OFFSHOOT_PLUGIN_PATH; `offshoot plugin build` makes one from a crate",
         )
     }
+}
+
+/// Reads a plugin's file.
+pub(super) fn open(path: &Path) -> Result<Plugin, Problem> {
+    Plugin::open(path).map_err(|error| match &error {
+        PluginError::Read { source, .. } if source.kind() == ErrorKind::NotFound => {
+            Problem::usage(format!("there is no file {}", path.display()))
+                .help("`offshoot plugin build` prints where it puts a plugin")
+        }
+        PluginError::Read { .. } => Problem::usage(error.to_string()),
+        _ => Problem::failed(error.to_string()),
+    })
 }
 
 /// Whether two names mean one plugin: cargo turns a package's hyphens into a file's underscores.

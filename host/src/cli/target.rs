@@ -103,21 +103,23 @@ fn unknown_kind(text: &str, kind: Range<usize>) -> Problem {
     let word = &text[kind.clone()];
     let known: Vec<String> = KINDS.iter().map(|(kind, _)| format!("`{kind}`")).collect();
     let guesses = near(word, KINDS.iter().map(|(kind, _)| *kind));
-    let problem = bad(text, kind, &format!("unknown kind of hop `{word}`"))
+    let problem = problem(text, kind, &format!("unknown kind of hop `{word}`"))
         .note(format!("the kinds of hops are {}", known.join(", ")));
     match guesses.first() {
         Some(guess) => problem.help(format!("did you mean `{guess}`?")),
-        None => problem,
+        None => problem.help(SYNTAX),
     }
 }
 
+const SYNTAX: &str = "write hops joined by `/`, such as `local/local`, and `local*8` for eight of \
+    them; join targets by `,`";
+
 fn bad(text: &str, range: Range<usize>, what: &str) -> Problem {
-    Problem::usage(format!("bad target: {what}"))
-        .excerpt(text, range)
-        .help(
-            "write hops joined by `/`, such as `local/local`, and `local*8` for eight of them; \
-         join targets by `,`",
-        )
+    problem(text, range, what).help(SYNTAX)
+}
+
+fn problem(text: &str, range: Range<usize>, what: &str) -> Problem {
+    Problem::usage(format!("bad target: {what}")).excerpt(text, range)
 }
 
 /// The ranges between separators; always one more than there are separators.

@@ -7,15 +7,14 @@ use offshoot_abi::{FunctionInfo, IMPORT_MODULE, Inspection};
 use serde_json::{Value, json};
 
 use super::size;
-use crate::Plugin;
 use crate::cli::args::InspectArgs;
-use crate::cli::finder::Finder;
+use crate::cli::finder::{self, Finder};
 use crate::cli::report::{Problem, printable};
 use crate::cli::{output, types};
 
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, Problem> {
     let path = locate(args)?;
-    let plugin = Plugin::open(&path).map_err(|error| Problem::failed(error.to_string()))?;
+    let plugin = finder::open(&path)?;
     let inspection = plugin.inspection();
     match args.json {
         true => output::text(&output::json(&to_json(&path, inspection))),

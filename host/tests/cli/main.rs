@@ -1,0 +1,60 @@
+//! The real `offshoot`, as a user runs it: a plugin made by `plugin new`, built by `plugin build`,
+//! and called in real children, with good and bad input.
+//!
+//! What it prints is compared to the letter: it is the part of the interface that people read.
+
+mod calls;
+mod endings;
+mod plugins;
+mod refusals;
+mod sample;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The command with an environment that does not depend on who runs the tests.
+fn offshoot(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offshoot"));
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .env_remove("OFFSHOOT_LOG")
+        .env_remove("OFFSHOOT_PLUGIN_PATH")
+        .env_remove("OFFSHOOT_TARGET_DIR")
+        .stdin(Stdio::null());
+    command
+}
+
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
+        }
+    }
+}
+
+/// Runs the command to its end.
+fn run(arguments: &[&str]) -> Ended {
+    let output = offshoot(arguments).output().expect("the command starts");
+    output.into()
+}
+
+/// Runs `offshoot call` with the sample plugin.
+fn call(arguments: &[&str]) -> Ended {
+    let file = path(sample::wasm());
+    run(&[&["call", "--plugin", file], arguments].concat())
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("test paths are UTF-8")
+}
