@@ -119,7 +119,7 @@ fn bad_arguments(
     let problem =
         Problem::usage(format!("bad arguments of `{name}`: {error}")).note(signature.join("\n"));
     let wants_text = |expected: &str| matches!(expected, "String" | "Option<String>");
-    match &error.kind {
+    match &*error.kind {
         JsonErrorKind::Mismatch { expected, .. } if wants_text(expected) => {
             let index: Option<usize> = error
                 .path

@@ -165,7 +165,8 @@ impl Encoder {
             Value::String(text) if size_of::<T>() > size_of::<u64>() => text.parse().ok()?,
             _ => return None,
         };
-        Some(self.put(&integer))
+        self.put(&integer);
+        Some(())
     }
 
     fn sequence(

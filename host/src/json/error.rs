@@ -10,7 +10,7 @@ pub struct JsonError {
     /// The place, such as `args[1].mounts[0].name`.
     pub path: String,
     /// What is wrong there.
-    pub kind: JsonErrorKind,
+    pub kind: Box<JsonErrorKind>,
 }
 
 /// What is wrong with a value.
@@ -106,14 +106,14 @@ impl JsonErrorKind {
     pub(super) fn at(self, path: &Path<'_>) -> JsonError {
         JsonError {
             path: path.to_string(),
-            kind: self,
+            kind: Box::new(self),
         }
     }
 }
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
+        match &*self.kind {
             JsonErrorKind::Count { .. } => write!(f, "{}", self.kind),
             kind => write!(f, "{}: {kind}", self.path),
         }
