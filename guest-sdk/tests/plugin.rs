@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use offshoot_abi::{Grant, InvalidModule, ManifestError};
 use offshoot_build::{Build, BuildError, Profile};
@@ -132,4 +133,73 @@ fn a_module_without_functions_is_no_plugin() {
         panic!("{error}");
     };
     assert_eq!(source, InvalidModule::Manifest(ManifestError::Empty));
+}
+
+#[test]
+fn a_plugin_by_hand_follows_the_abi() {
+    let wasm = wat::parse_str(include_str!("fixtures/wat/guest.wat")).unwrap();
+    let inspection = offshoot_abi::inspect(&wasm).unwrap();
+    let lines: Vec<_> = inspection
+        .manifest
+        .functions
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "fn add(a: u8, b: u8) -> u16",
+            "fn fail() -> Result<(), text>"
+        ]
+    );
+    assert!(!inspection.uses_wasi);
+}
+
+#[test]
+fn a_plugin_in_c_follows_the_abi() {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest.wasm");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/c/guest.c");
+    let clang = Command::new("clang")
+        .args([
+            "--target=wasm32",
+            "-O2",
+            "-nostdlib",
+            "-fno-builtin",
+            "-Wl,--no-entry",
+        ])
+        .arg(source)
+        .arg("-o")
+        .arg(&tmp)
+        .output();
+    // Nothing else here needs a C compiler: without one, or its linker for WebAssembly, the
+    // plugin by hand stands for both.
+    let Some(clang) = clang
+        .ok()
+        .filter(|clang| clang.status.success() || !lacks_linker(clang))
+    else {
+        eprintln!("skipped: there is no clang with wasm-ld (apt-get install clang lld)");
+        return;
+    };
+    assert!(
+        clang.status.success(),
+        "{}",
+        String::from_utf8_lossy(&clang.stderr)
+    );
+    let inspection = offshoot_abi::inspect(&fs::read(tmp).unwrap()).unwrap();
+    let lines: Vec<_> = inspection
+        .manifest
+        .functions
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        lines,
+        ["fn greet(name: String) -> String", "fn where() -> u32"]
+    );
+}
+
+fn lacks_linker(clang: &Output) -> bool {
+    let text = String::from_utf8_lossy(&clang.stderr);
+    text.contains("wasm-ld") && text.contains("unable to execute")
+        || text.contains("No available targets")
 }
