@@ -85,17 +85,18 @@ impl Finish {
                 Stop::BadGuest(what) => Self::BadGuest((*what).to_owned()),
             };
         }
-        // The guest's own text is for people who know the plugin; why the host refused is more.
-        if let Some(refused) = state.limiter.take_refused() {
-            return Self::Limit(refused);
-        }
-        let panic = state.panic.take();
-        let message = match (panic, error.downcast_ref::<I32Exit>()) {
-            (Some(panic), _) => panic,
-            (None, Some(exit)) => format!("the plugin called exit({})", exit.0),
-            (None, None) => match error.downcast_ref::<Trap>() {
-                Some(trap) => trap.to_string(),
-                None => format!("{error:#}"),
+        let message = match (state.panic.take(), state.limiter.take_refused()) {
+            (Some(panic), Some(refused)) => format!("{panic} ({refused})"),
+            (Some(panic), None) => panic,
+            // Rust aborts without a panic when an allocation fails.
+            (None, Some(refused)) => return Self::Limit(refused),
+            (None, None) => match (
+                error.downcast_ref::<I32Exit>(),
+                error.downcast_ref::<Trap>(),
+            ) {
+                (Some(exit), _) => format!("the plugin called exit({})", exit.0),
+                (None, Some(trap)) => trap.to_string(),
+                (None, None) => format!("{error:#}"),
             },
         };
         let backtrace = error.downcast_ref::<WasmBacktrace>();

@@ -36,7 +36,7 @@ mod ticker;
 mod tests;
 
 #[cfg(feature = "controller")]
-pub(crate) use cache::ImageCache;
+pub(crate) use cache::{CacheError, ImageCache};
 #[cfg(feature = "controller")]
 pub(crate) use compile::{CompileError, CompiledImage, compile};
 pub(crate) use error::{EngineError, LoadError};
@@ -46,5 +46,5 @@ pub(crate) use limits::Limits;
 pub(crate) use plugin::{Invocation, Plugin};
 pub(crate) use runtime::Runtime;
 pub(crate) use state::LogSink;
-pub(crate) use target::{Profile, Target};
+pub(crate) use target::{ParseTargetError, Profile, Target};
 pub(crate) use task::CancelHandle;

@@ -133,12 +133,12 @@ pub(crate) struct Target {
 impl Target {
     /// This process's own target.
     pub(crate) fn native(profile: Profile) -> Self {
+        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
         Self {
-            triple: format!(
-                "{}-unknown-{}-gnu",
-                std::env::consts::ARCH,
-                std::env::consts::OS
-            ),
+            triple: match os {
+                "macos" => format!("{arch}-apple-darwin"),
+                _ => format!("{arch}-unknown-{os}-gnu"),
+            },
             cpu: Cpu::detect(),
             profile,
         }
