@@ -52,6 +52,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     processes::adopt_orphans().context("could not become the reaper of what this starts")?;
     let watchdog = Watchdog::start();
     let sides = side::all(arguments)?;
+    let machine = machine();
     let rows = Row::ALL.iter().filter(|row| arguments.wants(row));
     let mut table = Vec::new();
     for row in rows {
@@ -59,12 +60,28 @@ fn measure(arguments: &Arguments) -> Result<()> {
         table.push(measure_row(*row, &sides, arguments.rounds, &watchdog));
         eprintln!();
     }
-    println!("{}", report::table(&table));
+    println!("{machine}\n\n{}", report::table(&table));
     if let Some(path) = &arguments.json {
         std::fs::write(path, report::json_lines(&table))
             .with_context(|| format!("could not write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// What a reader must know about the machine to judge the spread.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let load: Option<f64> = std::fs::read_to_string("/proc/loadavg")
+        .ok()
+        .and_then(|text| text.split(' ').next()?.parse().ok());
+    match load {
+        Some(load) if load > cores as f64 / 2.0 => format!(
+            "{cores} cores, load {load} before the run: the machine is busy with other things, \
+             and the ratios are rough"
+        ),
+        Some(load) => format!("{cores} cores, load {load} before the run"),
+        None => format!("{cores} cores"),
+    }
 }
 
 /// Measures one row; a side that fails is noted and left out, and the others go on.

@@ -40,6 +40,10 @@ fn build() -> Result<std::path::PathBuf> {
     run(harness.args(["build", "--release", "--package", "bench"]))?;
     let mut peer = cargo_here()?;
     peer.args(["rustc", "--release", "--package", "bench-peer"]);
-    run(peer.args(["--", "-Ctarget-feature=+crt-static", "-Cpanic=abort"]))?;
+    run(peer.args([
+        "--",
+        "-Ctarget-feature=+crt-static",
+        "-Crelocation-model=static",
+    ]))?;
     Ok(target_directory()?.join("release/bench-peer"))
 }

@@ -21,7 +21,7 @@ pub(crate) const HELP: &str = "\
 Checks the project's own rules, in a second:
   - crates depend on each other only in the direction that docs/ARCHITECTURE.md draws
   - no source file of the host or the SDK is longer than 600 lines
-  - `unsafe` appears only in the files listed for it
+  - `unsafe` appears only in tests and in the files listed for it
   - no unbounded queue in the host, the SDK or the plugins
   - nothing names a path of one person's machine
   - documents mention only files that exist

@@ -32,6 +32,7 @@ fn too_long(checkout: &Checkout, excused: Excused) -> Vec<String> {
 fn unsafe_code(checkout: &Checkout, excused: Excused) -> Vec<String> {
     let found = checkout
         .product()
+        .filter(|file| !file.is_test())
         .filter(|file| has_word(&without_text(&file.text), "unsafe"));
     unexcused(found, excused, "`unsafe` in its code")
 }
