@@ -15,19 +15,20 @@ pub(crate) fn backtrace() -> Vec<String> {
         unsafe { raw::backtrace(buffer, capacity) }
     });
     let names = String::from_utf8_lossy(&names);
-    let is_ours = |name: &&str| {
-        ["offshoot_guest::", "core::", "<core::", "<T as core::"]
-            .iter()
-            .any(|ours| {
-                name.trim_start_matches('<')
-                    .starts_with(ours.trim_start_matches('<'))
-            })
-    };
     names
         .lines()
-        .skip_while(is_ours)
+        .skip_while(|name| is_plumbing(name))
         .map(str::to_owned)
         .collect()
+}
+
+/// Whether a function only stands between the author's `?` and this module, such as
+/// `<offshoot_guest::error::Error as core::convert::From<E>>::from`.
+fn is_plumbing(name: &str) -> bool {
+    let name = name.trim_start_matches('<');
+    ["offshoot_guest::", "core::", "T as core::"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 /// Who and where the running context is.

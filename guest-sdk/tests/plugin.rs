@@ -76,6 +76,7 @@ fn a_plugin_is_small_but_keeps_the_names_of_its_functions() {
     assert!(contains("4demo4size"), "its mangled name is there");
     assert!(!contains(".debug_info"), "there is debug information");
     assert!(!contains("command_export"), "it is not a reactor");
+    assert!(!contains("/registry/src/"), "it says where it was built");
     assert!(wasm.len() < 250_000, "it has {} bytes", wasm.len());
 }
 

@@ -35,9 +35,24 @@ pub(crate) fn isolate(command: &mut Command, flags: &[String]) {
     for name in REMOVED {
         command.env_remove(name);
     }
+    let mut flags = flags.to_vec();
+    if let Some(registry) = registry() {
+        // Panics name their place. Where the builder keeps dependencies is nobody's business, and
+        // would make the same plugin another image on each machine.
+        flags.push(format!("--remap-path-prefix={}=", registry.display()));
+    }
     // Even without flags: it also overrides what a configuration file says, which is meant for
     // native builds.
     command.env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
+}
+
+/// Where cargo unpacks the crates that it downloads.
+fn registry() -> Option<PathBuf> {
+    let home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir()?.join(".cargo"),
+    };
+    Some(home.join("registry/src"))
 }
 
 /// The program that the build around this one uses, else the one of that name on the path.

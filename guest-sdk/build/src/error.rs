@@ -89,10 +89,26 @@ pub enum BuildError {
 const REMEDY: &str = "\
 install one of these:
   rustup target add wasm32-wasip1
-  apt-get install rustc cargo libstd-rust-dev-wasm32 lld    (Debian 13 and newer)
+  apt-get install rustc cargo libstd-rust-dev-wasm32 lld    (where that is 1.95 or newer)
   apt-get install rustc-web cargo-web rust-web-src wasi-libc lld    (Debian 12)";
 
 fn list(tried: &[String]) -> String {
     let lines: Vec<_> = tried.iter().map(|line| format!("  {line}")).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_toolchain_it_says_what_was_tried_and_what_to_install() {
+        let error = BuildError::NoToolchain {
+            tried: vec!["rustup: no".to_owned(), "system: no".to_owned()],
+        };
+        let text = error.to_string();
+        let start = "no toolchain can compile plugins:\n  rustup: no\n  system: no\ninstall one";
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.contains("rustup target add wasm32-wasip1"), "{text}");
+    }
 }
