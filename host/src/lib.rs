@@ -1,1 +1,59 @@
-//! .
+//! Ships compiled WebAssembly plugins to other processes and machines, and calls their functions
+//! as if they were local.
+//!
+//! A [`Router`] makes [`Context`]s: processes in a tree, each with a small host in it that was
+//! brought along. A context runs the functions of [`Plugin`]s, and its answers, errors, panics and
+//! logs come back to the caller.
+//!
+//! ```no_run
+//! # mod facts { pub enum uptime {} impl offshoot::Function for uptime {
+//! #     const PLUGIN: &'static str = "facts"; const NAME: &'static str = "uptime";
+//! #     const SIGNATURE: u64 = 0; type Arguments = (); type Output = f64; } }
+//! # async fn example() -> Result<(), offshoot::Error> {
+//! let router = offshoot::Router::new()?;
+//! let context = router.local().await?;
+//! let seconds = context.call::<facts::uptime>(()).await?;
+//! println!("{} has been up for {seconds} s", context.name());
+//! router.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod child;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "controller")]
+mod context;
+#[cfg(feature = "controller")]
+mod error;
+mod executor;
+mod hub;
+#[cfg(feature = "controller")]
+pub mod json;
+mod launch;
+#[cfg(feature = "controller")]
+mod local;
+mod logs;
+mod mailbox;
+#[cfg(feature = "controller")]
+mod plugin;
+#[cfg(feature = "controller")]
+mod reply;
+#[cfg(feature = "controller")]
+mod router;
+mod wasm;
+mod watched;
+
+/// Names the sources that this program was built from: parent and child must come from the same.
+pub(crate) const BUILD_ID: &str = env!("OFFSHOOT_BUILD_ID");
+
+#[cfg(feature = "controller")]
+pub use {
+    context::{Context, Receiver},
+    error::{CallError, CallErrorKind, ChannelError, Error},
+    launch::StreamError,
+    local::Local,
+    offshoot_abi::{Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Type, Want},
+    plugin::{Plugin, PluginError, search_path},
+    router::Router,
+};

@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::control::{self, Hello};
+use crate::control::{self, Hello, Welcome};
 use crate::decoder::Decoder;
 use crate::frame::{Frame, FrameError, Header};
 use crate::id::{ContextId, Handle};
@@ -77,6 +77,32 @@ pub fn first_frame<T: serde::Serialize>(body: &T) -> Vec<u8> {
 /// The body of the first frame on a link.
 pub fn first_body<T: for<'a> serde::Deserialize<'a>>(frame: &Frame) -> Option<T> {
     (frame.header.handle == Handle::HELLO).then(|| control::decode(&frame.payload))?
+}
+
+/// Waits for a parent's welcome.
+#[derive(Debug, Default)]
+pub struct ExpectWelcome {
+    seen: Vec<u8>,
+}
+
+impl ExpectWelcome {
+    /// Takes in what the parent sent; gives the welcome and the bytes behind it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is anything but a welcome.
+    pub fn on_bytes(&mut self, bytes: &[u8]) -> Result<Option<(Welcome, Vec<u8>)>, HandshakeError> {
+        self.seen.extend_from_slice(bytes);
+        let length = Decoder::first_len(&self.seen)?;
+        let Some((first, rest)) = length.and_then(|length| self.seen.split_at_checked(length))
+        else {
+            return Ok(None);
+        };
+        let mut frames = Vec::new();
+        Decoder::default().push(first, &mut frames)?;
+        let welcome = frames.first().and_then(first_body).ok_or(HandshakeError::NoHello)?;
+        Ok(Some((welcome, rest.to_owned())))
+    }
 }
 
 fn marker(nonce: &str) -> String {

@@ -151,6 +151,11 @@ impl Node {
         }
     }
 
+    /// Whether `dst` was told of a binding, and so has its image or will have it.
+    pub fn is_bound(&self, dst: ContextId, key: &control::BindingKey) -> bool {
+        self.bound.get(&dst).is_some_and(|told| told.contains(key))
+    }
+
     /// Makes a call. The answer, a [`CallOutcome`], goes to the handle; on the first call of a
     /// binding the image travels ahead of it.
     ///
@@ -281,7 +286,7 @@ impl Node {
 
     /// Tells `dst` once which image runs with which grants, and sends the image ahead.
     fn tell_binding(&mut self, dst: ContextId, bind: &Arc<Bind>) -> Result<(), SendError> {
-        if self.bound.get(&dst).is_some_and(|told| told.contains(&bind.key)) {
+        if self.is_bound(dst, &bind.key) {
             return Ok(());
         }
         if self.topology.link_below(dst).is_none() {

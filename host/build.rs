@@ -1,0 +1,177 @@
+//! Names the build, and builds the child that the controller carries.
+//!
+//! Parent and child must come from the same sources. Both are built by this script's package, so
+//! both compute the same id from the sources, whatever machine or profile they are built with.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// What the two ends of a link have in common, beside the package itself.
+const SOURCES: [&str; 3] = ["src", "proto/src", "../guest-sdk/abi/src"];
+
+/// Parts of `src` that only a controller has: a change to them makes no other child.
+const CONTROLLER_ONLY: [&str; 7] = [
+    "src/bin/offshoot.rs",
+    "src/cli",
+    "src/context.rs",
+    "src/json",
+    "src/local.rs",
+    "src/plugin",
+    "src/router.rs",
+];
+
+fn main() {
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let mut files = vec![package.join("Cargo.toml")];
+    for directory in SOURCES {
+        collect(&package.join(directory), &mut files);
+    }
+    files.retain(|file| {
+        !CONTROLLER_ONLY
+            .iter()
+            .any(|part| file.starts_with(package.join(part)))
+    });
+    files.sort();
+    for file in &files {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+    println!(
+        "cargo::rustc-env=OFFSHOOT_BUILD_ID={:016x}",
+        digest(&package, &files)
+    );
+    if env::var_os("CARGO_FEATURE_CONTROLLER").is_some() {
+        embed_child(&package);
+    }
+}
+
+/// Says where the child is that `launch/binary.rs` embeds.
+fn embed_child(package: &Path) {
+    println!("cargo::rerun-if-env-changed=OFFSHOOT_EMBED_CHILD");
+    let child = match env::var_os("OFFSHOOT_EMBED_CHILD") {
+        // For whoever builds the child in another place, or wants to embed none: an empty file.
+        Some(path) => PathBuf::from(path),
+        None => build_child(package),
+    };
+    println!(
+        "cargo::rustc-env=OFFSHOOT_EMBEDDED_CHILD={}",
+        child.display()
+    );
+}
+
+/// Builds the child by a cargo of its own: within one build, cargo would give the child the
+/// controller's features, and with them a compiler.
+fn build_child(package: &Path) -> PathBuf {
+    let target = env::var("TARGET").expect("cargo sets it");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    // One directory for all profiles and crates that embed the child, beside theirs.
+    let directory = out
+        .ancestors()
+        .find(|above| above.join("CACHEDIR.TAG").is_file())
+        .unwrap_or(&out)
+        .join("offshoot-child");
+    // A release carries the small child. Anything else carries one that is quick to build.
+    let profile = match env::var("OPT_LEVEL").as_deref() {
+        Ok("0" | "1") => "child-dev",
+        _ => "child",
+    };
+    let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let inherited =
+            name.starts_with("CARGO_") && name != "CARGO_HOME" && !name.starts_with("CARGO_NET_")
+                || name.starts_with("RUSTC_W")
+                || matches!(
+                    name.as_str(),
+                    "RUSTFLAGS" | "OUT_DIR" | "TARGET" | "PROFILE" | "OPT_LEVEL"
+                );
+        if inherited {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+        .current_dir(package)
+        .args([
+            "build",
+            "--quiet",
+            "--bin",
+            "offshoot-child",
+            "--no-default-features",
+        ])
+        .args(["--profile", profile, "--target", &target, "--target-dir"])
+        .arg(&directory)
+        .args(profile_settings(profile))
+        // Static: it must run on whatever C library is there. Not relocatable: it starts faster.
+        .env(
+            "RUSTFLAGS",
+            "-C target-feature=+crt-static -C relocation-model=static",
+        );
+    let status = cargo.status();
+    assert!(
+        status.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "cannot build the child program that offshoot embeds: {status:?}\nran: {cargo:?}"
+    );
+    directory.join(target).join(profile).join("offshoot-child")
+}
+
+/// The profiles, spelled out: the program that embeds the child has its own workspace.
+fn profile_settings(profile: &str) -> Vec<String> {
+    let settings: &[(&str, &str)] = match profile {
+        "child-dev" => &[
+            ("inherits", "'release'"),
+            ("lto", "'off'"),
+            ("codegen-units", "16"),
+            ("incremental", "true"),
+            ("panic", "'abort'"),
+            ("strip", "'debuginfo'"),
+        ],
+        _ => &[
+            ("inherits", "'release'"),
+            ("opt-level", "'s'"),
+            ("lto", "'fat'"),
+            ("codegen-units", "1"),
+            ("panic", "'abort'"),
+            ("strip", "true"),
+        ],
+    };
+    let config = settings.iter().flat_map(|(key, value)| {
+        [
+            "--config".to_owned(),
+            format!("profile.{profile}.{key}={value}"),
+        ]
+    });
+    config.collect()
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    // Outside of the repository, the other crates come from a registry, and their versions are
+    // part of this package's manifest.
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// FNV-1a over names and contents.
+fn digest(package: &Path, files: &[PathBuf]) -> u64 {
+    let mut digest = 0xcbf2_9ce4_8422_2325_u64;
+    let mut take = |bytes: &[u8]| {
+        for &byte in bytes {
+            digest = (digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for file in files {
+        let name = file.strip_prefix(package).unwrap_or(file);
+        take(name.to_string_lossy().as_bytes());
+        take(&fs::read(file).unwrap_or_default());
+    }
+    digest
+}

@@ -1,0 +1,160 @@
+//! The program at the other end: a context that is not the controller.
+//!
+//! It says hello on its standard output, learns from its standard input who it is, and then moves
+//! messages and runs functions until its input ends. It outlives its parent by no more than the
+//! time that takes to notice.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use offshoot_proto::Node;
+use offshoot_proto::control::{Hello, Welcome};
+use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, first_frame, greeting};
+use rustix::io::Errno;
+use tokio::io::Interest;
+
+use crate::BUILD_ID;
+use crate::watched::watched;
+use crate::hub::{Hub, LinkParts};
+use crate::wasm::{Profile, Target};
+
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+static NAME: OnceLock<String> = OnceLock::new();
+
+/// Whether this process is a child (`S002`).
+pub(crate) fn is_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
+}
+
+/// This context's name.
+pub(crate) fn name() -> String {
+    NAME.get().cloned().unwrap_or_else(|| "controller".to_owned())
+}
+
+/// Runs the child program to its end.
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["serve", nonce] if nonce.len() == NONCE_LEN => match serve(nonce) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("offshoot-child: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        ["--version"] => {
+            println!("offshoot-child {} (build {BUILD_ID})", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!(
+                "offshoot-child is the part of offshoot that runs on other machines.\nIt is \
+                 started by `offshoot`, which talks to it over its standard input and output; \
+                 there is nothing to do with it by hand. Try `offshoot --help`."
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error("cannot set up the connection to the parent: {0}")]
+    Setup(#[from] std::io::Error),
+    #[error("the parent sent no welcome: {0}")]
+    Welcome(String),
+}
+
+impl From<Errno> for ServeError {
+    fn from(error: Errno) -> Self {
+        Self::Setup(error.into())
+    }
+}
+
+fn serve(nonce: &str) -> Result<(), ServeError> {
+    IS_CHILD.store(true, Ordering::Relaxed);
+    let (input, output) = take_stdio()?;
+    let mut hello = greeting(nonce, BUILD_ID).into_bytes();
+    hello.extend_from_slice(&first_frame(&Hello {
+        target: Target::native(Profile::detect()).to_string(),
+        pid: std::process::id(),
+    }));
+    write_all(&output, &hello)?;
+    let Some((welcome, rest)) = read_welcome(&input)? else {
+        // The parent changed its mind. That is no fault of ours.
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run(&welcome, &rest, input, output))?;
+    // A function may still run in a thread that nothing can stop. It ends here, with the process.
+    std::process::exit(0)
+}
+
+async fn run(
+    welcome: &Welcome,
+    rest: &[u8],
+    input: OwnedFd,
+    output: OwnedFd,
+) -> std::io::Result<()> {
+    let _ = NAME.set(welcome.name.clone());
+    let mut seed = [0; 8];
+    // Without randomness handles are easier to guess, and still bound to who may use them.
+    let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
+    let (node, link) = Node::child(welcome, u64::from_le_bytes(seed));
+    let hub = Hub::new(node, welcome.log_level);
+    for pipe in [&input, &output] {
+        rustix::io::ioctl_fionbio(pipe, true)?;
+    }
+    let parts = LinkParts {
+        input: watched(input, Interest::READABLE)?,
+        output: watched(output, Interest::WRITABLE)?,
+        process: None,
+    };
+    hub.run_link(link, parts, rest);
+    hub.ended.notified().await;
+    Ok(())
+}
+
+/// Takes standard input and output for the link, and leaves in their place what cannot disturb
+/// it: nothing to read (`S183`), and the error stream to write to (`S182`).
+fn take_stdio() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
+    let output = rustix::io::fcntl_dupfd_cloexec(std::io::stdout().as_fd(), 3)?;
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(null)?;
+    rustix::stdio::dup2_stdout(std::io::stderr())?;
+    Ok((input, output))
+}
+
+fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(output, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn read_welcome(input: &OwnedFd) -> Result<Option<(Welcome, Vec<u8>)>, ServeError> {
+    let mut expect = ExpectWelcome::default();
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(input, &mut buffer) {
+            Ok(0) => return Ok(None),
+            Ok(count) => {
+                let welcome = expect.on_bytes(&buffer[..count]);
+                let welcome = welcome.map_err(|error| ServeError::Welcome(error.to_string()))?;
+                if welcome.is_some() {
+                    return Ok(welcome);
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The one error of the public interface, split by who must act.
+
+use std::fmt;
+use std::time::Duration;
+
+use offshoot_proto::SendError;
+
+use crate::launch::{Seconds, StreamError};
+use crate::plugin::PluginError;
+
+/// Why something did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The function ran, or was about to, and has no value to give. Look at the function.
+    #[error(transparent)]
+    Call(Box<CallError>),
+    /// There will be no answer. Look at the machines between here and there.
+    #[error(transparent)]
+    Channel(ChannelError),
+    /// There was no answer in time.
+    #[error("{what} did not answer within {}", Seconds(*after))]
+    Timeout {
+        /// Who was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+    },
+    /// A context could not be made.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// A plugin cannot be used as it is.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The program uses this library in a way that cannot work.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// A call that its context answered without a value (`S161`).
+///
+/// `Display` is one line; the alternate form, `{:#}`, adds where the error came from and the
+/// plugin's stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// Name of the context that ran it.
+    pub context: String,
+    /// `plugin::function`.
+    pub function: String,
+    /// What kind of end it was.
+    pub kind: CallErrorKind,
+    /// Rust's name of the error's type; empty unless the function returned it.
+    pub type_name: String,
+    /// What it says.
+    pub message: String,
+    /// What its sources say, outermost first.
+    pub causes: Vec<String>,
+    /// `file:line:column` in the plugin, when known.
+    pub location: Option<String>,
+    /// Names of the functions on the plugin's stack, innermost first.
+    pub backtrace: Vec<String>,
+}
+
+/// The kinds of end without a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallErrorKind {
+    /// The function returned an error.
+    Function,
+    /// The function did not understand its arguments and did not run.
+    BadArguments,
+    /// The plugin has no such function.
+    UnknownFunction,
+    /// The caller was compiled with other types than the function.
+    SignatureMismatch,
+    /// The plugin panicked or trapped; its state is gone.
+    Trapped,
+    /// The plugin wanted more than its limits; its state is gone.
+    LimitExceeded,
+    /// The plugin broke the ABI; its state is gone.
+    Misbehaved,
+    /// The plugin could not be made ready, and the function did not run.
+    CannotLoad,
+    /// The call was taken back.
+    Cancelled,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}: ", self.function, self.context)?;
+        match self.kind {
+            CallErrorKind::Function | CallErrorKind::Misbehaved => {}
+            CallErrorKind::BadArguments => f.write_str("bad arguments: ")?,
+            CallErrorKind::UnknownFunction => f.write_str("unknown function: ")?,
+            CallErrorKind::SignatureMismatch => f.write_str("version mismatch: ")?,
+            CallErrorKind::Trapped => f.write_str("the plugin crashed: ")?,
+            CallErrorKind::LimitExceeded => f.write_str("limit exceeded: ")?,
+            CallErrorKind::CannotLoad => f.write_str("cannot load the plugin: ")?,
+            CallErrorKind::Cancelled => f.write_str("cancelled: ")?,
+        }
+        f.write_str(&self.message)?;
+        for cause in &self.causes {
+            write!(f, ": {cause}")?;
+        }
+        if f.alternate() {
+            if !self.type_name.is_empty() {
+                write!(f, "\n  error type: {}", self.type_name)?;
+            }
+            if let Some(location) = &self.location {
+                write!(f, "\n  raised at: {location}")?;
+            }
+            for (depth, name) in self.backtrace.iter().enumerate() {
+                write!(f, "\n  {depth:>4}: {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl Error {
+    /// A message that did not leave.
+    pub(crate) fn unsent(context: &str, error: &SendError) -> Self {
+        Self::Channel(ChannelError {
+            context: context.to_owned(),
+            reason: error.to_string(),
+            may_have_run: false,
+        })
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        Self::Call(Box::new(error))
+    }
+}
+
+/// Why there will be no answer (`S162`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelError {
+    /// Name of the context that was to answer.
+    pub context: String,
+    /// What happened.
+    pub reason: String,
+    /// Whether the context was lost after the message left, so that a call may have run.
+    pub may_have_run: bool,
+}
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer from {}: {}", self.context, self.reason)?;
+        if self.may_have_run {
+            f.write_str("; the function may have run")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ChannelError {}

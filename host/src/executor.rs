@@ -1,0 +1,153 @@
+//! Runs the calls that others make to this context: from the node's words to the wasm engine's,
+//! and back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+
+use bytes::Bytes;
+use offshoot_abi::HostInfo;
+use offshoot_proto::CallKey;
+use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
+use offshoot_proto::Run;
+
+use crate::hub::Hub;
+use crate::wasm::{
+    CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LogSink, Plugin, Profile,
+    Runtime,
+};
+
+/// The plugins of this context and the calls that run in other threads.
+#[derive(Default)]
+pub(crate) struct Executor {
+    runtime: OnceLock<Arc<Runtime>>,
+    plugins: Mutex<HashMap<BindingKey, Arc<Plugin>>>,
+    running: Mutex<HashMap<CallKey, CancelHandle>>,
+}
+
+impl Executor {
+    /// Runs a call. Gives its outcome if it ended at once; otherwise the hub is told later.
+    pub(crate) fn run(&self, hub: &Hub, run: Run, image: Option<Bytes>) -> Option<CallOutcome> {
+        let plugin = match self.plugin(hub, &run, image) {
+            Ok(plugin) => plugin,
+            Err(reason) => return Some(CallOutcome::Failed(CallFailure::CannotLoad(reason))),
+        };
+        let key = run.key;
+        let cancel = CancelHandle::new();
+        lock(&self.running).insert(key, cancel.clone());
+        let invocation = Invocation {
+            function: std::str::from_utf8(&run.body.function).unwrap_or_default(),
+            signature: run.body.signature,
+            arguments: run.body.arguments.clone(),
+            deadline: run.deadline.map(|deadline| hub.system_time(deadline)),
+        };
+        let weak = hub.weak();
+        let finish = plugin.start(invocation, cancel, move |finish| {
+            if let Some(hub) = weak.upgrade() {
+                lock(&hub.executor().running).remove(&key);
+                hub.finish(key, &outcome(finish));
+            }
+        });
+        if finish.is_some() {
+            lock(&self.running).remove(&key);
+        }
+        finish.map(outcome)
+    }
+
+    /// Ends a call that runs in another thread.
+    pub(crate) fn cancel(&self, key: CallKey) {
+        if let Some(cancel) = lock(&self.running).get(&key) {
+            cancel.cancel();
+        }
+    }
+
+    /// The plugin of the call's binding, made ready on the first call.
+    fn plugin(&self, hub: &Hub, run: &Run, image: Option<Bytes>) -> Result<Arc<Plugin>, String> {
+        let mut plugins = lock(&self.plugins);
+        if let Some(plugin) = plugins.get(&run.bind.key) {
+            return Ok(plugin.clone());
+        }
+        let image = image.ok_or("its image is gone")?;
+        let runtime = self.runtime().map_err(|error| error.to_string())?;
+        let (host, message_max) = {
+            let state = hub.lock();
+            let parents = state.node.parent_ids().iter().map(|id| id.0);
+            let host = HostInfo {
+                context_id: state.node.id().0,
+                parent_ids: parents.collect(),
+                name: crate::child::name(),
+            };
+            (host, state.node.message_max())
+        };
+        let limits = Limits {
+            memory: usize::try_from(run.bind.limits.memory).unwrap_or(usize::MAX),
+            result: message_max as usize,
+            ..Limits::default()
+        };
+        let sink = Arc::new(Log {
+            hub: hub.weak(),
+            level: hub.log_level,
+        });
+        let hash = ImageHash(run.bind.image);
+        let plugin = Plugin::load(&runtime, &image, &hash, &run.bind.grants, &limits, &host, sink);
+        match plugin {
+            Ok(plugin) => {
+                plugins.insert(run.bind.key, plugin.clone());
+                Ok(plugin)
+            }
+            Err(error) => {
+                hub.lock().node.discard_image(&run.bind.image);
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn runtime(&self) -> Result<Arc<Runtime>, EngineError> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime.clone());
+        }
+        let runtime = Runtime::new(Profile::detect())?;
+        Ok(self.runtime.get_or_init(|| runtime).clone())
+    }
+}
+
+/// Sends a plugin's words to the controller.
+struct Log {
+    hub: Weak<Hub>,
+    level: u8,
+}
+
+impl LogSink for Log {
+    fn log(&self, level: u8, target: &str, text: &str) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.log(level, target, text);
+        }
+    }
+
+    fn level(&self) -> u8 {
+        self.level
+    }
+}
+
+fn outcome(finish: Finish) -> CallOutcome {
+    CallOutcome::Failed(match finish {
+        Finish::Value(value) => return CallOutcome::Value(value.into()),
+        Finish::Error(error) => CallFailure::Function(error),
+        Finish::BadArguments(reason) => CallFailure::BadArguments(reason),
+        Finish::UnknownFunction { known } => CallFailure::UnknownFunction(known),
+        Finish::SignatureMismatch => CallFailure::SignatureMismatch,
+        Finish::Trapped { message, backtrace } => CallFailure::Trapped { message, backtrace },
+        Finish::DeadlineExceeded => CallFailure::DeadlineExceeded,
+        Finish::Cancelled => CallFailure::Cancelled,
+        Finish::ResultTooLarge { size, max } => {
+            CallFailure::LimitExceeded(format!("a result of {size} bytes is too large (max {max})"))
+        }
+        Finish::Limit(what) => CallFailure::LimitExceeded(what),
+        Finish::BadGuest(what) => CallFailure::Misbehaved(what),
+        Finish::Busy => CallFailure::CannotLoad("another call of it runs".to_owned()),
+        Finish::Failed(reason) => CallFailure::CannotLoad(reason),
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,146 @@
+//! Acts on what a node has to say.
+
+use std::sync::MutexGuard;
+use std::sync::Arc;
+
+use offshoot_proto::control::{CallOutcome, Connected};
+use offshoot_proto::{CallKey, ContextId, Event, Handle, LinkId};
+
+use super::{Hub, State};
+use crate::mailbox::Mail;
+
+impl Hub {
+    /// Handles events and writes to links until there is nothing left to do.
+    ///
+    /// The lock is given up while a plugin's function runs: it may log, and others may call.
+    pub(super) fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+        loop {
+            while let Some(event) = state.node.poll_event() {
+                state = self.act(state, event);
+            }
+            let Some(link) = state.node.poll_ready_link() else {
+                break;
+            };
+            self.write_link(&mut state, link);
+        }
+        self.rearm(&mut state);
+    }
+
+    /// Writes to a link unless it is known to be full; its task waits for room then.
+    pub(super) fn write_link(&self, state: &mut State, link: LinkId) {
+        let State { outputs, node, .. } = state;
+        let Some(output) = outputs.get_mut(&link) else {
+            return;
+        };
+        if output.full {
+            return;
+        }
+        match output.write(link, node) {
+            Ok(()) if output.full => output.wake.notify_one(),
+            Ok(()) => {}
+            Err(_) => {
+                // The reading side of the link learns why, from the process or the pipe; it must
+                // not hear from us first that the link is closed.
+                outputs.remove(&link);
+            }
+        }
+    }
+
+    fn act<'a>(&'a self, mut state: MutexGuard<'a, State>, event: Event) -> MutexGuard<'a, State> {
+        match event {
+            Event::Message {
+                handle,
+                src,
+                reply_to,
+                body,
+            } => {
+                let mail = Mail::Message {
+                    src,
+                    reply_to,
+                    body,
+                };
+                if let Some(mailbox) = state.mailboxes.remove(&handle) {
+                    mailbox.put(mail);
+                }
+            }
+            Event::Expired { handle } => {
+                if let Some(mailbox) = state.mailboxes.remove(&handle) {
+                    mailbox.put(Mail::Expired);
+                }
+            }
+            Event::Run(run) => {
+                let key = run.key;
+                let image = state.node.image(&run.bind.image).cloned();
+                drop(state);
+                let outcome = self.executor().run(self, run, image);
+                state = self.lock();
+                if let Some(outcome) = outcome {
+                    let now = self.now();
+                    state.node.finish(key, &outcome, now);
+                }
+            }
+            Event::CancelRun(key) => self.executor().cancel(key),
+            Event::Connect {
+                src,
+                reply_to,
+                connect,
+            } => {
+                let hub = self.weak();
+                self.spawn(crate::launch::serve_connect(hub, src, reply_to, connect));
+            }
+            Event::Log { src, record } => {
+                let name = Self::name_of(&state, src);
+                drop(state);
+                crate::logs::emit(&name, record.level, &record.target, &record.text);
+                state = self.lock();
+            }
+            Event::ContextLost { id, reason } => {
+                let name = Self::name_of(&state, id);
+                state.names.remove(&id);
+                tracing::debug!(context = %name, reason, "context lost");
+            }
+            Event::CutLink { link, reason } => {
+                state.outputs.remove(&link);
+                tracing::warn!(link = link.0, reason, "link cut");
+            }
+            Event::Shutdown => {
+                state.ended = true;
+                self.ended.notify_one();
+            }
+        }
+        state
+    }
+
+    /// Ends a call that went on in another thread.
+    pub(crate) fn finish(&self, key: CallKey, outcome: &CallOutcome) {
+        self.drive(|state, now| state.node.finish(key, outcome, now));
+    }
+
+    /// Answers an ancestor that asked for a child.
+    pub(crate) fn answer_connect(&self, src: ContextId, reply_to: Handle, connected: &Connected) {
+        self.drive(|state, _| state.node.answer_connect(src, reply_to, connected));
+    }
+
+    /// Logs a line that a child printed outside of its link.
+    pub(crate) fn log_child_line(&self, context: &str, line: &str) {
+        if self.lock().node.id() == ContextId::CONTROLLER {
+            crate::logs::emit(context, 3, "stderr", line);
+        } else {
+            self.log(3, "stderr", &format!("{context}: {line}"));
+        }
+    }
+
+    /// Sees to it that the timer wakes up in time.
+    pub(super) fn rearm(&self, state: &mut State) {
+        let due = state.node.poll_timeout();
+        if due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed)) {
+            state.armed = due;
+            self.timer.notify_one();
+        }
+    }
+
+    /// Names of contexts are known to whoever made them.
+    pub(crate) fn learn_name(&self, id: ContextId, name: Arc<str>) {
+        Self::set_name(&mut self.lock(), id, name);
+    }
+}

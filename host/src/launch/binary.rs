@@ -1,0 +1,90 @@
+//! Finds the program that runs a child.
+
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+
+use super::error::StreamError;
+
+/// A program that can be started under `path` for as long as it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct ChildBinary {
+    /// Where it is.
+    pub(crate) path: OsString,
+}
+
+/// The child that was embedded when this program was built, if one was.
+#[cfg(feature = "controller")]
+const EMBEDDED: &[u8] = include_bytes!(env!("OFFSHOOT_EMBEDDED_CHILD"));
+#[cfg(not(feature = "controller"))]
+const EMBEDDED: &[u8] = &[];
+
+/// Name of the program where it lies beside another one.
+const FILE_NAME: &str = "offshoot-child";
+
+impl ChildBinary {
+    /// The program to start on this machine: the one asked for, else the one that the environment
+    /// names, else the embedded one, else one beside the running program.
+    ///
+    /// A child is its own best child: it is of the right build and cannot be swapped any more.
+    pub(crate) fn find(asked_for: Option<&str>) -> Result<Self, StreamError> {
+        if let Some(path) = asked_for {
+            return Ok(Self { path: path.into() });
+        }
+        if crate::child::is_child() {
+            return Ok(Self {
+                path: "/proc/self/exe".into(),
+            });
+        }
+        if let Some(path) = std::env::var_os("OFFSHOOT_CHILD") {
+            return Ok(Self { path });
+        }
+        if let Some(path) = embedded() {
+            return Ok(Self { path });
+        }
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("this program"));
+        let beside = program.with_file_name(FILE_NAME);
+        if beside.is_file() {
+            return Ok(Self {
+                path: beside.into(),
+            });
+        }
+        Err(StreamError::NoChildBinary { beside: program })
+    }
+
+    /// Its path for messages.
+    pub(crate) fn name(&self) -> String {
+        match embedded() {
+            Some(path) if path == self.path => "the embedded child".to_owned(),
+            _ => self.path.display().to_string(),
+        }
+    }
+}
+
+/// Puts the embedded program into a file that has no name, so that none is left behind and none
+/// can be swapped.
+fn embedded() -> Option<OsString> {
+    static FILE: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        if EMBEDDED.is_empty() {
+            return None;
+        }
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = rustix::fs::memfd_create(FILE_NAME, flags).ok()?;
+        let mut rest = EMBEDDED;
+        while !rest.is_empty() {
+            let count = rustix::io::write(&file, rest).ok()?;
+            rest = &rest[count..];
+        }
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        rustix::fs::fcntl_add_seals(&file, seals).ok()?;
+        // A file that anyone has open for writing does not execute: keep a reader only.
+        let writer = format!("/proc/self/fd/{}", file.as_raw_fd());
+        rustix::fs::open(writer, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+    });
+    let descriptor = file.as_ref()?.as_raw_fd();
+    Some(format!("/proc/self/fd/{descriptor}").into())
+}

@@ -1,0 +1,166 @@
+//! Makes children: starts a process, shakes hands with it, and links it to the tree.
+
+mod binary;
+mod error;
+mod local;
+mod process;
+mod remote_name;
+
+use std::io::PipeReader;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use offshoot_proto::control::{Connect, Connected, Hello, Method, Welcome};
+use offshoot_proto::handshake::first_frame;
+use offshoot_proto::{ContextId, Handle};
+use rustix::io::Errno;
+
+use crate::hub::{Hub, LinkParts};
+
+#[cfg(feature = "controller")]
+pub(crate) use error::Seconds;
+pub use error::StreamError;
+pub(crate) use local::LocalSpec;
+pub(crate) use process::Process;
+
+/// A child that said hello and does not know yet who it is.
+pub(crate) struct Greeted {
+    pub(crate) hello: Hello,
+    pub(crate) parts: LinkParts,
+    /// What it sent behind its hello.
+    pub(crate) rest: Vec<u8>,
+    /// Its standard error.
+    pub(crate) errors: PipeReader,
+    /// The program, for messages.
+    pub(crate) program: String,
+}
+
+/// A child that is part of the tree.
+pub(crate) struct Up {
+    pub(crate) hello: Hello,
+    pub(crate) name: Arc<str>,
+}
+
+/// What a new child is to be.
+pub(crate) struct NewChild {
+    pub(crate) id: ContextId,
+    pub(crate) name: Option<String>,
+    pub(crate) log_level: u8,
+    pub(crate) timeout: Duration,
+}
+
+/// Makes a direct child of this context. The node must expect it; it is abandoned on failure.
+pub(crate) async fn make_child(
+    hub: &Arc<Hub>,
+    child: NewChild,
+    spec: LocalSpec,
+) -> Result<Up, StreamError> {
+    // Whatever happens, and even if this future is dropped, the node learns of it.
+    let mut expected = Expected {
+        hub,
+        id: child.id,
+        attached: false,
+    };
+    let greeted = local::launch(&spec, child.timeout).await?;
+    let up = welcome(hub, &child, greeted)?;
+    expected.attached = true;
+    Ok(up)
+}
+
+/// Makes a child for an ancestor that asked for one, and answers it.
+pub(crate) async fn serve_connect(
+    hub: Weak<Hub>,
+    src: ContextId,
+    reply_to: Handle,
+    connect: Connect,
+) {
+    let Some(hub) = hub.upgrade() else {
+        return;
+    };
+    let Method::Local {
+        remote_name,
+        child_path,
+    } = connect.method;
+    let child = NewChild {
+        id: connect.id,
+        name: connect.name,
+        log_level: connect.log_level,
+        timeout: Duration::from_millis(connect.timeout_ms),
+    };
+    let spec = LocalSpec {
+        remote_name,
+        child_path,
+    };
+    let connected = match make_child(&hub, child, spec).await {
+        Ok(up) => Connected::Up {
+            hello: up.hello,
+            name: up.name.to_string(),
+        },
+        Err(error) => Connected::Failed(error.to_string()),
+    };
+    hub.answer_connect(src, reply_to, &connected);
+}
+
+/// Tells the child who it is, and links it.
+fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, StreamError> {
+    let Greeted {
+        hello,
+        parts,
+        rest,
+        errors,
+        program,
+    } = greeted;
+    let refused = |reason: String| StreamError::Handshake {
+        program: program.clone(),
+        reason,
+    };
+    let (parents, message_max, own_name) = {
+        let state = hub.lock();
+        let mut parents = vec![state.node.id()];
+        parents.extend_from_slice(state.node.parent_ids());
+        let own_name = (!state.node.parent_ids().is_empty()).then(crate::child::name);
+        (parents, state.node.message_max(), own_name)
+    };
+    let name = child.name.clone().unwrap_or_else(|| match own_name {
+        Some(own) => format!("{own}.local.{}", hello.pid),
+        None => format!("local.{}", hello.pid),
+    });
+    let welcome = first_frame(&Welcome {
+        id: child.id,
+        parents,
+        name: name.clone(),
+        message_max,
+        log_level: child.log_level,
+    });
+    // A new pipe has room for this; what has no room is not an empty pipe of ours.
+    match rustix::io::write(parts.output.get_ref(), &welcome) {
+        Ok(count) if count == welcome.len() => {}
+        Ok(_) => return Err(refused("it did not take its welcome".to_owned())),
+        Err(Errno::PIPE) => return Err(refused("it ended right after its hello".to_owned())),
+        Err(error) => return Err(refused(format!("cannot write to it: {error}"))),
+    }
+    let name: Arc<str> = name.into();
+    match hub.attach_child(child.id, name.clone(), parts, &rest) {
+        Ok(()) => {
+            crate::logs::follow_errors(hub, errors, name.clone());
+            Ok(Up { hello, name })
+        }
+        Err(_) => Err(refused("it is not wanted any more".to_owned())),
+    }
+}
+
+/// Takes back the node's expectation of a child that did not come.
+struct Expected<'a> {
+    hub: &'a Arc<Hub>,
+    id: ContextId,
+    attached: bool,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        if !self.attached {
+            let id = self.id;
+            self.hub.drive(|state, _| state.node.abandon(id, "it could not be started"));
+        }
+    }
+}

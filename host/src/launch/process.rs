@@ -1,0 +1,92 @@
+//! A child process: never left running, never left a zombie.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::watched::watched;
+
+/// A started process. Dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+    /// Becomes readable when the process has ended.
+    ended: AsyncFd<OwnedFd>,
+    reaped: bool,
+}
+
+impl Process {
+    pub(crate) fn new(mut child: Child) -> std::io::Result<Self> {
+        let watch = || {
+            let pid = Pid::from_child(&child);
+            watched(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)
+        };
+        let watched: std::io::Result<_> = watch();
+        match watched {
+            Ok(ended) => Ok(Self {
+                child,
+                ended,
+                reaped: false,
+            }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// Cancel-safe: the process is as it was.
+    pub(crate) async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let _ready = self.ended.readable().await?;
+        self.reaped = true;
+        self.child.wait()
+    }
+
+    /// How the process ended, if it does within `patience`.
+    pub(crate) async fn epitaph(&mut self, patience: Duration) -> Option<String> {
+        let status = tokio::time::timeout(patience, self.wait()).await.ok()?.ok()?;
+        Some(describe(self.id(), status))
+    }
+
+    /// Waits for the process's own end for `grace`, then kills it.
+    pub(crate) async fn end(mut self, grace: Duration) {
+        if self.reaped || tokio::time::timeout(grace, self.wait()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(pid = self.id(), "a child did not end by itself and is killed");
+        let _ = self.child.kill();
+        let _ = self.wait().await;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.reaped {
+            // Either fails only when the process is gone already.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn describe(pid: u32, status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(9), _) => {
+            format!("process {pid} was killed by signal 9 (SIGKILL; perhaps memory ran out)")
+        }
+        (Some(signal), _) => format!("process {pid} was killed by signal {signal}"),
+        (None, Some(code)) => format!("process {pid} exited with status {code}"),
+        (None, None) => format!("process {pid} ended"),
+    }
+}

@@ -1,0 +1,230 @@
+//! Plugins as their users hold them: a module, what it may touch, and its images.
+
+mod error;
+mod registry;
+mod search;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use offshoot_abi::{FunctionInfo, Grant, Inspection, Manifest, inspect};
+use offshoot_proto::control::{self, Bind, BindingKey, PluginLimits};
+
+pub use error::PluginError;
+pub(crate) use registry::Registry;
+pub use search::search_path;
+
+use crate::wasm::{ImageCache, ParseTargetError, Target, compile};
+
+/// A compiled plugin, with the grants and limits that it gets where it runs.
+///
+/// Cheap to clone. Two values with different grants are two plugins to the contexts that run
+/// them: each has its own instance, and its own state.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let refused = offshoot::Plugin::from_bytes("empty", Vec::new());
+/// assert!(refused.unwrap_err().to_string().contains("`empty` is not a usable plugin"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    module: Arc<Module>,
+    grants: Vec<Grant>,
+    limits: PluginLimits,
+    /// What was made ready of it, for each target. Shared by clones with the same grants.
+    ready: Arc<Mutex<Vec<Ready>>>,
+}
+
+#[derive(Debug)]
+struct Module {
+    wasm: Bytes,
+    inspection: Inspection,
+    /// Images do not depend on grants, and are compiled once for all of them.
+    images: Mutex<Vec<Image>>,
+}
+
+#[derive(Clone, Debug)]
+struct Image {
+    target: Arc<str>,
+    hash: control::ImageHash,
+    bytes: Bytes,
+}
+
+/// A plugin that is ready to be called in contexts of one target.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    target: Arc<str>,
+    pub(crate) bind: Arc<Bind>,
+    pub(crate) image: Bytes,
+}
+
+impl Plugin {
+    /// Reads a plugin from a `.wasm` file.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read or is not a plugin for this host; nothing of it runs.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PluginError> {
+        let path = path.as_ref();
+        let wasm = std::fs::read(path).map_err(|source| PluginError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_bytes(&path.display().to_string(), wasm)
+    }
+
+    /// A plugin from the bytes of a module; `name` is for errors.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is not a plugin for this host; nothing of it runs.
+    pub fn from_bytes(name: &str, wasm: impl Into<Bytes>) -> Result<Self, PluginError> {
+        let wasm = wasm.into();
+        let inspection = inspect(&wasm).map_err(|source| PluginError::Invalid {
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            module: Arc::new(Module {
+                wasm,
+                inspection,
+                images: Mutex::default(),
+            }),
+            grants: Vec::new(),
+            limits: PluginLimits::default(),
+            ready: Arc::default(),
+        })
+    }
+
+    /// The same plugin with one more grant.
+    #[must_use]
+    pub fn grant(mut self, grant: Grant) -> Self {
+        if !self.grants.contains(&grant) {
+            self.grants.push(grant);
+            self.grants.sort();
+            self.ready = Arc::default();
+        }
+        self
+    }
+
+    /// The same plugin with another bound for the memory of an instance, in bytes. The default
+    /// is 256 MiB.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.limits.memory = bytes;
+        self.ready = Arc::default();
+        self
+    }
+
+    /// What the plugin says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.module.inspection.manifest
+    }
+
+    /// What was found out about the module without running it.
+    pub fn inspection(&self) -> &Inspection {
+        &self.module.inspection
+    }
+
+    /// What it may touch.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// The plugin's name.
+    pub fn name(&self) -> &str {
+        &self.manifest().plugin
+    }
+
+    /// One of its functions.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is none of that name; the error lists those that there are.
+    pub fn function(&self, name: &str) -> Result<&FunctionInfo, PluginError> {
+        let manifest = self.manifest();
+        manifest.function(name).ok_or_else(|| PluginError::UnknownFunction {
+            plugin: manifest.plugin.clone(),
+            function: name.to_owned(),
+            known: manifest.functions.iter().map(|function| function.name.clone()).collect(),
+        })
+    }
+
+    /// The plugin for contexts of that target, if it was made ready before.
+    pub(crate) fn if_ready(&self, target: &str) -> Option<Ready> {
+        let ready = lock(&self.ready);
+        ready.iter().find(|ready| &*ready.target == target).cloned()
+    }
+
+    /// Makes the plugin ready for contexts of that target.
+    ///
+    /// Cancel-safe: a compilation that has begun goes on, and the next caller finds its result.
+    pub(crate) async fn prepare(&self, target: &Arc<str>) -> Result<Ready, PluginError> {
+        if let Some(ready) = self.if_ready(target) {
+            return Ok(ready);
+        }
+        let (plugin, target) = (self.clone(), target.clone());
+        let prepared = tokio::task::spawn_blocking(move || plugin.prepare_now(&target));
+        prepared.await.unwrap_or_else(|error| {
+            Err(PluginError::Compile {
+                name: self.name().to_owned(),
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    fn prepare_now(&self, target: &Arc<str>) -> Result<Ready, PluginError> {
+        let image = self.module.image(target)?;
+        let mut bind = Bind {
+            key: BindingKey::default(),
+            image: image.hash,
+            grants: self.grants.clone(),
+            limits: self.limits,
+        };
+        let digest = blake3::hash(&control::encode(&bind));
+        let half = digest.as_bytes().first_chunk::<16>();
+        bind.key = half.copied().unwrap_or_default();
+        let ready = Ready {
+            target: target.clone(),
+            bind: Arc::new(bind),
+            image: image.bytes,
+        };
+        lock(&self.ready).push(ready.clone());
+        Ok(ready)
+    }
+}
+
+impl Module {
+    /// The image for that target. Callers at the same time wait for one compilation.
+    fn image(&self, target: &Arc<str>) -> Result<Image, PluginError> {
+        let mut images = lock(&self.images);
+        if let Some(image) = images.iter().find(|image| image.target == *target) {
+            return Ok(image.clone());
+        }
+        let failed = |reason: String| PluginError::Compile {
+            name: self.inspection.manifest.plugin.clone(),
+            reason,
+        };
+        let parsed: Result<Target, ParseTargetError> = target.parse();
+        let parsed = parsed.map_err(|error| failed(error.to_string()))?;
+        let cache = ImageCache::of_user()
+            .inspect_err(|error| tracing::debug!(%error, "images are not cached on disk"))
+            .ok();
+        let compiled = compile(&self.wasm, &parsed, cache.as_ref());
+        let compiled = compiled.map_err(|error| failed(error.to_string()))?;
+        let image = Image {
+            target: target.clone(),
+            hash: compiled.hash.0,
+            bytes: compiled.bytes.into(),
+        };
+        images.push(image.clone());
+        Ok(image)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
