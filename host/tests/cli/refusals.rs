@@ -157,7 +157,9 @@ fn a_file_that_is_no_plugin_is_refused() {
         missing.stderr,
         "error: there is no file none.wasm\nhelp: `offshoot plugin build` prints where it puts a plugin\n"
     );
-    let native = env!("CARGO_BIN_EXE_offshoot");
+    let native = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("native.wasm");
+    fs::write(&native, b"\x7fELF\x02\x01\x01").expect("it can be written");
+    let native = path(&native);
     let ended = run(&["call", "local", "x::f", "--plugin", native]);
     let want =
         format!("error: `{native}` is not a usable plugin: it is a native program or library");
