@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use offshoot_proto::control::{Connect, Connected, Hello, Method, Welcome};
 use offshoot_proto::handshake::first_frame;
+use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
 use rustix::io::Errno;
 
@@ -121,10 +122,8 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         let own_name = (!state.node.parent_ids().is_empty()).then(crate::child::name);
         (parents, state.node.message_max(), own_name)
     };
-    let name = child.name.clone().unwrap_or_else(|| match own_name {
-        Some(own) => format!("{own}.local.{}", hello.pid),
-        None => format!("local.{}", hello.pid),
-    });
+    let name = child.name.clone();
+    let name = name.unwrap_or_else(|| default_name(own_name.as_deref(), hello.pid));
     let welcome = first_frame(&Welcome {
         id: child.id,
         parents,
@@ -147,6 +146,20 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         }
         Err(_) => Err(refused("it is not wanted any more".to_owned())),
     }
+}
+
+/// A local child's name, which shows the chain of its parents (`S080`). Where that would be too
+/// long, the middle of the chain is left out.
+fn default_name(parent: Option<&str>, pid: u32) -> String {
+    let Some(parent) = parent else {
+        return format!("local.{pid}");
+    };
+    let name = format!("{parent}.local.{pid}");
+    if name.len() <= NAME_MAX {
+        return name;
+    }
+    let head: String = parent.chars().take(NAME_MAX / 8).collect();
+    format!("{head}...local.{pid}")
 }
 
 /// Takes back the node's expectation of a child that did not come.

@@ -1,0 +1,207 @@
+//! How contexts come, fail and go, and what is told of it.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use e2e::{assert_all_end, kill, pid_of, with_router};
+use e2e_plugin as guest;
+use offshoot::{Error, StreamError};
+
+#[test]
+fn s080_names_tell_how_a_context_was_made() {
+    with_router(async |router| {
+        let first = router.local().await.unwrap();
+        assert_eq!(first.name(), format!("local.{}", pid_of(&first)));
+        let second = router.local().via(&first).await.unwrap();
+        assert_eq!(second.name(), format!("{}.local.{}", first.name(), pid_of(&second)));
+        let named = router.local().name("web1").await.unwrap();
+        assert_eq!(named.name(), "web1");
+        let refused = router.local().name("a/b").await.unwrap_err();
+        assert!(refused.to_string().contains("must not contain '/'"), "{refused}");
+    });
+}
+
+#[test]
+fn s081_process_listings_show_whose_child_it_is() {
+    with_router(async |router| {
+        let argv0 = |pid: i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+            String::from_utf8(line.split(|&byte| byte == 0).next().unwrap().to_vec()).unwrap()
+        };
+        let named = router.local().remote_name("build-7").await.unwrap();
+        assert_eq!(argv0(pid_of(&named)), "offshoot:build-7");
+        let default = router.local().await.unwrap();
+        let suffix = format!(":{}", std::process::id());
+        assert!(argv0(pid_of(&default)).ends_with(&suffix), "{}", argv0(pid_of(&default)));
+        let refused = router.local().remote_name("a/b").await.unwrap_err();
+        assert!(refused.to_string().contains("slashes"), "{refused}");
+    });
+}
+
+#[test]
+fn s086_a_chain_of_ten_works() {
+    with_router(async |router| {
+        let mut chain = vec![router.local().await.unwrap()];
+        for _ in 1..10 {
+            let next = router.local().via(chain.last().unwrap()).await.unwrap();
+            chain.push(next);
+        }
+        for (depth, context) in chain.iter().enumerate() {
+            let identity = context.call::<guest::identity>(()).await.unwrap();
+            assert_eq!(identity.parents.len(), depth + 1);
+            assert_eq!(identity.parents.last(), Some(&0));
+        }
+    });
+}
+
+#[test]
+fn s185_a_killed_child_ends_its_calls_at_once_and_others_go_on() {
+    with_router(async |router| {
+        let victim = router.local().await.unwrap();
+        let other = router.local().await.unwrap();
+        let call = victim.call_async::<guest::busy>((60_000,)).await.unwrap();
+        // The call is there once an answer to a later concurrent one is here.
+        victim.call::<guest::count_alone>(()).await.unwrap();
+        kill(pid_of(&victim));
+        let error = call.get().await.unwrap_err();
+        let Error::Channel(error) = error else {
+            panic!("{error:?}");
+        };
+        assert!(error.may_have_run);
+        assert_eq!(error.context, victim.name());
+        assert!(error.reason.contains("killed by signal 9"), "{error}");
+        assert!(error.to_string().ends_with("the function may have run"), "{error}");
+        assert_eq!(other.call::<guest::add>((1, 2)).await.unwrap(), 3);
+        let error = victim.call::<guest::add>((1, 2)).await.unwrap_err();
+        assert!(error.to_string().contains("no route to context"), "{error}");
+    });
+}
+
+#[test]
+fn b040_the_loss_of_a_context_in_the_middle_wakes_who_waits_behind_it() {
+    with_router(async |router| {
+        let top = router.local().await.unwrap();
+        let middle = router.local().via(&top).await.unwrap();
+        let low = router.local().via(&middle).await.unwrap();
+        let call = low.call_async::<guest::busy>((60_000,)).await.unwrap();
+        low.call::<guest::count_alone>(()).await.unwrap();
+        kill(pid_of(&middle));
+        let error = call.get().await.unwrap_err();
+        let Error::Channel(error) = error else {
+            panic!("{error:?}");
+        };
+        assert!(error.may_have_run, "{error}");
+        assert_eq!(top.call::<guest::add>((1, 2)).await.unwrap(), 3);
+        assert_all_end(&[pid_of(&low)], Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn b022_a_context_that_is_asked_to_end_takes_its_descendants_along() {
+    with_router(async |router| {
+        let top = router.local().await.unwrap();
+        let low = router.local().via(&top).await.unwrap();
+        let pids = [pid_of(&top), pid_of(&low)];
+        top.shutdown();
+        assert_all_end(&pids, Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn dropping_everything_ends_everything() {
+    let _alone = e2e::alone();
+    e2e::plugin_file();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let pids = runtime.block_on(async {
+        let router = offshoot::Router::new().unwrap();
+        let top = router.local().await.unwrap();
+        let low = router.local().via(&top).await.unwrap();
+        [pid_of(&top), pid_of(&low)]
+    });
+    drop(runtime);
+    assert_all_end(&pids, Duration::from_secs(5));
+    assert!(e2e::children().is_empty(), "zombies: {:?}", e2e::children());
+}
+
+fn script(text: &str) -> tempfile::TempPath {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.as_file().set_permissions(PermissionsExt::from_mode(0o755)).unwrap();
+    file.into_temp_path()
+}
+
+/// Starts a program in a child's place and gives the error.
+fn start(program: &str) -> StreamError {
+    with_router(async |router| {
+        let patience = Duration::from_secs(1);
+        let started = router.local().child_path(program).connect_timeout(patience).await;
+        let Err(Error::Stream(error)) = started else {
+            panic!("{started:?}");
+        };
+        let context = router.local().await.unwrap();
+        assert_eq!(context.call::<guest::add>((1, 2)).await.unwrap(), 3);
+        error
+    })
+}
+
+#[test]
+fn a_missing_child_binary_is_named() {
+    let error = start("/no/such/child");
+    assert!(matches!(error, StreamError::Start { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.starts_with("cannot start `/no/such/child`: No such file"), "{text}");
+}
+
+#[test]
+fn a_child_binary_that_is_not_executable_is_named() {
+    let path = script("#!/bin/sh\n");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    let text = start(path.to_str().unwrap()).to_string();
+    assert!(text.contains("must be an executable file"), "{text}");
+}
+
+#[test]
+fn a_child_binary_for_another_machine_is_named() {
+    // The first bytes of an ELF file for a machine that there is none of.
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xfe\xfe".to_vec();
+    elf.resize(4096, 0);
+    let path = script("");
+    std::fs::write(&path, elf).unwrap();
+    let text = start(path.to_str().unwrap()).to_string();
+    assert!(text.contains("not a program for this machine"), "{text}");
+}
+
+#[test]
+fn a_child_of_another_build_is_refused() {
+    let path = script("#!/bin/sh\necho \"OFFSHOOT $2 1 0000000000000000\"\nsleep 60\n");
+    let text = start(path.to_str().unwrap()).to_string();
+    assert!(text.contains("another build of offshoot"), "{text}");
+    assert!(text.contains("build 0000000000000000"), "{text}");
+}
+
+#[test]
+fn s099_a_program_that_ends_at_once_is_quoted() {
+    let path = script("#!/bin/sh\necho on stdout\necho on stderr >&2\nexit 3\n");
+    let text = start(path.to_str().unwrap()).to_string();
+    for part in ["exited with status 3", "on stdout", "on stderr"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn b011_a_program_that_says_nothing_is_given_up() {
+    let path = script("#!/bin/sh\necho waiting for a password:\nexec sleep 60\n");
+    let error = start(path.to_str().unwrap());
+    assert!(matches!(error, StreamError::Timeout { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("timed out"), "{text}");
+    assert!(text.contains("waiting for a password:"), "{text}");
+}
+
+#[test]
+fn endless_noise_before_the_hello_is_given_up() {
+    let path = script("#!/bin/sh\nexec yes noise\n");
+    let text = start(path.to_str().unwrap()).to_string();
+    assert!(text.contains("no greeting"), "{text}");
+}
