@@ -17,6 +17,8 @@ pub(crate) struct Arguments {
     pub(crate) plugin: PathBuf,
     pub(crate) json: Option<PathBuf>,
     pub(crate) rounds: usize,
+    /// Whether all processes share one core; see `processes::share_one_core`.
+    pub(crate) one_core: bool,
     sides: Option<String>,
     filter: Option<String>,
 }
@@ -24,6 +26,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let (mut python, mut peer, mut plugin) = (None, None, None);
+        let mut one_core = false;
         let (mut json, mut sides, mut filter, mut rounds) = (None, None, None, ROUNDS);
         while let Some(word) = words.next() {
             let mut value = || {
@@ -37,6 +40,7 @@ impl Arguments {
                 "--plugin" => plugin = Some(value()?),
                 "--json" => json = Some(value()?.into()),
                 "--sides" => sides = Some(value()?),
+                "--one-core" => one_core = true,
                 "--rounds" => {
                     rounds = value()?.parse().context("--rounds takes a number")?;
                 }
@@ -54,6 +58,7 @@ impl Arguments {
             plugin: compiled(needed(plugin, "--plugin")?)?,
             json,
             rounds: rounds.max(1),
+            one_core,
             sides,
             filter,
         })

@@ -29,6 +29,17 @@ pub(crate) fn calls(count: usize) -> Result<Vec<u8>> {
     Ok(frames)
 }
 
+/// Fails unless `answers` are the sums that [`calls`] asked for, in order.
+pub(crate) fn check(answers: &[u8]) -> Result<()> {
+    for (number, answer) in (0_u64..).zip(answers.chunks_exact(MESSAGE)) {
+        let sum: u64 = postcard::from_bytes(payload(answer)?)?;
+        if sum != number + 1 {
+            bail!("{number} + 1 = {sum}");
+        }
+    }
+    Ok(())
+}
+
 /// Serves calls until standard input ends.
 pub(crate) fn serve(module: &Path) -> Result<()> {
     let mut plugin = Plugin::load(module)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::arguments::Arguments;
 use crate::bare_loop;
@@ -81,7 +81,11 @@ fn round_trips(mut command: Command, size: usize, count: usize) -> Result<Sample
         for _ in 0..count {
             peer.exchange(&message, &mut answer)?;
         }
-        Ok(each_us(start.elapsed(), count))
+        let took = start.elapsed();
+        if answer != message {
+            bail!("the peer's answer differs");
+        }
+        Ok(each_us(took, count))
     }))
 }
 
@@ -101,7 +105,9 @@ fn pipelined(plugin: &Path) -> Result<Sample> {
         for _ in 0..WINDOWS {
             peer.exchange(&calls, &mut answers)?;
         }
-        Ok((WINDOWS * WINDOW) as f64 / start.elapsed().as_secs_f64())
+        let took = start.elapsed();
+        bare_loop::check(&answers).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        Ok((WINDOWS * WINDOW) as f64 / took.as_secs_f64())
     }))
 }
 

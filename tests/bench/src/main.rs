@@ -50,9 +50,16 @@ fn finish(result: Result<()>) -> ExitCode {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     processes::adopt_orphans().context("could not become the reaper of what this starts")?;
-    let watchdog = Watchdog::start();
     let sides = side::all(arguments)?;
     let machine = machine();
+    let placement = if arguments.one_core {
+        processes::share_one_core().context("could not keep to one core")?;
+        "all processes on one core"
+    } else {
+        "processes wherever the kernel puts them, which alone moves small calls tenfold: \
+         compare with --one-core before you trust those rows"
+    };
+    let watchdog = Watchdog::start();
     let rows = Row::ALL.iter().filter(|row| arguments.wants(row));
     let mut table = Vec::new();
     for row in rows {
@@ -60,7 +67,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         table.push(measure_row(*row, &sides, arguments.rounds, &watchdog));
         eprintln!();
     }
-    println!("{machine}\n\n{}", report::table(&table));
+    println!("{machine}; {placement}\n\n{}", report::table(&table));
     if let Some(path) = &arguments.json {
         std::fs::write(path, report::json_lines(&table))
             .with_context(|| format!("could not write {}", path.display()))?;

@@ -63,8 +63,9 @@ class Rows:
                 context.call_async(bench_functions.add, number, 1)
                 for number in range(window)
             ]
-            for receiver in receivers:
-                receiver.get().unpickle()
+            for number, receiver in enumerate(receivers):
+                if receiver.get().unpickle() != number + 1:
+                    raise ValueError("a sum is wrong")
         return window * windows / (now() - begin)
 
     def chain10_setup(self):

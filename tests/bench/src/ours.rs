@@ -142,8 +142,11 @@ impl Tree {
                 for number in 0..WINDOW as u64 {
                     receivers.push(context.call_async::<add>((number, 1)).await?);
                 }
-                for receiver in receivers {
-                    receiver.get().await?;
+                for (number, receiver) in (0_u64..).zip(receivers) {
+                    let sum = receiver.get().await?;
+                    if sum != number + 1 {
+                        bail!("{number} + 1 = {sum}");
+                    }
                 }
             }
             Ok((WINDOWS * WINDOW) as f64 / start.elapsed().as_secs_f64())

@@ -12,10 +12,13 @@ pub(crate) const HELP: &str = "\
 Measures Offshoot beside Mitogen and beside what the machine allows, in one run, taking turns
 sample by sample so that a machine that slows down slows all of them. Prints one table.
 
-Usage: cargo xtask bench [--json FILE] [--rounds N] [FILTER]
+Usage: cargo xtask bench [--json FILE] [--rounds N] [--one-core] [FILTER]
 
   --json FILE   also write one JSON object per row
   --rounds N    samples per row and side (default 30)
+  --one-core    keep all processes on one core. Without it the kernel decides, and a message
+                between two cores costs about ten times one that stays on its core: run the rows
+                of small calls both ways before reading anything into their ratios
   FILTER        only rows whose name contains it
 
 Mitogen comes from PyPI into a virtual environment under the target directory.";

@@ -93,6 +93,7 @@ fn deny(advisories: bool) -> Result<()> {
         command
     };
     deny.args(["deny", "--workspace", "--all-features", "check"]);
+    deny.arg("--hide-inclusion-graph");
     deny.args(["bans", "licenses", "sources"]);
     if advisories {
         deny.arg("advisories");
