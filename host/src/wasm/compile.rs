@@ -22,6 +22,10 @@ pub(crate) struct CompiledImage {
     /// Its name.
     pub(crate) hash: ImageHash,
     /// Whether it came from the cache.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "what tests of the cache look at")
+    )]
     pub(crate) cached: bool,
 }
 

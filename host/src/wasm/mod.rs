@@ -36,10 +36,10 @@ mod ticker;
 mod tests;
 
 #[cfg(feature = "controller")]
-pub(crate) use cache::{CacheError, ImageCache};
+pub(crate) use cache::ImageCache;
 #[cfg(feature = "controller")]
 pub(crate) use compile::{CompileError, CompiledImage, compile};
-pub(crate) use error::{EngineError, LoadError};
+pub(crate) use error::EngineError;
 pub(crate) use finish::Finish;
 pub(crate) use image::ImageHash;
 pub(crate) use limits::Limits;

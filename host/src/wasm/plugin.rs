@@ -101,10 +101,6 @@ impl Lease {
 impl Plugin {
     /// Makes an image ready. Loads native code: the image must come from an ancestor, who named
     /// it by its hash.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a different owner's word"
-    )]
     pub(crate) fn load(
         runtime: &Arc<Runtime>,
         image: &[u8],
@@ -152,17 +148,9 @@ impl Plugin {
         }))
     }
 
-    /// What the plugin says about itself.
-    pub(crate) fn manifest(&self) -> &Manifest {
+    #[cfg(test)]
+    pub(super) fn manifest(&self) -> &Manifest {
         &self.blueprint.manifest
-    }
-
-    /// Whether calls of the function may run side by side. The others are the caller's to queue.
-    pub(crate) fn is_concurrent(&self, function: &str) -> bool {
-        let manifest = self.manifest();
-        manifest
-            .function(function)
-            .is_some_and(|function| function.concurrent)
     }
 
     /// Runs the call.

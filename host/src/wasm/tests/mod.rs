@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offshoot_abi::{Grant, HostInfo, record};
 
+use super::error::LoadError;
 use super::*;
 
 /// Longest that a test waits for what must come.
