@@ -18,7 +18,7 @@ mod watchdog;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::arguments::Arguments;
 use crate::report::Measured;
@@ -72,7 +72,15 @@ fn measure(arguments: &Arguments) -> Result<()> {
         std::fs::write(path, report::json_lines(&table))
             .with_context(|| format!("could not write {}", path.display()))?;
     }
-    Ok(())
+    // Whoever looks only at the status must not take a gap for a result.
+    match table
+        .iter()
+        .filter(|measured| !measured.is_complete())
+        .count()
+    {
+        0 => Ok(()),
+        failed => bail!("{failed} rows are not complete; the notes below the table say why"),
+    }
 }
 
 /// What a reader must know about the machine to judge the spread.

@@ -36,6 +36,11 @@ impl Measured {
             .push(format!("{}, {side}: {error:#}", self.row.name()));
     }
 
+    /// Whether nothing went wrong on any side.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.notes.is_empty()
+    }
+
     fn summary(&self, side: &str) -> Option<Summary> {
         Summary::of(self.samples.get(side)?)
     }

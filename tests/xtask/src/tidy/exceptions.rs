@@ -30,6 +30,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "loads machine code that the controller compiled, which no check can prove harmless",
     ),
     (
+        "host/src/watched.rs",
+        "watches a descriptor that its owner promises to keep open",
+    ),
+    (
         "plugins/digest/src/listing/wasi.rs",
         "calls WASI itself, because std lists a directory in quadratic time",
     ),
