@@ -38,7 +38,7 @@ mod tests;
 #[cfg(feature = "controller")]
 pub(crate) use cache::ImageCache;
 #[cfg(feature = "controller")]
-pub(crate) use compile::{CompileError, CompiledImage, compile};
+pub(crate) use compile::compile;
 pub(crate) use error::EngineError;
 pub(crate) use finish::Finish;
 pub(crate) use image::ImageHash;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offshoot_abi::{Grant, HostInfo, record};
 
+use super::compile::{CompileError, CompiledImage};
 use super::error::LoadError;
 use super::*;
 
