@@ -46,5 +46,7 @@ pub(crate) use limits::Limits;
 pub(crate) use plugin::{Invocation, Plugin};
 pub(crate) use runtime::Runtime;
 pub(crate) use state::LogSink;
-pub(crate) use target::{ParseTargetError, Profile, Target};
+#[cfg(feature = "controller")]
+pub(crate) use target::ParseTargetError;
+pub(crate) use target::{Profile, Target};
 pub(crate) use task::CancelHandle;

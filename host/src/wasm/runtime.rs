@@ -25,11 +25,15 @@ impl Runtime {
     /// Makes the engine for that layout of memories.
     pub(crate) fn new(profile: Profile) -> Result<Arc<Self>, EngineError> {
         let fail = |error: wasmtime::Error| EngineError(format!("{error:#}"));
-        let mut config = engine::config(profile);
+        let config = engine::config(profile);
         // A controller has a compiler linked in. What it runs itself takes the same path as what
         // its children run.
         #[cfg(feature = "controller")]
-        config.enable_compiler(false);
+        let config = {
+            let mut config = config;
+            config.enable_compiler(false);
+            config
+        };
         let engine = Engine::new(&config).map_err(fail)?;
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(fail)?;
