@@ -4,14 +4,17 @@ use bytes::{Bytes, BytesMut};
 
 use crate::Map;
 use crate::frame::{Frame, Header};
-use crate::id::{ContextId, LinkId};
-use crate::limits::ASSEMBLIES_MAX;
+use crate::id::{ContextId, Handle, LinkId};
 use crate::message::{Body, Dead, Message};
 
 /// The messages that are still arriving.
+///
+/// A source sends the messages for one handle one after the other, so there is one of each at
+/// most. With the rule that nothing is begun that nobody waits for, this bounds what a source can
+/// make us hold: it is what we asked it for.
 #[derive(Debug, Default)]
 pub(crate) struct Assemblies {
-    open: Map<(LinkId, ContextId, u32), Assembly>,
+    open: Map<(LinkId, ContextId, Handle), Assembly>,
 }
 
 #[derive(Debug)]
@@ -31,22 +34,18 @@ pub(crate) enum Arrival {
     Stray,
     /// The frame contradicts the message that it says it belongs to.
     Contradiction,
-    /// Too many messages have been begun and not ended.
-    Full,
 }
 
 impl Assemblies {
-    /// Takes in a frame whose source was checked and whose size is allowed.
+    /// Takes in a frame whose source was checked, whose size is allowed and whose message is
+    /// wanted.
     pub(crate) fn push(&mut self, link: LinkId, frame: Frame) -> Arrival {
         let Frame { header, payload } = frame;
         if header.first && header.last {
             return Arrival::Whole(message(&header, payload));
         }
-        let key = (link, header.src, header.number);
+        let key = (link, header.src, header.handle);
         if header.first {
-            if self.open.len() >= ASSEMBLIES_MAX {
-                return Arrival::Full;
-            }
             // Memory grows with what arrives, not with what was announced.
             let payload = BytesMut::from(&payload[..]);
             let replaced = self.open.insert(key, Assembly { header, payload });
@@ -59,9 +58,12 @@ impl Assemblies {
             return Arrival::Stray;
         };
         let begun = &assembly.header;
+        if begun.number != header.number {
+            return Arrival::Stray;
+        }
         let same = begun.dst == header.dst
-            && begun.handle == header.handle
             && begun.auth == header.auth
+            && begun.dead == header.dead
             && begun.total == header.total;
         let length = assembly.payload.len() + payload.len();
         let total = header.total as usize;
@@ -79,6 +81,11 @@ impl Assemblies {
         }
     }
 
+    /// Forgets the part of an answer that nobody waits for any more.
+    pub(crate) fn forget(&mut self, link: LinkId, source: ContextId, handle: Handle) {
+        self.open.remove(&(link, source, handle));
+    }
+
     /// Forgets what a lost link had begun.
     pub(crate) fn forget_link(&mut self, link: LinkId) {
         self.open.retain(|key, _| key.0 != link);
@@ -89,9 +96,10 @@ impl Assemblies {
         self.open.retain(|key, _| key.1 != source);
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.open.len()
+    /// Messages that are still arriving, and bytes of them that are here.
+    pub(crate) fn gauges(&self) -> (usize, usize) {
+        let bytes = self.open.values().map(|assembly| assembly.payload.len()).sum();
+        (self.open.len(), bytes)
     }
 }
 

@@ -66,11 +66,12 @@ pub(crate) struct Callee {
 }
 
 impl Callee {
-    /// Queues a call; gives it back when there are too many.
-    pub(crate) fn push(&mut self, call: Incoming) -> Result<(), Incoming> {
+    /// Queues a call; refuses it when there are too many.
+    #[must_use = "a call that was refused must be answered"]
+    pub(crate) fn push(&mut self, call: Incoming) -> bool {
         let bytes = self.queued_bytes + call.body.arguments.len();
         if self.queued() >= CALLS_QUEUED_MAX || bytes > CALLS_QUEUED_BYTES_MAX {
-            return Err(call);
+            return false;
         }
         self.queued_bytes = bytes;
         if call.body.concurrent {
@@ -78,7 +79,7 @@ impl Callee {
         } else {
             self.serial.push_back(call);
         }
-        Ok(())
+        true
     }
 
     /// The next call that can go on, if one can.
@@ -140,6 +141,11 @@ impl Callee {
     /// Calls that have begun and not ended.
     pub(crate) fn running(&self) -> usize {
         self.running.len()
+    }
+
+    /// Bytes of arguments that wait, and calls that were taken back before they began.
+    pub(crate) fn gauges(&self) -> (usize, usize) {
+        (self.queued_bytes, self.cancelled.len())
     }
 
     fn begin(&mut self, call: &Incoming) -> CallKey {

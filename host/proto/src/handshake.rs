@@ -14,6 +14,7 @@ use crate::decoder::Decoder;
 use crate::frame::{Frame, FrameError, Header};
 use crate::id::{ContextId, Handle};
 use crate::limits::{NOISE_MAX, PROTOCOL_VERSION};
+use crate::message::commands_a_terminal;
 
 /// Bytes of a nonce, in hexadecimal.
 pub const NONCE_LEN: usize = 32;
@@ -115,6 +116,10 @@ pub struct ExpectHello {
     marker: String,
     build: String,
     seen: Vec<u8>,
+    /// How much of that was searched in vain: it may come byte by byte.
+    searched: usize,
+    /// Where the greeting starts, once there is one.
+    greeting_at: Option<usize>,
     /// Where the frames start, once the greeting is known to be right.
     frames_at: Option<usize>,
 }
@@ -137,6 +142,8 @@ impl ExpectHello {
             marker: marker(nonce),
             build: build.to_owned(),
             seen: Vec::new(),
+            searched: 0,
+            greeting_at: None,
             frames_at: None,
         }
     }
@@ -169,8 +176,7 @@ impl ExpectHello {
         decoder.push(first, &mut frames)?;
         let hello = frames.first().and_then(first_body).ok_or(HandshakeError::NoHello)?;
         let mut noise = core::mem::take(&mut self.seen);
-        let greeting_at = find(&noise, self.marker.as_bytes()).unwrap_or(0);
-        noise.truncate(greeting_at);
+        noise.truncate(self.greeting_at.unwrap_or(0));
         Ok(Some(Greeted {
             hello,
             rest: rest.to_owned(),
@@ -184,7 +190,7 @@ impl ExpectHello {
         let text = String::from_utf8_lossy(&self.seen);
         let clean: String = text
             .chars()
-            .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+            .map(|c| if commands_a_terminal(c) && c != '\n' { ' ' } else { c })
             .collect();
         let clean = clean.trim();
         let (Some((head, _)), Some((tail, _))) = (
@@ -200,18 +206,19 @@ impl ExpectHello {
     }
 
     /// Where the greeting ends; `None` when it has not ended yet.
-    fn find_greeting(&self) -> Result<Option<usize>, HandshakeError> {
-        let Some(start) = find(&self.seen, self.marker.as_bytes()) else {
+    fn find_greeting(&mut self) -> Result<Option<usize>, HandshakeError> {
+        let Some(start) = self.find_marker() else {
             return Ok(None);
         };
         let versions = &self.seen[start + self.marker.len()..];
-        let Some(end) = versions.iter().position(|&byte| byte == b'\n') else {
+        let line = &versions[..versions.len().min(GREETING_MAX)];
+        let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
             if versions.len() > GREETING_MAX {
                 return Err(HandshakeError::Noise(self.noise_text()));
             }
             return Ok(None);
         };
-        let versions = String::from_utf8_lossy(&versions[..end]);
+        let versions = String::from_utf8_lossy(&line[..end]).replace(commands_a_terminal, " ");
         let (protocol, build) = versions.split_once(' ').unwrap_or((&versions, "unknown"));
         if protocol.parse() != Ok(PROTOCOL_VERSION) || build != self.build {
             return Err(HandshakeError::OtherBuild {
@@ -221,6 +228,16 @@ impl ExpectHello {
             });
         }
         Ok(Some(start + self.marker.len() + end + 1))
+    }
+
+    fn find_marker(&mut self) -> Option<usize> {
+        if self.greeting_at.is_none() {
+            let found = find(&self.seen[self.searched..], self.marker.as_bytes());
+            self.greeting_at = found.map(|at| self.searched + at);
+            // The marker may have begun to arrive.
+            self.searched = self.seen.len().saturating_sub(self.marker.len());
+        }
+        self.greeting_at
     }
 }
 
@@ -282,5 +299,18 @@ mod tests {
         let mut expect = ExpectHello::new(NONCE, "b1");
         let result = (0..=NOISE_MAX / 1000).find_map(|_| expect.on_bytes(&[b'x'; 1000]).err());
         assert!(matches!(result, Some(HandshakeError::Noise(_))), "{result:?}");
+    }
+
+    #[test]
+    fn a_versions_line_is_bounded_and_commands_no_terminal() {
+        let mut expect = ExpectHello::new(NONCE, "b1");
+        let line = format!("{}1 \u{1b}[2Jevil\u{202e}\n", marker(NONCE));
+        let error = expect.on_bytes(line.as_bytes()).unwrap_err();
+        let text = alloc::string::ToString::to_string(&error);
+        assert!(text.contains("build  [2Jevil ;"), "{text}");
+        let mut expect = ExpectHello::new(NONCE, "b1");
+        let line = format!("{}1 {}\n", marker(NONCE), "b".repeat(GREETING_MAX));
+        let error = expect.on_bytes(line.as_bytes()).unwrap_err();
+        assert!(matches!(error, HandshakeError::Noise(_)), "{error:?}");
     }
 }

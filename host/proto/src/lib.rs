@@ -47,6 +47,8 @@ pub use frame::{Frame, FrameError, HEADER_LEN, Header};
 pub use id::{ContextId, Handle, LinkId};
 pub use link::Side;
 pub use message::{Body, Dead, DeadKind, Message};
+#[doc(hidden)]
+pub use node::Gauges;
 pub use node::{CallRequest, Event, Node, Run, SendError, Stats};
 pub use time::Instant;
 pub use trust::Offence;

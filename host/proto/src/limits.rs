@@ -13,16 +13,19 @@ pub const MESSAGE_MAX_DEFAULT: u32 = 128 << 20;
 /// Links that a message may cross. A tree is at most half as deep.
 pub const HOPS_MAX: u8 = 64;
 
-/// Offences after which a link is cut.
+/// Offences after which a link is cut, or a context behind another one is not listened to any
+/// more.
 pub const OFFENCES_MAX: u32 = 16;
-
-/// Messages of one link whose frames are still arriving.
-pub const ASSEMBLIES_MAX: usize = 1024;
 
 /// Bytes that a link may hold unsent for others before we stop reading what feeds it: 64 of the
 /// largest frames, so that one stalled child pins 4 MiB of ours and never more.
 pub const RELAY_BACKLOG_MAX: usize = 64 * FRAME_PAYLOAD_MAX;
 const _: () = assert!(FRAME_PAYLOAD_MAX <= RELAY_BACKLOG_MAX, "one frame must always fit");
+
+/// Bytes of refusals that may wait for a child to read them. An honest child reads at once; one
+/// that keeps asking and does not read is cut off, before its neighbours have to wait for it.
+pub const REFUSALS_BACKLOG_MAX: usize = 1 << 20;
+const _: () = assert!(REFUSALS_BACKLOG_MAX < RELAY_BACKLOG_MAX, "it is noticed before it blocks");
 
 /// Bytes that this context's own messages may occupy in a link's queue. It is above the largest
 /// message, so that any message can be sent over an idle link.
@@ -45,6 +48,9 @@ pub const CONTEXTS_MAX: usize = 1 << 20;
 
 /// Bytes of plugin images that one context keeps.
 pub const DEPOT_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes of an announcement of contexts that are gone: all that there can be, with the reason.
+pub const ANNOUNCEMENT_MAX: u32 = 5 * CONTEXTS_MAX as u32 + 64 * 1024;
 
 /// Pairs of image and grants that one context keeps.
 pub const BINDINGS_MAX: usize = 4096;

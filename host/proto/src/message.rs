@@ -66,9 +66,13 @@ pub enum DeadKind {
 }
 
 impl Dead {
-    /// A reason, cut to a length that any message can carry.
+    /// A reason, cut to a length that any message can carry, and without what a terminal would
+    /// act on: it may be a stranger's word, and people will read it.
     pub fn new(kind: DeadKind, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
+        if reason.chars().any(commands_a_terminal) {
+            reason = reason.replace(commands_a_terminal, " ");
+        }
         if reason.len() > REASON_MAX {
             let end = (0..=REASON_MAX).rev().find(|&end| reason.is_char_boundary(end));
             reason.truncate(end.unwrap_or(0));
@@ -93,4 +97,10 @@ impl Dead {
             |dead| Self::new(dead.kind, dead.reason),
         )
     }
+}
+
+/// Whether a terminal would do more with `c` than show it: controls, and marks that reorder a
+/// line.
+pub(crate) fn commands_a_terminal(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

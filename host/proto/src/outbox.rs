@@ -25,6 +25,7 @@ pub(crate) struct Outbox {
     turns: VecDeque<Flow>,
     own_bytes: usize,
     relay_bytes: usize,
+    refusal_bytes: usize,
 }
 
 /// Whose messages a queue's bytes are.
@@ -74,7 +75,7 @@ impl Outbox {
             sent: 0,
             origin,
         };
-        *self.bytes(origin) += outgoing.cost();
+        self.count(&outgoing);
         let flow = flow_of(&header);
         let single = header.first && header.last && outgoing.payload.len() <= FRAME_PAYLOAD_MAX;
         if single && (self.bulk.is_empty() || !self.bulk.contains_key(&flow)) {
@@ -101,6 +102,25 @@ impl Outbox {
         self.relay_bytes
     }
 
+    /// Bytes of messages that say that there will be no answer.
+    pub(crate) fn refusal_bytes(&self) -> usize {
+        self.refusal_bytes
+    }
+
+    /// Drops what is left of the large messages of contexts that are gone, and what waits behind
+    /// them: the word that they are gone is about to overtake it. `lost` is sorted.
+    pub(crate) fn forget_sources(&mut self, lost: &[ContextId]) {
+        let is_lost = |flow: &Flow| lost.binary_search(&flow.0).is_ok();
+        if !self.turns.iter().any(is_lost) {
+            return;
+        }
+        self.turns.retain(|flow| !is_lost(flow));
+        let dropped: Vec<_> = self.bulk.extract_if(|flow, _| is_lost(flow)).collect();
+        for outgoing in dropped.iter().flat_map(|(_, queue)| queue) {
+            self.discount(outgoing);
+        }
+    }
+
     /// Appends frames to `out` until it holds `enough` bytes, then one frame of a large message,
     /// so that neither kind can starve the other.
     pub(crate) fn fill(&mut self, out: &mut Vec<u8>, enough: usize) {
@@ -108,7 +128,7 @@ impl Outbox {
             let Some(mut outgoing) = self.prompt.pop_front() else {
                 break;
             };
-            *self.bytes(outgoing.origin) -= outgoing.cost();
+            self.discount(&outgoing);
             outgoing.emit(out);
         }
         loop {
@@ -149,7 +169,21 @@ impl Outbox {
             self.turns.push_back(flow);
         }
         if let Some(outgoing) = finished {
-            *self.bytes(outgoing.origin) -= outgoing.cost();
+            self.discount(&outgoing);
+        }
+    }
+
+    fn count(&mut self, outgoing: &Outgoing) {
+        *self.bytes(outgoing.origin) += outgoing.cost();
+        if outgoing.header.dead {
+            self.refusal_bytes += outgoing.cost();
+        }
+    }
+
+    fn discount(&mut self, outgoing: &Outgoing) {
+        *self.bytes(outgoing.origin) -= outgoing.cost();
+        if outgoing.header.dead {
+            self.refusal_bytes -= outgoing.cost();
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Topology {
 struct Below {
     link: LinkId,
     parent: ContextId,
+    /// Impossible messages that it sent us through others.
+    offences: u32,
 }
 
 /// Where a message goes next.
@@ -85,7 +87,7 @@ impl Topology {
         let expected = self.expected.remove(&id);
         if expected {
             let parent = self.me;
-            self.below.insert(id, Below { link, parent });
+            self.insert(id, link, parent);
         }
         expected
     }
@@ -96,8 +98,16 @@ impl Topology {
         if self.is_known(id) || self.below.len() >= CONTEXTS_MAX {
             return None;
         }
-        self.below.insert(id, Below { link, parent });
+        self.insert(id, link, parent);
         Some(link)
+    }
+
+    /// Counts an offence of a context below us; gives how many there are now.
+    pub(crate) fn count_offence(&mut self, id: ContextId) -> u32 {
+        self.below.get_mut(&id).map_or(0, |below| {
+            below.offences = below.offences.saturating_add(1);
+            below.offences
+        })
     }
 
     /// Removes `id`; says whether it was there and reached by `link`.
@@ -145,9 +155,25 @@ impl Topology {
         false
     }
 
-    /// Contexts known below us.
+    /// Contexts known below us, in order.
+    pub(crate) fn ids(&self) -> Vec<ContextId> {
+        let mut ids: Vec<_> = self.below.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// How many those are.
     pub(crate) fn len(&self) -> usize {
         self.below.len()
+    }
+
+    fn insert(&mut self, id: ContextId, link: LinkId, parent: ContextId) {
+        let below = Below {
+            link,
+            parent,
+            offences: 0,
+        };
+        self.below.insert(id, below);
     }
 
     fn is_known(&self, id: ContextId) -> bool {

@@ -33,9 +33,6 @@ pub enum Offence {
     /// Its frames do not fit together.
     #[error("frames of one message contradict each other")]
     Contradiction,
-    /// Too many messages were begun and not ended.
-    #[error("too many unfinished messages")]
-    Unfinished,
     /// It tells us of contexts that it has no say in.
     #[error("an announcement about contexts that are elsewhere")]
     Announcement,

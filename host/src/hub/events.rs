@@ -99,9 +99,10 @@ impl Hub {
                 state.names.remove(&id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
-            Event::CutLink { link, reason } => {
+            Event::CutLink { link, peer, reason } => {
                 state.outputs.remove(&link);
-                tracing::warn!(link = link.0, reason, "link cut");
+                let name = Self::name_of(&state, peer);
+                tracing::warn!(context = %name, reason, "link cut");
             }
             Event::Shutdown => {
                 state.ended = true;

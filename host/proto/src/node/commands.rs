@@ -187,7 +187,7 @@ impl Node {
     /// Ends the wait on a handle. A call that it waited for is cancelled where it runs.
     pub fn forget(&mut self, handle: Handle) {
         if let Some(listener) = self.handles.remove(handle) {
-            self.cancel_at_callee(handle, &listener);
+            self.give_up(handle, &listener);
         }
     }
 
@@ -227,7 +227,13 @@ impl Node {
         }
     }
 
-    pub(super) fn cancel_at_callee(&mut self, handle: Handle, listener: &Listener) {
+    /// Lets go of what belongs to a wait that ends without an answer.
+    pub(super) fn give_up(&mut self, handle: Handle, listener: &Listener) {
+        if let Some(respondent) = listener.respondent
+            && let Some(Hop::Link(link)) = self.topology.hop(respondent)
+        {
+            self.assemblies.forget(link, respondent, handle);
+        }
         if let (true, Some(callee)) = (listener.call, listener.respondent) {
             let body = Body::Data(control::encode(&handle).into());
             let _ = self.send(callee, Handle::CANCEL, Handle::NONE, body);
@@ -330,6 +336,9 @@ impl Node {
         let Some(Hop::Link(link)) = self.topology.hop(dst) else {
             return Err(SendError::NoRoute(dst));
         };
+        if !self.shunned.is_empty() && self.shunned.contains(&dst) {
+            return Err(SendError::NoRoute(dst));
+        }
         let size = match &body {
             Body::Data(bytes) => bytes.len(),
             Body::Dead(_) => 0,

@@ -48,12 +48,12 @@ impl Node {
             Handle::DEL_ROUTE if from_child => {
                 let route = control::decode::<DelRoute>(bytes);
                 if !route.is_some_and(|route| self.on_del_route(link, route)) {
-                    self.offend(link, Offence::Announcement);
+                    self.offend(link, message.src, Offence::Announcement);
                 }
                 return;
             }
             Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE => {
-                self.offend(link, Offence::Control);
+                self.offend(link, message.src, Offence::Control);
                 return;
             }
             Handle::CALL_FUNCTION | Handle::BIND | Handle::CONNECT | Handle::SHUTDOWN => {
@@ -165,7 +165,7 @@ impl Node {
             reply_to: message.reply_to,
         };
         let bind = bind.clone();
-        if self.callee.push(Incoming { caller, bind, body }).is_err() {
+        if !self.callee.push(Incoming { caller, bind, body }) {
             let reason = format!("context {} has too many calls waiting", self.topology.me);
             self.refuse(message, DeadKind::Exhausted, &reason);
             return true;
@@ -225,8 +225,8 @@ impl Node {
             return false;
         };
         for text in [&mut record.target, &mut record.text] {
-            let end = (0..=LOG_TEXT_MAX).rev().find(|&end| text.is_char_boundary(end));
             if text.len() > LOG_TEXT_MAX {
+                let end = (0..=LOG_TEXT_MAX).rev().find(|&end| text.is_char_boundary(end));
                 text.truncate(end.unwrap_or(0));
             }
         }
@@ -250,7 +250,10 @@ impl Node {
         true
     }
 
-    fn on_del_route(&mut self, link: LinkId, route: DelRoute) -> bool {
+    fn on_del_route(&mut self, link: LinkId, mut route: DelRoute) -> bool {
+        // Saying it often must not cost us often.
+        route.ids.sort_unstable();
+        route.ids.dedup();
         let all_theirs = |&id: &ContextId| self.topology.link_below(id) == Some(link);
         let peer = self.links.get(&link).map(|link| link.peer);
         if route.ids.iter().any(|&id| Some(id) == peer) || !route.ids.iter().all(all_theirs) {

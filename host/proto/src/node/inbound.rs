@@ -1,13 +1,16 @@
 //! From a link's bytes to a message for this context, or to the next link.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Event, Node};
 use crate::assembly::Arrival;
 use crate::frame::{Frame, Header};
-use crate::id::LinkId;
-use crate::limits::{OFFENCES_MAX, RELAY_BACKLOG_MAX};
+use crate::id::{ContextId, Handle, LinkId};
+use crate::limits::{
+    ANNOUNCEMENT_MAX, HOPS_MAX, OFFENCES_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX,
+};
 use crate::link::Side;
 use crate::message::{Dead, DeadKind};
 use crate::outbox::Origin;
@@ -27,7 +30,7 @@ impl Node {
         for frame in frames {
             match trust::authenticate(&self.topology, link, side, frame) {
                 Ok(trusted) => self.route_inbound(trusted, now),
-                Err(offence) => self.offend(link, offence),
+                Err(offence) => self.offend_link(link, offence),
             }
             // An offence may have cut the link; what came behind it is void.
             if !self.links.contains_key(&link) {
@@ -35,12 +38,16 @@ impl Node {
             }
         }
         if let Err(error) = result {
-            self.cut(link, &format!("{error}"), now);
+            self.cut(link, &format!("{error}"));
         }
     }
 
     fn route_inbound(&mut self, trusted: Trusted, now: Instant) {
         let header = trusted.frame.header;
+        if !self.shunned.is_empty() && self.shunned.contains(&header.src) {
+            self.stats.refused += 1;
+            return;
+        }
         if header.total > self.message_max {
             let max = self.message_max;
             let reason = format!("message of {} bytes is too large (max {max})", header.total);
@@ -61,12 +68,35 @@ impl Node {
 
     fn assemble(&mut self, trusted: Trusted, now: Instant) {
         let Trusted { link, side, frame } = trusted;
+        let header = frame.header;
+        if header.first && !header.last && !self.wants(link, side, &header) {
+            self.stats.refused += 1;
+            let (handle, me) = (header.handle, self.topology.me);
+            let reason = format!("nobody waits for that at handle {handle} in context {me}");
+            self.refuse_frame(&header, DeadKind::NoHandle, &reason);
+            return;
+        }
         match self.assemblies.push(link, frame) {
             Arrival::Whole(message) => self.dispatch(link, side, message, now),
             Arrival::Partial => {}
             Arrival::Stray => self.stats.stray += 1,
-            Arrival::Contradiction => self.offend(link, Offence::Contradiction),
-            Arrival::Full => self.offend(link, Offence::Unfinished),
+            Arrival::Contradiction => self.offend(link, header.src, Offence::Contradiction),
+        }
+    }
+
+    /// Whether a message is worth the memory that it takes until it is whole. Those that are one
+    /// frame are judged when they are dispatched.
+    fn wants(&self, link: LinkId, side: Side, header: &Header) -> bool {
+        if header.handle.0 >= Handle::FIRST_DYNAMIC {
+            let listener = self.handles.get(header.handle);
+            let respondent = listener.map(|listener| listener.respondent);
+            return respondent.is_some_and(|it| it.is_none_or(|it| it == header.src));
+        }
+        let neighbour = self.links.get(&link).map(|link| link.peer) == Some(header.src);
+        match header.handle {
+            Handle::DEL_ROUTE => neighbour && header.total <= ANNOUNCEMENT_MAX,
+            // All that children say to the other fixed handles is short.
+            _ => side == Side::Parent,
         }
     }
 
@@ -86,6 +116,11 @@ impl Node {
             return;
         }
         header.hops += 1;
+        if header.hops >= HOPS_MAX {
+            // The next one would count it against us.
+            self.offend(link, header.src, Offence::Hops);
+            return;
+        }
         self.stats.forwarded += 1;
         let backlog = self.enqueue(out, Frame { header, payload }, Origin::Relay);
         if backlog > RELAY_BACKLOG_MAX
@@ -105,7 +140,11 @@ impl Node {
             state.announced = true;
             self.ready_links.push_back(link);
         }
-        state.outbox.relay_bytes()
+        let backlog = state.outbox.relay_bytes();
+        if state.side == Side::Child && state.outbox.refusal_bytes() > REFUSALS_BACKLOG_MAX {
+            self.cut(link, "it asked for what it was refused, and did not read the refusals");
+        }
+        backlog
     }
 
     /// Answers a message that cannot go on, once, and never answers an answer.
@@ -115,24 +154,52 @@ impl Node {
         }
     }
 
-    /// Counts an offence, and cuts the link at one too many.
-    pub(super) fn offend(&mut self, link: LinkId, offence: Offence) {
+    /// Counts an offence of `src`, which came by `link`.
+    ///
+    /// Only a neighbour's offences count against the link: others use it too, and it cannot know
+    /// what its descendants send to us.
+    pub(super) fn offend(&mut self, link: LinkId, src: ContextId, offence: Offence) {
+        let Some(state) = self.links.get(&link) else {
+            return;
+        };
+        if state.side == Side::Parent || state.peer == src {
+            self.offend_link(link, offence);
+            return;
+        }
+        self.stats.offences += 1;
+        let reason = rules_broken(offence);
+        if self.topology.count_offence(src) > OFFENCES_MAX && self.shunned.insert(src) {
+            self.assemblies.forget_source(src);
+            self.wake_waiters(&[src], &reason, &crate::Set::default());
+            self.events.push_back(Event::ContextLost { id: src, reason });
+        }
+    }
+
+    /// Counts an offence of the peer of `link`, and cuts the link at one too many.
+    fn offend_link(&mut self, link: LinkId, offence: Offence) {
         self.stats.offences += 1;
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
         state.offences += 1;
         if state.offences > OFFENCES_MAX {
-            let reason = format!("it broke the rules {OFFENCES_MAX} times; the last: {offence}");
-            self.cut(link, &reason, Instant::default());
+            self.cut(link, &rules_broken(offence));
         }
     }
 
-    fn cut(&mut self, link: LinkId, reason: &str, now: Instant) {
+    fn cut(&mut self, link: LinkId, reason: &str) {
+        let Some(peer) = self.links.get(&link).map(|link| link.peer) else {
+            return;
+        };
         self.events.push_back(Event::CutLink {
             link,
+            peer,
             reason: reason.into(),
         });
-        self.handle_closed(link, reason, now);
+        self.handle_closed(link, reason, Instant::default());
     }
+}
+
+fn rules_broken(last: Offence) -> String {
+    format!("it broke the rules more than {OFFENCES_MAX} times; the last: {last}")
 }

@@ -22,6 +22,10 @@ impl Node {
             return;
         };
         self.assemblies.forget_link(link);
+        let broken_off = state.decoder.unfinished().map(|(bytes, _)| {
+            format!("{reason}; a frame broke off after {bytes} bytes")
+        });
+        let reason = broken_off.as_deref().unwrap_or(reason);
         let unsent: Set<Handle> = state.outbox.unsent().collect();
         match state.side {
             Side::Child => {
@@ -59,7 +63,11 @@ impl Node {
         }
         for &id in &lost {
             self.bound.remove(&id);
+            self.shunned.remove(&id);
             self.assemblies.forget_source(id);
+        }
+        for link in self.links.values_mut() {
+            link.outbox.forget_sources(&lost);
         }
         self.wake_waiters(&lost, reason, unsent);
         for &id in &lost {
@@ -72,7 +80,7 @@ impl Node {
     }
 
     /// Ends each wait for one of `lost`, which is sorted.
-    fn wake_waiters(&mut self, lost: &[ContextId], reason: &str, unsent: &Set<Handle>) {
+    pub(super) fn wake_waiters(&mut self, lost: &[ContextId], reason: &str, unsent: &Set<Handle>) {
         for (handle, respondent) in self.handles.of_respondents(lost) {
             self.handles.remove(handle);
             let dead = if unsent.contains(&handle) {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod dispatch;
+mod gauges;
 mod inbound;
 mod lost;
 
@@ -14,6 +15,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 pub use commands::{CallRequest, SendError};
+pub use gauges::Gauges;
 
 use crate::assembly::Assemblies;
 use crate::callee::{CallKey, Callee};
@@ -45,6 +47,8 @@ pub struct Node {
     bindings: Map<BindingKey, Arc<Bind>>,
     /// What we have told each context about bindings.
     bound: Map<ContextId, Set<BindingKey>>,
+    /// Contexts behind a neighbour that broke the rules too often.
+    shunned: Set<ContextId>,
     events: VecDeque<Event>,
     /// Links that have got something to send since the driver last asked.
     ready_links: VecDeque<LinkId>,
@@ -102,6 +106,8 @@ pub enum Event {
     CutLink {
         /// The link.
         link: LinkId,
+        /// The context at its other end.
+        peer: ContextId,
         /// What the peer did.
         reason: String,
     },
@@ -173,6 +179,7 @@ impl Node {
             depot: Depot::default(),
             bindings: Map::default(),
             bound: Map::default(),
+            shunned: Set::default(),
             events: VecDeque::new(),
             ready_links: VecDeque::new(),
             stats: Stats::default(),
@@ -258,7 +265,7 @@ impl Node {
     /// Ends the waits whose time is up.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((handle, listener)) = self.handles.expire(now) {
-            self.cancel_at_callee(handle, &listener);
+            self.give_up(handle, &listener);
             self.events.push_back(Event::Expired { handle });
         }
     }

@@ -1,0 +1,66 @@
+//! How full the tables of a node are: for tests, which compare it with the
+//! [limits](crate::limits) and look for what is left behind.
+
+use alloc::vec::Vec;
+
+use super::Node;
+use crate::id::ContextId;
+
+/// How full the tables of a node are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Messages whose frames are still arriving.
+    pub assemblies: usize,
+    /// Bytes of them that are here.
+    pub assembly_bytes: usize,
+    /// Own bytes in the fullest link's queue.
+    pub own_backlog: usize,
+    /// Bytes of others in the fullest link's queue.
+    pub relay_backlog: usize,
+    /// Calls of others that have not begun.
+    pub calls_queued: usize,
+    /// Bytes of their arguments.
+    pub calls_queued_bytes: usize,
+    /// Calls of others that run.
+    pub calls_running: usize,
+    /// Calls that were taken back before they began.
+    pub calls_cancelled: usize,
+    /// Pairs of image and grants.
+    pub bindings: usize,
+    /// Contexts that were told of a binding.
+    pub told: usize,
+    /// Links to neighbours.
+    pub links: usize,
+    /// Handles that are listened on.
+    pub listeners: usize,
+}
+
+impl Node {
+    /// How full the tables are.
+    #[doc(hidden)]
+    pub fn gauges(&self) -> Gauges {
+        let outboxes = || self.links.values().map(|link| &link.outbox);
+        let (assemblies, assembly_bytes) = self.assemblies.gauges();
+        let (calls_queued_bytes, calls_cancelled) = self.callee.gauges();
+        Gauges {
+            assemblies,
+            assembly_bytes,
+            own_backlog: outboxes().map(|outbox| outbox.own_bytes()).max().unwrap_or(0),
+            relay_backlog: outboxes().map(|outbox| outbox.relay_bytes()).max().unwrap_or(0),
+            calls_queued: self.callee.queued(),
+            calls_queued_bytes,
+            calls_running: self.callee.running(),
+            calls_cancelled,
+            bindings: self.bindings.len(),
+            told: self.bound.len(),
+            links: self.links.len(),
+            listeners: self.handles.len(),
+        }
+    }
+
+    /// Contexts known below this one, in order.
+    #[doc(hidden)]
+    pub fn context_ids(&self) -> Vec<ContextId> {
+        self.topology.ids()
+    }
+}
