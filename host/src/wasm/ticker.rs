@@ -164,3 +164,46 @@ impl Shared {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wasm::engine;
+    use crate::wasm::target::Profile;
+    use std::time::Instant;
+
+    #[track_caller]
+    fn wait_for(what: &str, condition: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < until, "{what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn it_rests_between_calls_and_wakes_for_the_next() {
+        let engine = Engine::new(&engine::config(Profile::Wide)).unwrap();
+        let ticker = Ticker::new(&engine);
+        let parked = || ticker.0.parked.load(Ordering::SeqCst);
+        assert!(ticker.0.thread.get().is_none(), "no thread before a call");
+        for _ in 0..2 {
+            let ticking = ticker.begin().unwrap();
+            assert!(!parked(), "it ticks during a call");
+            thread::sleep(TICK * (IDLE_TICKS + 10));
+            assert!(!parked(), "it ticks during a long call");
+            drop(ticking);
+            wait_for("it rests after the call", parked);
+        }
+    }
+
+    #[test]
+    fn its_thread_ends_with_it() {
+        let engine = Engine::new(&engine::config(Profile::Wide)).unwrap();
+        let ticker = Ticker::new(&engine);
+        drop(ticker.begin().unwrap());
+        let shared = Arc::downgrade(&ticker.0);
+        drop(ticker);
+        wait_for("the thread lets go", || shared.strong_count() == 0);
+    }
+}
