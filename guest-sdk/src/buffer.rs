@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use offshoot_abi::exports;
 use postcard::ser_flavors::Flavor;
 
 /// Bytes of a call's arguments or result at most.
@@ -13,8 +14,8 @@ use postcard::ser_flavors::Flavor;
 /// machine may allow; `Sender` is for streams of more.
 pub(crate) const LEN_MAX: usize = 64 << 20;
 
-/// A buffer that grew beyond this is not kept.
-const KEPT_MAX: usize = 1 << 20;
+/// A buffer that grew beyond this is not kept. Up to here the host relies on it.
+const KEPT_MAX: usize = exports::ARGUMENTS_KEPT_MAX;
 
 thread_local! {
     static ARGUMENTS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

@@ -8,17 +8,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use offshoot_proto::Node;
 use offshoot_proto::control::{Hello, Welcome};
 use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, first_frame, greeting};
 use rustix::io::Errno;
-use tokio::io::Interest;
 
 use crate::BUILD_ID;
-use crate::watched::watched;
-use crate::hub::{Hub, LinkParts};
+use crate::hub::Hub;
 use crate::wasm::{Profile, Target};
+
+/// How long our own children may take to end before we do. They are killed before that.
+const CHILDREN_END: Duration = Duration::from_secs(4);
 
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 static NAME: OnceLock<String> = OnceLock::new();
@@ -87,35 +89,18 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
         // The parent changed its mind. That is no fault of ours.
         return Ok(());
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(&welcome, &rest, input, output))?;
-    // A function may still run in a thread that nothing can stop. It ends here, with the process.
-    std::process::exit(0)
-}
-
-async fn run(
-    welcome: &Welcome,
-    rest: &[u8],
-    input: OwnedFd,
-    output: OwnedFd,
-) -> std::io::Result<()> {
     let _ = NAME.set(welcome.name.clone());
     let mut seed = [0; 8];
     // Without randomness handles are easier to guess, and still bound to who may use them.
     let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
-    let (node, link) = Node::child(welcome, u64::from_le_bytes(seed));
-    let hub = Hub::new(node, welcome.log_level);
-    for pipe in [&input, &output] {
-        rustix::io::ioctl_fionbio(pipe, true)?;
-    }
-    let parts = LinkParts {
-        input: watched(input, Interest::READABLE)?,
-        output: watched(output, Interest::WRITABLE)?,
-        process: None,
-    };
-    hub.run_link(link, parts, rest);
-    hub.ended.notified().await;
-    Ok(())
+    let (node, link) = Node::child(&welcome, u64::from_le_bytes(seed));
+    let hub = Hub::new(node, welcome.log_level, None);
+    rustix::io::ioctl_fionbio(&output, true)?;
+    hub.serve_parent(link, &input, output, &rest);
+    hub.end_children(CHILDREN_END);
+    hub.close_before_exit();
+    // A function may still run in a thread that nothing can stop. It ends here, with the process.
+    std::process::exit(0)
 }
 
 /// Takes standard input and output for the link, and leaves in their place what cannot disturb

@@ -1,10 +1,10 @@
 //! Runs the calls that others make to this context: from the node's words to the wasm engine's,
 //! and back.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use offshoot_abi::HostInfo;
 use offshoot_proto::CallKey;
 use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};

@@ -172,15 +172,22 @@ async fn connect_via(hub: Arc<Hub>, via: Context, connect: Connect) -> Result<Up
         Mail::Expired => return Err(failed("it did not answer in time".to_owned()).into()),
     };
     match control::decode::<Connected>(&body) {
-        Some(Connected::Up { hello, name }) if Node::check_name(&name).is_ok() => {
+        Some(Connected::Up { hello, name }) => {
+            let theirs = connect.name.unwrap_or_else(|| {
+                // The parent's word on the process is all that there is to go by.
+                launch::default_name(Some(via.name()), hello.pid)
+            });
+            if name != theirs {
+                hub.drive(|state, _| state.node.shut_down(id));
+                let reason = format!("it calls the new context another name than `{theirs}`");
+                return Err(failed(reason).into());
+            }
             let name: Arc<str> = name.into();
             hub.learn_name(id, name.clone());
             Ok(Up { hello, name })
         }
-        Some(Connected::Failed(reason)) => Err(failed(reason).into()),
-        Some(Connected::Up { .. }) | None => {
-            Err(failed("it gave an answer that makes no sense".to_owned()).into())
-        }
+        Some(Connected::Failed(reason)) => Err(failed(crate::logs::quote(&reason)).into()),
+        None => Err(failed("it gave an answer that makes no sense".to_owned()).into()),
     }
 }
 
@@ -206,7 +213,8 @@ impl Drop for Unwanted {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
             let (hub, id) = (self.hub.clone(), self.id);
-            tokio::spawn(async move {
+            // The future may be dropped outside of the runtime.
+            self.hub.spawn(async move {
                 if let Ok(Ok(_)) = task.await {
                     hub.drive(|state, _| state.node.shut_down(id));
                 }

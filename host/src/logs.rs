@@ -105,6 +105,13 @@ pub(crate) fn last_words(mut errors: PipeReader) -> String {
     clean(&String::from_utf8_lossy(&text))
 }
 
+/// Another context's words in an error of ours: of a bounded length, and safe to print.
+#[cfg(feature = "controller")]
+pub(crate) fn quote(text: &str) -> String {
+    let end = (0..=LINE_MAX.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    clean(&text[..end.unwrap_or(0)])
+}
+
 /// Takes out what a terminal would act on.
 fn clean(text: &str) -> String {
     let keep = |c: char| !c.is_control() || matches!(c, '\n' | '\t');

@@ -44,20 +44,20 @@ impl Router {
     ///
     /// Fails outside of a tokio runtime.
     pub fn new() -> Result<Self, Error> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::Usage(
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+            Error::Usage(
                 "a router needs a tokio runtime: make it inside `#[tokio::main]` or \
                  `Runtime::block_on`"
                     .to_owned(),
-            ));
-        }
+            )
+        })?;
         let mut seed = [0; 8];
         // Without randomness handles are easier to guess, and still bound to who may use them.
         let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
         let node = Node::controller(u64::from_le_bytes(seed));
         Ok(Self {
             tree: Arc::new(Tree {
-                hub: Hub::new(node, crate::logs::level_wanted()),
+                hub: Hub::new(node, crate::logs::level_wanted(), Some(runtime)),
                 plugins: Registry::default(),
             }),
         })

@@ -48,8 +48,11 @@ pub mod exports {
     /// The linear memory.
     pub const MEMORY: &str = "memory";
     /// `(len: i32) -> i32`: address of a buffer of at least `len` bytes for a call's arguments,
-    /// valid until the next time it is asked for; 0 refuses.
+    /// valid until the next time it is asked for; 0 refuses. One of more than
+    /// [`ARGUMENTS_KEPT_MAX`] bytes is valid for one call only.
     pub const ARGUMENTS: &str = "offshoot.arguments";
+    /// Bytes of a buffer that a host may use again without asking for it.
+    pub const ARGUMENTS_KEPT_MAX: usize = 64 << 10;
     /// `()`: run once after instantiation, before anything else. Optional.
     pub const INITIALIZE: &str = "_initialize";
     /// Prefix of each function's export, `(len: i32) -> i64`. The arguments are the first `len`

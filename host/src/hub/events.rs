@@ -1,12 +1,12 @@
 //! Acts on what a node has to say.
 
 use std::sync::MutexGuard;
-use std::sync::Arc;
 
 use offshoot_proto::control::{CallOutcome, Connected};
 use offshoot_proto::{CallKey, ContextId, Event, Handle, LinkId};
 
-use super::{Hub, State};
+use super::output::Written;
+use super::{Hub, SETTLING, State, tasks};
 use crate::mailbox::Mail;
 
 impl Hub {
@@ -14,6 +14,7 @@ impl Hub {
     ///
     /// The lock is given up while a plugin's function runs: it may log, and others may call.
     pub(super) fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+        let outer = SETTLING.replace(true);
         loop {
             while let Some(event) = state.node.poll_event() {
                 state = self.act(state, event);
@@ -24,22 +25,23 @@ impl Hub {
             self.write_link(&mut state, link);
         }
         self.rearm(&mut state);
+        SETTLING.set(outer);
     }
 
-    /// Writes to a link unless it is known to be full; its task waits for room then.
-    pub(super) fn write_link(&self, state: &mut State, link: LinkId) {
+    /// Writes to a link, unless it is known to be full: a task waits for room then.
+    fn write_link(&self, state: &mut State, link: LinkId) {
         let State { outputs, node, .. } = state;
-        let Some(output) = outputs.get_mut(&link) else {
+        let Some(output) = outputs.get_mut(&link).filter(|output| !output.full) else {
             return;
         };
-        if output.full {
-            return;
-        }
         match output.write(link, node) {
-            Ok(()) if output.full => output.wake.notify_one(),
-            Ok(()) => {}
-            Err(_) => {
-                // The reading side of the link learns why, from the process or the pipe; it must
+            Written::All => {}
+            Written::Full => {
+                let (pipe, closed) = (output.pipe.clone(), output.signals.writer.clone());
+                self.spawn(tasks::drain(self.weak(), link, pipe, closed));
+            }
+            Written::Broken => {
+                // The side that reads the link learns why, from the process or the pipe; it must
                 // not hear from us first that the link is closed.
                 outputs.remove(&link);
             }
@@ -86,7 +88,7 @@ impl Hub {
                 connect,
             } => {
                 let hub = self.weak();
-                self.spawn(crate::launch::serve_connect(hub, src, reply_to, connect));
+                self.spawn_background(crate::launch::serve_connect(hub, src, reply_to, connect));
             }
             Event::Log { src, record } => {
                 let name = Self::name_of(&state, src);
@@ -106,7 +108,6 @@ impl Hub {
             }
             Event::Shutdown => {
                 state.ended = true;
-                self.ended.notify_one();
             }
         }
         state
@@ -136,12 +137,7 @@ impl Hub {
         let due = state.node.poll_timeout();
         if due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed)) {
             state.armed = due;
-            self.timer.notify_one();
+            self.wake(&self.timer, tasks::timer);
         }
-    }
-
-    /// Names of contexts are known to whoever made them.
-    pub(crate) fn learn_name(&self, id: ContextId, name: Arc<str>) {
-        Self::set_name(&mut self.lock(), id, name);
     }
 }

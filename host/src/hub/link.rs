@@ -1,6 +1,5 @@
-//! The task of one link: reads it, waits for room on it, and sees to its end.
+//! The task of one link to a child: reads it, and sees to its end.
 
-use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,10 +7,9 @@ use std::time::Duration;
 use offshoot_proto::{ContextId, LinkId};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
 
 use super::Hub;
-use super::output::Output;
+use super::output::{Output, Signals, Written};
 use crate::launch::Process;
 
 /// Bytes to read at once. One buffer of the thread serves all its links.
@@ -21,18 +19,22 @@ const READ: usize = 256 * 1024;
 /// machine is very busy.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// What each context gives its children less than it was given itself, so that it is still there
+/// to end those that do not end by themselves.
+const GRACE_STEP: Duration = Duration::from_millis(200);
+
 /// How long to wait for the reason why a link ended: the system reports the end of the pipe and
 /// that of the process separately.
 const REASON_WAIT: Duration = Duration::from_millis(200);
 
-/// What a link is made of.
+/// What a link to a child is made of.
 pub(crate) struct LinkParts {
     /// Where its bytes come from.
     pub(crate) input: AsyncFd<OwnedFd>,
-    /// Where its bytes go.
-    pub(crate) output: AsyncFd<OwnedFd>,
-    /// The child at its other end; `None` when that is the parent.
-    pub(crate) process: Option<Process>,
+    /// Where its bytes go; must not block.
+    pub(crate) output: OwnedFd,
+    /// The child at its other end.
+    pub(crate) process: Process,
 }
 
 impl Hub {
@@ -45,61 +47,72 @@ impl Hub {
         parts: LinkParts,
         rest: &[u8],
     ) -> Result<(), LinkParts> {
-        let mut state = self.lock();
-        if state.ended {
-            return Err(parts);
-        }
-        let Some(link) = state.node.attach(id) else {
-            return Err(parts);
-        };
-        Self::set_name(&mut state, id, name);
-        drop(state);
-        self.run_link(link, parts, rest);
-        Ok(())
-    }
-
-    /// Starts to move the bytes of a link that the node knows.
-    pub(crate) fn run_link(&self, link: LinkId, parts: LinkParts, rest: &[u8]) {
-        let wake = Arc::new(Notify::new());
-        let output = Arc::new(parts.output);
-        self.drive(|state, now| {
-            let entry = Output::new(output.clone(), wake.clone());
-            state.outputs.insert(link, entry);
+        let LinkParts {
+            input,
+            output,
+            process,
+        } = parts;
+        let signals = Signals::default();
+        let attached = self.drive(|state, now| {
+            let link = match state.ended {
+                false => state.node.attach(id),
+                true => None,
+            };
+            let Some(link) = link else {
+                return Err(output);
+            };
+            state.names.insert(id, name);
+            state.outputs.insert(link, Output::new(output, signals.clone()));
             state.node.handle_bytes(link, rest, now);
+            Ok(link)
         });
-        self.spawn(run(Task {
-            hub: self.weak(),
-            link,
-            input: parts.input,
-            output: Some(output),
-            wake,
-            process: parts.process,
-        }));
-    }
-
-    /// What the link's task has to do next, or `None` when the link was closed on this side.
-    fn link_duty(&self, link: LinkId) -> Option<Duty> {
-        let mut state = self.lock();
-        let full = state.outputs.get(&link)?.full;
-        let may_read = state.node.may_read(link);
-        Some(Duty { full, may_read })
-    }
-
-    /// Writes to a link that has room again; says whether it is full once more.
-    fn write_again(&self, link: LinkId) -> bool {
-        let mut state = self.lock();
-        if let Some(output) = state.outputs.get_mut(&link) {
-            output.full = false;
-        }
-        self.write_link(&mut state, link);
-        let full = state.outputs.get(&link).is_some_and(|output| output.full);
-        // Links whose reading waited for this one may go on.
-        for (&other, output) in &state.outputs {
-            if other != link {
-                output.wake.notify_one();
+        match attached {
+            Ok(link) => {
+                self.spawn(run(Task {
+                    hub: self.weak(),
+                    link,
+                    input,
+                    signals,
+                    process,
+                    grace: self.grace(),
+                }));
+                Ok(())
             }
+            Err(output) => Err(LinkParts {
+                input,
+                output,
+                process,
+            }),
         }
-        full
+    }
+
+    /// Whether the link's task may read now, or `None` when the link was closed on this side.
+    fn may_read(&self, link: LinkId) -> Option<bool> {
+        let mut state = self.lock();
+        let open = state.outputs.contains_key(&link);
+        open.then(|| state.node.may_read(link))
+    }
+
+    /// Writes to a link that has room again.
+    pub(super) fn write_again(&self, link: LinkId) -> Written {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let Some(output) = state.outputs.get_mut(&link) else {
+            return Written::Broken;
+        };
+        let written = output.write(link, &mut state.node);
+        if written == Written::Broken {
+            state.outputs.remove(&link);
+        }
+        self.resume_reading(state, link);
+        written
+    }
+
+    /// How long this context's children may take to end.
+    fn grace(&self) -> Duration {
+        let depth = self.lock().node.parent_ids().len();
+        let less = GRACE_STEP.saturating_mul(u32::try_from(depth).unwrap_or(u32::MAX));
+        GRACE.saturating_sub(less).max(GRACE_STEP)
     }
 
     fn close_link(&self, link: LinkId, reason: &str) {
@@ -110,18 +123,13 @@ impl Hub {
     }
 }
 
-struct Duty {
-    full: bool,
-    may_read: bool,
-}
-
 struct Task {
     hub: Weak<Hub>,
     link: LinkId,
     input: AsyncFd<OwnedFd>,
-    output: Option<Arc<AsyncFd<OwnedFd>>>,
-    wake: Arc<Notify>,
-    process: Option<Process>,
+    signals: Signals,
+    process: Process,
+    grace: Duration,
 }
 
 /// Why a link's task stops to read.
@@ -138,70 +146,50 @@ async fn run(mut task: Task) {
         hub,
         link,
         input,
-        output,
-        process,
+        mut process,
+        grace,
         ..
     } = task;
-    drop((input, output));
-    let mut process = process;
+    drop(input);
     let reason = match end {
         End::Ours => "the link was closed".to_owned(),
-        End::Peer(reason) => match &mut process {
-            Some(process) => process.epitaph(REASON_WAIT).await.unwrap_or(reason),
-            None => reason,
-        },
+        End::Peer(reason) => process.epitaph(REASON_WAIT).await.unwrap_or(reason),
     };
     if let Some(hub) = hub.upgrade() {
         hub.close_link(link, &reason);
     }
-    if let Some(process) = process {
-        process.end(GRACE).await;
-    }
+    process.end(grace).await;
 }
 
 impl Task {
     async fn read_until_end(&mut self) -> End {
         loop {
-            let Some(duty) = self.hub.upgrade().and_then(|hub| hub.link_duty(self.link)) else {
+            let Some(hub) = self.hub.upgrade() else {
                 return End::Ours;
             };
-            let output = self.output.as_ref().filter(|_| duty.full);
+            let may_read = match hub.may_read(self.link) {
+                Some(may_read) => may_read,
+                None if hub.is_ended() => return End::Ours,
+                // A write has failed.
+                None => return End::Peer("it closed its end of the connection".to_owned()),
+            };
+            drop(hub);
             tokio::select! {
                 biased;
-                () = self.wake.notified() => {}
-                room = room_on(output) => {
-                    let Some(hub) = self.hub.upgrade() else {
-                        return End::Ours;
-                    };
-                    let Ok(mut room) = room else {
-                        continue;
-                    };
-                    if hub.write_again(self.link) {
-                        room.clear_ready();
-                    }
-                }
-                ready = self.input.readable(), if duty.may_read => {
+                () = self.signals.reader.notified() => {}
+                ready = self.input.readable(), if may_read => {
                     let Ok(mut ready) = ready else {
                         return End::Peer("the runtime is shutting down".to_owned());
                     };
                     match read_once(&self.hub, self.link, &self.input) {
-                        Read::Some => {}
+                        // A child that never stops to talk must not keep others waiting.
+                        Read::Some => tokio::task::yield_now().await,
                         Read::Drained => ready.clear_ready(),
                         Read::End(end) => return end,
                     }
                 }
             }
         }
-    }
-}
-
-/// Waits for room on a full output, and for ever on one that is not.
-async fn room_on(
-    output: Option<&Arc<AsyncFd<OwnedFd>>>,
-) -> std::io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, OwnedFd>> {
-    match output {
-        Some(output) => output.writable().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -221,8 +209,7 @@ thread_local! {
 fn read_once(hub: &Weak<Hub>, link: LinkId, input: &AsyncFd<OwnedFd>) -> Read {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(READ, 0);
-        let read = rustix::io::readv(input.as_fd(), &mut [IoSliceMut::new(buffer)]);
-        match read {
+        match rustix::io::read(input.as_fd(), &mut buffer[..]) {
             Ok(0) => Read::End(End::Peer("the connection was closed".to_owned())),
             Ok(count) => {
                 let Some(hub) = hub.upgrade() else {
@@ -230,7 +217,7 @@ fn read_once(hub: &Weak<Hub>, link: LinkId, input: &AsyncFd<OwnedFd>) -> Read {
                 };
                 hub.drive(|state, now| state.node.handle_bytes(link, &buffer[..count], now));
                 // A short read has emptied the pipe, epoll(7): there will be a new event.
-                if count < buffer.len() { Read::Drained } else { Read::Some }
+                if count < READ { Read::Drained } else { Read::Some }
             }
             Err(Errno::INTR) => Read::Some,
             Err(Errno::AGAIN) => Read::Drained,

@@ -1,23 +1,29 @@
 //! Drives one context's [`Node`]: moves its bytes, its time and its events.
 //!
 //! There is no thread or queue between a caller and the link. Whoever changes the node, under
-//! its lock, also writes what that produced, for as long as the pipe has room; the link's task
-//! only reads, and waits for room on a link that is full. So a call costs its caller one write,
-//! and the answer one read and one wake-up.
+//! its lock, also writes what that produced, for as long as the pipe has room. So a call costs
+//! its caller one write, and the answer one read and one wake-up.
+//!
+//! The controller's tasks run in the runtime of the program that it is part of. A child reads its
+//! parent in its main thread (`parent.rs`), and starts a thread for tasks when it first has one:
+//! a child without children has none.
 
 mod events;
 mod link;
 mod output;
+mod parent;
 mod tasks;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::cell::Cell;
+use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use offshoot_proto::control::LogRecord;
 use offshoot_proto::{ContextId, Handle, LinkId, Node};
+use foldhash::HashMap;
+use tokio::runtime;
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 pub(crate) use link::LinkParts;
 
@@ -29,20 +35,27 @@ use output::Output;
 pub(crate) struct Hub {
     weak: Weak<Self>,
     state: Mutex<State>,
+    /// Tells the thread that reads the parent that it may go on.
+    resumed: Condvar,
     /// The moment that the node's clock counts from.
     origin: Instant,
-    /// Wakes the timer when an earlier deadline appears.
-    timer: Arc<Notify>,
-    /// Wakes the flusher when someone left bytes without writing them.
-    flusher: Arc<Notify>,
+    /// Where tasks run; a child's is made on first use.
+    runtime: OnceLock<runtime::Handle>,
+    timer: LazyTask,
+    flusher: LazyTask,
     executor: OnceLock<Executor>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Tasks that a shutdown ends.
-    background: Mutex<Vec<AbortHandle>>,
+    background: Mutex<Vec<JoinHandle<()>>>,
     /// The most verbose level that logs of the tree are wanted at.
     pub(crate) log_level: u8,
-    /// Told when the context must end.
-    pub(crate) ended: Notify,
+}
+
+/// A task that is started when it is first woken.
+#[derive(Default)]
+struct LazyTask {
+    started: OnceLock<()>,
+    wake: Arc<Notify>,
 }
 
 /// What the lock protects.
@@ -57,31 +70,34 @@ pub(crate) struct State {
     ended: bool,
 }
 
+thread_local! {
+    /// Whether this thread is acting on a node's events, and will write what it leaves.
+    static SETTLING: Cell<bool> = const { Cell::new(false) };
+}
+
 impl Hub {
-    /// A hub without links, and the tasks that it needs in the current runtime.
-    pub(crate) fn new(node: Node, log_level: u8) -> Arc<Self> {
-        let hub = Arc::new_cyclic(|weak: &Weak<Self>| Self {
+    /// A hub without links. Its tasks run in `runtime`, or in a thread of their own.
+    pub(crate) fn new(node: Node, log_level: u8, runtime: Option<runtime::Handle>) -> Arc<Self> {
+        Arc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),
             state: Mutex::new(State {
                 node,
-                outputs: HashMap::new(),
-                mailboxes: HashMap::new(),
-                names: HashMap::new(),
+                outputs: HashMap::default(),
+                mailboxes: HashMap::default(),
+                names: HashMap::default(),
                 armed: None,
                 ended: false,
             }),
+            resumed: Condvar::new(),
             origin: Instant::now(),
-            timer: Arc::default(),
-            flusher: Arc::default(),
+            runtime: runtime.map_or_else(OnceLock::new, OnceLock::from),
+            timer: LazyTask::default(),
+            flusher: LazyTask::default(),
             executor: OnceLock::new(),
             tasks: Mutex::default(),
             background: Mutex::default(),
             log_level,
-            ended: Notify::new(),
-        });
-        hub.spawn(tasks::timer(hub.weak.clone(), hub.timer.clone()));
-        hub.spawn(tasks::flusher(hub.weak.clone(), hub.flusher.clone()));
-        hub
+        })
     }
 
     pub(crate) fn weak(&self) -> Weak<Self> {
@@ -99,7 +115,7 @@ impl Hub {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        lock_again(self.state.lock())
     }
 
     /// Runs calls that others make to this context; made on the first one.
@@ -108,7 +124,10 @@ impl Hub {
     }
 
     /// Changes the node, then acts on what came of it and writes what it wants to send.
-    pub(crate) fn drive<R>(&self, change: impl FnOnce(&mut State, offshoot_proto::Instant) -> R) -> R {
+    pub(crate) fn drive<R>(
+        &self,
+        change: impl FnOnce(&mut State, offshoot_proto::Instant) -> R,
+    ) -> R {
         let now = self.now();
         let mut state = self.lock();
         let result = change(&mut state, now);
@@ -116,8 +135,8 @@ impl Hub {
         result
     }
 
-    /// Changes the node like [`drive`](Self::drive), but lets the bytes gather: they are written
-    /// when there are many, when someone waits for an answer, or when the runtime gets to it.
+    /// Changes the node like [`drive`](Self::drive), but lets the bytes gather until someone
+    /// waits for an answer, or the runtime gets to it.
     pub(crate) fn drive_lazily<R>(
         &self,
         change: impl FnOnce(&mut State, offshoot_proto::Instant) -> R,
@@ -125,9 +144,16 @@ impl Hub {
         let now = self.now();
         let mut state = self.lock();
         let result = change(&mut state, now);
+        if SETTLING.get() {
+            return result;
+        }
+        if self.runtime.get().is_none() {
+            self.settle(state);
+            return result;
+        }
         self.rearm(&mut state);
         drop(state);
-        self.flusher.notify_one();
+        self.wake(&self.flusher, tasks::flusher);
         result
     }
 
@@ -151,7 +177,12 @@ impl Hub {
         });
     }
 
-    pub(crate) fn name_of(state: &State, id: ContextId) -> Arc<str> {
+    /// Names of contexts are known to whoever made them.
+    pub(crate) fn learn_name(&self, id: ContextId, name: Arc<str>) {
+        self.lock().names.insert(id, name);
+    }
+
+    fn name_of(state: &State, id: ContextId) -> Arc<str> {
         match state.names.get(&id) {
             Some(name) => name.clone(),
             None if id == ContextId::CONTROLLER => "controller".into(),
@@ -159,25 +190,21 @@ impl Hub {
         }
     }
 
-    pub(crate) fn set_name(state: &mut State, id: ContextId, name: Arc<str>) {
-        state.names.insert(id, name);
-    }
-
     /// Spawns a task that a shutdown waits for.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = lock(&self.tasks);
+        let mut tasks = lock_again(self.tasks.lock());
         tasks.retain(|task| !task.is_finished());
-        tasks.push(tokio::spawn(task));
+        tasks.push(self.runtime().spawn(task));
     }
 
     /// Spawns a task that a shutdown ends.
     pub(crate) fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut background = lock(&self.background);
+        let mut background = lock_again(self.background.lock());
         background.retain(|task| !task.is_finished());
-        background.push(tokio::spawn(task).abort_handle());
+        background.push(self.runtime().spawn(task));
     }
 
-    /// Logs a record of this process: to its own log in the controller, else to the controller's.
+    /// Sends a log record of this process to the controller.
     pub(crate) fn log(&self, level: u8, target: &str, text: &str) {
         if level > self.log_level {
             return;
@@ -197,36 +224,69 @@ impl Hub {
             state.ended = true;
             state.outputs.clear();
         }
-        self.timer.notify_one();
-        self.flusher.notify_one();
-        for task in std::mem::take(&mut *lock(&self.background)) {
+        self.timer.wake.notify_one();
+        self.flusher.wake.notify_one();
+        let background = std::mem::take(&mut *lock_again(self.background.lock()));
+        for task in &background {
             task.abort();
         }
-        let tasks = std::mem::take(&mut *lock(&self.tasks));
-        for task in tasks {
+        let tasks = std::mem::take(&mut *lock_again(self.tasks.lock()));
+        for task in background.into_iter().chain(tasks) {
             // A task that panicked has nothing left to wait for either.
             let _ = task.await;
+        }
+    }
+
+    /// The same from a child's main thread, before it ends: what it started ends with it, even
+    /// what does not hear that its input has ended.
+    pub(crate) fn close_before_exit(&self) {
+        if let Some(runtime) = self.runtime.get() {
+            runtime.block_on(self.close());
         }
     }
 
     pub(crate) fn is_ended(&self) -> bool {
         self.lock().ended
     }
+
+    fn wake<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        task: &LazyTask,
+        start: impl FnOnce(Weak<Self>, Arc<Notify>) -> F,
+    ) {
+        task.started
+            .get_or_init(|| self.spawn(start(self.weak(), task.wake.clone())));
+        task.wake.notify_one();
+    }
+
+    /// Where tasks run.
+    fn runtime(&self) -> &runtime::Handle {
+        self.runtime.get_or_init(|| {
+            let built = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = built.expect("a process that started can have an event queue");
+            let handle = runtime.handle().clone();
+            let thread = std::thread::Builder::new().name("offshoot-links".to_owned());
+            thread
+                .spawn(move || runtime.block_on(std::future::pending::<()>()))
+                .expect("a process that started can have a thread");
+            handle
+        })
+    }
 }
 
 impl Drop for Hub {
     /// Lets the tasks see that the hub is gone.
     fn drop(&mut self) {
-        for task in std::mem::take(&mut *lock(&self.background)) {
+        for task in std::mem::take(&mut *lock_again(self.background.lock())) {
             task.abort();
         }
-        self.timer.notify_one();
-        self.flusher.notify_one();
+        self.timer.wake.notify_one();
+        self.flusher.wake.notify_one();
     }
 }
 
-/// Locks, also after a panic elsewhere: what the locks protect is changed by code that does not
+/// Takes what a lock protects, also after a panic elsewhere: it is changed by code that does not
 /// panic half-way.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn lock_again<T>(result: LockResult<T>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,28 +5,45 @@ use std::sync::Arc;
 
 use offshoot_proto::{LinkId, Node};
 use rustix::io::Errno;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 /// Bytes to take from the node for one write.
 const BATCH: usize = 128 * 1024;
 
 /// A link's pipe and the bytes that were taken from the node and not yet written.
-pub(crate) struct Output {
-    pub(crate) pipe: Arc<AsyncFd<OwnedFd>>,
-    /// Wakes the link's task, which waits for room, or has to learn that this is gone.
-    pub(crate) wake: Arc<Notify>,
+pub(super) struct Output {
+    pub(super) pipe: Arc<OwnedFd>,
+    pub(super) signals: Signals,
     staged: Vec<u8>,
     written: usize,
-    /// Whether the pipe was full at the last try.
-    pub(crate) full: bool,
+    /// Whether the pipe was full at the last try. A task waits for room then.
+    pub(super) full: bool,
+}
+
+/// Wakes the tasks of a link.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    /// The one that reads: it may go on, or has to learn that the link was closed.
+    pub(super) reader: Arc<Notify>,
+    /// The one that waits for room: the link was closed.
+    pub(super) writer: Arc<Notify>,
+}
+
+/// How a try to write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    All,
+    /// There is no room for the rest.
+    Full,
+    /// The peer does not read any more.
+    Broken,
 }
 
 impl Output {
-    pub(crate) fn new(pipe: Arc<AsyncFd<OwnedFd>>, wake: Arc<Notify>) -> Self {
+    pub(super) fn new(pipe: OwnedFd, signals: Signals) -> Self {
         Self {
-            pipe,
-            wake,
+            pipe: Arc::new(pipe),
+            signals,
             staged: Vec::new(),
             written: 0,
             full: false,
@@ -34,11 +51,7 @@ impl Output {
     }
 
     /// Writes what the node has for the link, until there is no more or no room.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the peer has closed its end.
-    pub(crate) fn write(&mut self, link: LinkId, node: &mut Node) -> Result<(), Errno> {
+    pub(super) fn write(&mut self, link: LinkId, node: &mut Node) -> Written {
         loop {
             if self.written == self.staged.len() {
                 self.written = 0;
@@ -47,7 +60,7 @@ impl Output {
                     // A burst must not stay in memory for the life of an idle link.
                     self.staged.shrink_to(4096);
                     self.full = false;
-                    return Ok(());
+                    return Written::All;
                 }
             }
             match rustix::io::write(self.pipe.as_fd(), &self.staged[self.written..]) {
@@ -55,17 +68,19 @@ impl Output {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     self.full = true;
-                    return Ok(());
+                    return Written::Full;
                 }
-                Err(error) => return Err(error),
+                Err(_) => return Written::Broken,
             }
         }
     }
 }
 
 impl Drop for Output {
-    /// The link's task holds the pipe as well, and must let go of it for the peer to see its end.
+    /// Tasks of the link hold the pipe as well, and must let go of it for the peer to see its
+    /// end.
     fn drop(&mut self) {
-        self.wake.notify_one();
+        self.signals.reader.notify_one();
+        self.signals.writer.notify_one();
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
                 parts: LinkParts {
                     input,
                     output,
-                    process: Some(process),
+                    process,
                 },
                 rest,
                 errors,
@@ -99,7 +99,7 @@ pub(crate) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
 struct Started {
     process: Process,
     input: AsyncFd<OwnedFd>,
-    output: AsyncFd<OwnedFd>,
+    output: OwnedFd,
     errors: PipeReader,
 }
 
@@ -124,7 +124,7 @@ fn start(binary: &ChildBinary, remote_name: &str, nonce: &str) -> std::io::Resul
     Ok(Started {
         process: Process::new(child)?,
         input: watched(input, Interest::READABLE)?,
-        output: watched(output, Interest::WRITABLE)?,
+        output,
         errors,
     })
 }

@@ -132,7 +132,7 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         log_level: child.log_level,
     });
     // A new pipe has room for this; what has no room is not an empty pipe of ours.
-    match rustix::io::write(parts.output.get_ref(), &welcome) {
+    match rustix::io::write(&parts.output, &welcome) {
         Ok(count) if count == welcome.len() => {}
         Ok(_) => return Err(refused("it did not take its welcome".to_owned())),
         Err(Errno::PIPE) => return Err(refused("it ended right after its hello".to_owned())),
@@ -150,7 +150,7 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
 
 /// A local child's name, which shows the chain of its parents (`S080`). Where that would be too
 /// long, the middle of the chain is left out.
-fn default_name(parent: Option<&str>, pid: u32) -> String {
+pub(crate) fn default_name(parent: Option<&str>, pid: u32) -> String {
     let Some(parent) = parent else {
         return format!("local.{pid}");
     };

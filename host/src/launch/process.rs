@@ -5,13 +5,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::watched::watched;
 
-/// A started process. Dropping it kills it.
+/// A started process, the leader of a group of its own. Dropping it kills the group.
 pub(crate) struct Process {
     child: Child,
     /// Becomes readable when the process has ended.
@@ -65,16 +65,24 @@ impl Process {
             return;
         }
         tracing::warn!(pid = self.id(), "a child did not end by itself and is killed");
-        let _ = self.child.kill();
+        self.kill();
         let _ = self.wait().await;
+    }
+
+    /// Kills the process and what it started: it may be a script around the child, or have left
+    /// a job behind that holds the link open.
+    fn kill(&mut self) {
+        // Either fails only when there is nothing to kill any more.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let _ = self.child.kill();
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if !self.reaped {
-            // Either fails only when the process is gone already.
-            let _ = self.child.kill();
+            self.kill();
+            // Fails only when someone else has waited for it.
             let _ = self.child.wait();
         }
     }

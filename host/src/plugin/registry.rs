@@ -1,7 +1,8 @@
 //! The plugins that a router knows by name.
 
-use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
+
+use foldhash::HashMap;
 
 use super::{Plugin, PluginError, search};
 

@@ -15,6 +15,9 @@ use super::{grants, plugin};
 /// each ask again.
 const BUFFER_MIN: u32 = 1 << 10;
 
+/// Size up to which the guest keeps its buffer between calls.
+const BUFFER_KEPT: u32 = exports::ARGUMENTS_KEPT_MAX as u32;
+
 pub(super) struct Instance {
     store: Store<State>,
     instance: wasmtime::Instance,
@@ -125,8 +128,11 @@ impl Instance {
             ));
         };
         if length > self.buffer.capacity {
-            let capacity = length.checked_next_power_of_two().unwrap_or(length);
-            let capacity = capacity.max(BUFFER_MIN);
+            let capacity = if length <= BUFFER_KEPT {
+                length.next_power_of_two().max(BUFFER_MIN)
+            } else {
+                length
+            };
             self.buffer = Buffer::default();
             let address = self.arguments.call_async(&mut self.store, capacity).await?;
             if address == 0 {
@@ -140,6 +146,10 @@ impl Instance {
             .memory
             .write(&mut self.store, self.buffer.address as usize, arguments);
         written.map_err(|_| Stop::BadGuest("its buffer for arguments is outside its memory"))?;
+        if self.buffer.capacity > BUFFER_KEPT {
+            // The guest gives a large one back after the call.
+            self.buffer = Buffer::default();
+        }
 
         let slot = &mut self.functions[function.index];
         let entry = match slot {

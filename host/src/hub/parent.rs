@@ -1,0 +1,85 @@
+//! The link to the parent, in a child's main thread.
+//!
+//! This thread does nothing else than to read, to do at once what can be done at once, and to
+//! write. It simply blocks in the read: a call then costs its context one read and one write,
+//! and no more than a bare pipe would.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use std::time::Duration;
+
+use offshoot_proto::LinkId;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::output::{Output, Signals};
+use super::{Hub, State, lock_again};
+
+/// Bytes to read at once.
+const READ: usize = 256 * 1024;
+
+/// How often to see whether the parent is still there while it is not read.
+const LOOK_UP: Duration = Duration::from_millis(200);
+
+impl Hub {
+    /// Serves the parent until it is gone or ends this context. `input` must block, and `output`
+    /// must not: a parent that does not read must not stop us from hearing that it is gone.
+    pub(crate) fn serve_parent(&self, link: LinkId, input: &OwnedFd, output: OwnedFd, rest: &[u8]) {
+        self.drive(|state, now| {
+            state.outputs.insert(link, Output::new(output, Signals::default()));
+            state.node.handle_bytes(link, rest, now);
+        });
+        let mut buffer = vec![0; READ];
+        while self.wait_until_readable(link, input) {
+            match rustix::io::read(input, &mut buffer) {
+                Ok(0) => return,
+                Ok(count) => {
+                    self.drive(|state, now| state.node.handle_bytes(link, &buffer[..count], now));
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Ends the children, and waits for them, so that nobody else has to reap them.
+    pub(crate) fn end_children(&self, patience: Duration) {
+        let Some(runtime) = self.runtime.get() else {
+            return;
+        };
+        runtime.block_on(async {
+            let _ = tokio::time::timeout(patience, self.close()).await;
+        });
+    }
+
+    /// Waits while what came from the parent stands in front of a link that is too slow. Says
+    /// whether to go on at all.
+    fn wait_until_readable(&self, link: LinkId, input: &OwnedFd) -> bool {
+        let mut state = self.lock();
+        while !state.ended && !state.node.may_read(link) {
+            let (woken, waited) = lock_again(self.resumed.wait_timeout(state, LOOK_UP));
+            state = woken;
+            // What does not read may be stuck for good, and we must not outlive our parent.
+            if waited.timed_out() && is_hung_up(input) {
+                return false;
+            }
+        }
+        !state.ended
+    }
+
+    /// The state has changed so that reading may go on.
+    pub(super) fn resume_reading(&self, state: &State, but: LinkId) {
+        self.resumed.notify_all();
+        for (&link, output) in &state.outputs {
+            if link != but {
+                output.signals.reader.notify_one();
+            }
+        }
+    }
+}
+
+/// Whether nobody writes to the pipe any more, even if there is still something to read.
+fn is_hung_up(input: &OwnedFd) -> bool {
+    let mut pipes = [PollFd::new(input, PollFlags::empty())];
+    poll(&mut pipes, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
