@@ -21,6 +21,8 @@ type Flow = (ContextId, ContextId, Handle);
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     prompt: VecDeque<Outgoing>,
+    /// How many have left `prompt`.
+    prompt_sent: u64,
     bulk: Map<Flow, VecDeque<Outgoing>>,
     turns: VecDeque<Flow>,
     own_bytes: usize,
@@ -43,6 +45,9 @@ struct Outgoing {
     /// Bytes of the payload that earlier frames took.
     sent: usize,
     origin: Origin,
+    /// For a large message: it must not begin before this many have left `prompt`, since some of
+    /// them may be of its flow.
+    behind: u64,
 }
 
 impl Outgoing {
@@ -74,6 +79,7 @@ impl Outbox {
             payload,
             sent: 0,
             origin,
+            behind: if header.first { self.prompt_sent + self.prompt.len() as u64 } else { 0 },
         };
         self.count(&outgoing);
         let flow = flow_of(&header);
@@ -128,6 +134,7 @@ impl Outbox {
             let Some(mut outgoing) = self.prompt.pop_front() else {
                 break;
             };
+            self.prompt_sent += 1;
             self.discount(&outgoing);
             outgoing.emit(out);
         }
@@ -159,6 +166,7 @@ impl Outbox {
         };
         let mut finished = None;
         if let Some(outgoing) = queue.front_mut()
+            && outgoing.behind <= self.prompt_sent
             && outgoing.emit(out)
         {
             finished = queue.pop_front();
@@ -252,6 +260,17 @@ mod tests {
         assert!(end(3) < end(1), "{order:?}");
         assert!(end(1) < end(2), "{order:?}");
         assert_eq!((outbox.own_bytes(), outbox.relay_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_large_message_does_not_overtake_small_ones_of_its_flow_that_fill_many_writes() {
+        let mut outbox = Outbox::default();
+        for number in 1..=10 {
+            outbox.push(message(number, 2000, 1), Origin::Own);
+        }
+        outbox.push(message(11, 2000, FRAME_PAYLOAD_MAX + 1), Origin::Own);
+        let numbers: Vec<u32> = sent(&mut outbox).iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11]);
     }
 
     #[test]
