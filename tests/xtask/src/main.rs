@@ -11,6 +11,7 @@ mod demo;
 mod lint;
 mod python;
 mod setup;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -29,6 +30,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
   test     run all tests
   lint     formatting, clippy, rustdoc, licences, and the rules of `tidy`
   tidy     the project's own rules: crate edges, file sizes, unsafe, documents
+  sim      run many simulated trees, each from a seed that replays it
   bench    measure beside Mitogen and beside the machine's own limit
   ci       what .ci/run does: setup, lint, test
 
@@ -42,6 +44,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("test", test::HELP, test::main),
     ("lint", lint::HELP, lint::main),
     ("tidy", tidy::HELP, tidy::main),
+    ("sim", sim::HELP, sim::main),
     ("bench", bench::HELP, bench::main),
     ("ci", ci::HELP, ci::main),
 ];

@@ -1,0 +1,211 @@
+//! Frames that an enemy would send: every field is right, nearly right, or absurd, and the
+//! checksum always fits, so that they get behind it.
+
+use offshoot_proto::control::{
+    self, AddRoute, Bind, CallBody, CallOutcome, Connect, Connected, DelRoute, Hello, LogRecord,
+    Method, PluginLimits,
+};
+use offshoot_proto::{ContextId, Handle, Header};
+
+use crate::rng::Rng;
+
+/// What the enemy knows of the tree.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The context that it is.
+    pub me: ContextId,
+    /// Contexts that it has heard of, its ancestors among them.
+    pub known: Vec<ContextId>,
+    /// Headers of messages that it has seen.
+    pub seen: Vec<Header>,
+}
+
+/// Every handle that has a meaning, and neighbours that have none.
+const HANDLES: &[Handle] = &[
+    Handle::NONE,
+    Handle::HELLO,
+    Handle(2),
+    Handle(100),
+    Handle::CALL_FUNCTION,
+    Handle::FORWARD_LOG,
+    Handle::ADD_ROUTE,
+    Handle::DEL_ROUTE,
+    Handle(105),
+    Handle::SHUTDOWN,
+    Handle::LOAD_IMAGE,
+    Handle::BIND,
+    Handle::CONNECT,
+    Handle::CANCEL,
+    Handle(111),
+    Handle(112),
+    Handle(113),
+    Handle(999),
+    Handle(1000),
+    Handle(1001),
+    Handle(u64::MAX),
+];
+
+/// Appends a forged frame to `out`.
+pub fn frame(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
+    if !rng.chance(300) {
+        *number = number.wrapping_add(1);
+    }
+    let handle = handle(rng, view);
+    let payload = body(rng, view, handle);
+    // Most are what an honest context would say of itself, so that they get further.
+    let src = if rng.chance(800) {
+        view.me
+    } else {
+        context(rng, view)
+    };
+    let auth = if rng.chance(850) {
+        src
+    } else {
+        context(rng, view)
+    };
+    let whole = rng.chance(800);
+    let total = match rng.below(10) {
+        _ if whole => payload.len() as u32,
+        0 => 0,
+        1 => u32::MAX,
+        2 => payload.len() as u32,
+        _ => payload.len() as u32 + rng.below(300_000) as u32,
+    };
+    let header = Header {
+        first: whole || rng.chance(600),
+        last: whole || rng.chance(300),
+        dead: rng.chance(100),
+        hops: *rng.pick(&[0, 0, 0, 0, 1, 61, 62, 63, 64, 255]),
+        number: *number,
+        total,
+        dst: context(rng, view),
+        src,
+        auth,
+        handle,
+        reply_to: if rng.chance(500) {
+            Handle::NONE
+        } else {
+            self::handle(rng, view)
+        },
+    };
+    header.encode(&payload, out);
+}
+
+/// Appends an answer to the message with `asked` as its header.
+pub(crate) fn answer(asked: &Header, payload: &[u8], number: u32, out: &mut Vec<u8>) {
+    let header = Header {
+        first: true,
+        last: true,
+        dead: false,
+        hops: 0,
+        number,
+        total: payload.len() as u32,
+        dst: asked.src,
+        src: asked.dst,
+        auth: asked.dst,
+        handle: asked.reply_to,
+        reply_to: Handle::NONE,
+    };
+    header.encode(payload, out);
+}
+
+fn context(rng: &mut Rng, view: &View) -> ContextId {
+    match rng.below(10) {
+        0 => ContextId(u32::MAX),
+        1 => ContextId(rng.below(16) as u32),
+        2 => view.me,
+        3..6 => ContextId::CONTROLLER,
+        _ => *rng.pick(&view.known),
+    }
+}
+
+fn handle(rng: &mut Rng, view: &View) -> Handle {
+    match rng.below(10) {
+        0..5 => *rng.pick(HANDLES),
+        5..8 if !view.seen.is_empty() => rng.pick(&view.seen).reply_to,
+        8 => Handle(1000 + rng.below(40)),
+        _ => Handle(rng.word()),
+    }
+}
+
+/// A body that fits the handle, more or less.
+fn body(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
+    let mut bytes = match rng.below(8) {
+        0 => Vec::new(),
+        1 => {
+            let length = rng.below(60) as usize;
+            rng.bytes(length)
+        }
+        _ => fitting(rng, view, handle),
+    };
+    if rng.chance(100) && !bytes.is_empty() {
+        let index = rng.index(bytes.len());
+        bytes[index] = rng.word() as u8;
+    }
+    if rng.chance(50) {
+        let length = rng.index(bytes.len() + 1);
+        bytes.truncate(length);
+    }
+    bytes
+}
+
+fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
+    match handle {
+        Handle::CALL_FUNCTION => {
+            let mut bytes =
+                CallBody::start(&[rng.below(6) as u8; 16], 0, rng.below(9), true, "f", 0);
+            bytes.extend_from_slice(&(rng.below(20) as u32).to_le_bytes());
+            bytes
+        }
+        Handle::FORWARD_LOG => control::encode(&LogRecord {
+            level: rng.word() as u8,
+            target: "evil".to_owned(),
+            text: rng.below(9).to_string(),
+        }),
+        Handle::ADD_ROUTE => control::encode(&AddRoute {
+            id: context(rng, view),
+            toward: context(rng, view),
+        }),
+        Handle::DEL_ROUTE => control::encode(&DelRoute {
+            ids: (0..rng.below(4)).map(|_| context(rng, view)).collect(),
+            reason: "evil".to_owned(),
+        }),
+        Handle::LOAD_IMAGE => {
+            let mut bytes = vec![rng.below(6) as u8; 32];
+            bytes.extend_from_slice(&context(rng, view).0.to_le_bytes());
+            let length = rng.below(50) as usize;
+            bytes.extend_from_slice(&rng.bytes(length));
+            bytes
+        }
+        Handle::BIND => control::encode(&Bind {
+            key: [rng.below(9) as u8; 16],
+            image: [rng.below(6) as u8; 32],
+            grants: Vec::new(),
+            limits: PluginLimits::default(),
+        }),
+        Handle::CONNECT => control::encode(&Connect {
+            id: context(rng, view),
+            name: None,
+            method: Method::Local {
+                remote_name: None,
+                child_path: None,
+            },
+            timeout_ms: rng.below(100),
+            log_level: 5,
+        }),
+        Handle::CANCEL => control::encode(&self::handle(rng, view)),
+        _ if rng.chance(300) => control::encode(&Connected::Up {
+            hello: Hello {
+                target: String::new(),
+                pid: 1,
+            },
+            name: String::new(),
+        }),
+        _ => {
+            let length = rng.below(9) as usize;
+            CallOutcome::Value(rng.bytes(length).into())
+                .encode()
+                .to_vec()
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! What the schedule does to the tree: contexts, calls, cancels, and accidents.
+
+use core::time::Duration;
+
+use offshoot_proto::control::{Connect, Method};
+use offshoot_proto::{CallRequest, Handle, SendError};
+
+use crate::model::{self, Call, End, GRACE, Plan, payload};
+use crate::wire::Way;
+use crate::world::{Action, Kind, World};
+
+/// Long enough for every stall that a schedule makes.
+const CONNECT_TIMEOUT_MS: u64 = 600_000;
+
+/// Stalls last at most this long, in microseconds.
+const STALL_MAX: u64 = 2_000_000;
+
+impl World {
+    /// Does the next thing, and schedules the one after it.
+    pub(crate) fn operate(&mut self) {
+        if self.operations_left == 0 {
+            return;
+        }
+        self.operations_left -= 1;
+        let at = self.now + self.rng.below(self.profile.pause + 1);
+        self.schedule(at, Action::Operate);
+        let accident = self.rng.below(1000);
+        let (kill, cut) = (self.profile.kill, self.profile.cut);
+        if accident < kill {
+            return self.kill_one();
+        }
+        if accident < kill + cut {
+            return self.cut_one();
+        }
+        if accident < kill + cut + self.profile.stall {
+            return self.stall_one();
+        }
+        let wanted = self.intended.len() < self.profile.contexts;
+        match self.rng.below(100) {
+            0..45 if wanted => self.connect(),
+            0..75 => {
+                for _ in 0..=self.rng.below(self.profile.burst) {
+                    self.call_one();
+                }
+            }
+            75..85 => self.forget_one(),
+            85..97 => {
+                let process = self.rng.index(self.processes.len());
+                if process > 0 {
+                    self.log(process);
+                }
+            }
+            _ => self.shut_down_one(),
+        }
+    }
+
+    /// A process that the controller knows to be there.
+    fn pick_up(&mut self) -> Option<usize> {
+        let up: Vec<usize> = (1..self.processes.len())
+            .filter(|&it| self.processes[it].up)
+            .collect();
+        (!up.is_empty()).then(|| *self.rng.pick(&up))
+    }
+
+    fn connect(&mut self) {
+        let newest = (1..self.processes.len())
+            .rev()
+            .find(|&it| self.processes[it].up);
+        let via = if self.rng.chance(self.profile.deep) {
+            newest
+        } else if self.rng.chance(500) {
+            self.pick_up()
+        } else {
+            None
+        };
+        let now = self.instant();
+        let via_id = via.map(|via| self.processes[via].id);
+        let Some(controller) = self.node(0) else {
+            return;
+        };
+        let allotted = controller.allocate_context(via_id);
+        let (id, parent) = match (allotted, via) {
+            (Ok(id), via) => (id, via.unwrap_or(0)),
+            (Err(SendError::NoRoute(_)), Some(via)) => {
+                if self.way(0, via) == model::Way::Healthy {
+                    self.fail(format!("no route to process {via}, which is well"));
+                }
+                return;
+            }
+            (Err(error), _) => return self.fail(format!("no id for a new context: {error}")),
+        };
+        self.note(|| format!("context {id} is wanted below process {parent}"));
+        self.intended.insert(id, parent);
+        let Some(via) = via_id else {
+            self.growing.insert(id, None);
+            let at = self.now + self.rng.below(5000);
+            self.schedule(at, Action::Grow { process: 0, id });
+            return self.drain(0);
+        };
+        let connect = Connect {
+            id,
+            name: None,
+            method: Method::Local {
+                remote_name: None,
+                child_path: None,
+            },
+            timeout_ms: CONNECT_TIMEOUT_MS,
+            log_level: 3,
+        };
+        let asked = self
+            .node(0)
+            .map(|node| node.connect_via(via, &connect, now));
+        match asked {
+            Some(Ok(handle)) => {
+                self.connecting.insert(handle, id);
+            }
+            other => self.fail(format!("cannot ask context {via} for a child: {other:?}")),
+        }
+        self.drain(0);
+    }
+
+    /// Someone who may makes a call.
+    fn call_one(&mut self) {
+        let Some(callee) = self.pick_up() else {
+            return;
+        };
+        let mut caller = 0;
+        if self.rng.chance(200) {
+            let mut above = self.processes[callee].parent;
+            while let Some(process) = above {
+                if self.rng.chance(400) {
+                    caller = process;
+                    break;
+                }
+                above = self.processes[process].parent;
+            }
+        }
+        if self.node(caller).is_some() {
+            self.call(caller, callee);
+        }
+    }
+
+    fn length(&mut self) -> usize {
+        let most = if self.rng.chance(self.profile.large) {
+            self.profile.large_max
+        } else {
+            self.profile.small_max
+        };
+        self.rng.below(most) as usize
+    }
+
+    fn call(&mut self, caller: usize, callee: usize) {
+        let now = self.now;
+        let number = self.model.calls.len();
+        let (arguments, result) = (self.length(), self.length());
+        let concurrent = self.rng.chance(300);
+        let timeout = self.rng.chance(300).then(|| self.rng.range(1, 60_000));
+        let plan = match self.rng.below(20) {
+            0 => Plan::Missing,
+            1..4 => Plan::Fail,
+            _ => Plan::Return,
+        };
+        let plugin = match plan {
+            Plan::Missing => self.plugins.len() - 1,
+            _ => self.rng.index(self.plugins.len() - 1),
+        };
+        let (bind, image) = (
+            self.plugins[plugin].bind.clone(),
+            self.plugins[plugin].image.clone(),
+        );
+        let dst = self.processes[callee].id;
+        let instant = self.instant();
+        let payload = payload(number, arguments);
+        let Some(node) = self.node(caller) else {
+            return;
+        };
+        if let Some(image) = image
+            && let Err(error) = node.provide_image(bind.image, &image)
+        {
+            return self.fail(format!("no room for an image: {error}"));
+        }
+        let request = CallRequest {
+            dst,
+            bind: &bind,
+            function: "f",
+            signature: 0,
+            concurrent,
+            arguments: &payload,
+            timeout: timeout.map(Duration::from_micros),
+        };
+        let made = node.call(&request, instant);
+        self.note(|| {
+            format!("call {number} from process {caller} to {callee}: {made:?}, {plan:?}")
+        });
+        let way = self.way(caller, callee);
+        let (handle, end) = match made {
+            Ok(handle) => (handle, None),
+            Err(SendError::NoRoute(_)) if way != model::Way::Healthy => {
+                (Handle::NONE, Some(End::NotSent))
+            }
+            Err(error) => return self.fail(format!("call {number} cannot be made: {error}")),
+        };
+        self.model.add(Call {
+            caller,
+            callee,
+            handle,
+            concurrent,
+            arguments,
+            result,
+            plan,
+            due: timeout.map(|timeout| now + timeout + GRACE),
+            runs: 0,
+            returned: false,
+            end,
+        });
+        self.drain(caller);
+    }
+
+    fn forget_one(&mut self) {
+        let callers: Vec<usize> = (0..self.processes.len()).collect();
+        let caller = *self.rng.pick(&callers);
+        let pending: Vec<usize> = self.model.pending(caller).collect();
+        if pending.is_empty() || self.node(caller).is_none() {
+            return;
+        }
+        let number = *self.rng.pick(&pending);
+        self.note(|| format!("call {number} is forgotten"));
+        let call = &mut self.model.calls[number];
+        call.end = Some(End::Forgotten);
+        let handle = call.handle;
+        if let Some(node) = self.node(caller) {
+            node.forget(handle);
+        }
+        self.drain(caller);
+    }
+
+    fn kill_one(&mut self) {
+        if self.processes.len() > 1 {
+            let process = 1 + self.rng.index(self.processes.len() - 1);
+            self.die(process);
+        }
+    }
+
+    /// A link breaks, for both of its ends and at any byte.
+    fn cut_one(&mut self) {
+        if self.wires.is_empty() {
+            return;
+        }
+        let wire = self.rng.index(self.wires.len());
+        self.note(|| format!("wire {wire} breaks"));
+        let lower = self.wires[wire].lower.process;
+        self.processes[lower].lost = true;
+        for way in [Way::Up, Way::Down] {
+            let held = self.wires[wire].pipe(way).held();
+            let keep = self.rng.index(held + 1);
+            let pipe = self.wires[wire].pipe(way);
+            pipe.end(keep);
+            let at = pipe.ready_at(self.now).unwrap_or(self.now);
+            self.schedule_read(wire, way, at);
+        }
+    }
+
+    fn stall_one(&mut self) {
+        if self.wires.is_empty() {
+            return;
+        }
+        let wire = self.rng.index(self.wires.len());
+        let way = *self.rng.pick(&[Way::Up, Way::Down]);
+        let until = self.now + self.rng.below(STALL_MAX);
+        self.note(|| format!("wire {wire} delivers nothing {way:?} until {until}"));
+        self.wires[wire].pipe(way).stalled_until = until;
+    }
+
+    fn shut_down_one(&mut self) {
+        if let Some(process) = self.pick_up()
+            && self.profile.faults
+        {
+            self.shut_down(process);
+        }
+    }
+
+    pub(crate) fn shut_down(&mut self, process: usize) {
+        // What is below it may be told by mistake only, or because its parent ends.
+        self.processes[process].shutdown_asked = true;
+        self.note(|| format!("process {process} is asked to end"));
+        let id = self.processes[process].id;
+        if let Some(node) = self.node(0) {
+            node.shut_down(id);
+        }
+        self.drain(0);
+    }
+
+    /// Ends all evil, so that what waits for it ends.
+    pub(crate) fn end_evil(&mut self) {
+        for process in 0..self.processes.len() {
+            if self.processes[process].mangled
+                || matches!(self.processes[process].kind, Kind::Evil(_))
+            {
+                self.die(process);
+            }
+        }
+    }
+}
