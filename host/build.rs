@@ -133,6 +133,11 @@ fn profile_settings(profile: &str) -> Vec<String> {
             ("codegen-units", "1"),
             ("panic", "'abort'"),
             ("strip", "true"),
+            // What every call passes through.
+            ("package.bytes.opt-level", "3"),
+            ("package.crc32c.opt-level", "3"),
+            ("package.hashbrown.opt-level", "3"),
+            ("package.offshoot-proto.opt-level", "3"),
         ],
     };
     let config = settings.iter().flat_map(|(key, value)| {

@@ -191,7 +191,8 @@ impl Context {
         function: &str,
         arguments: &[u8],
     ) -> Result<Pending, Error> {
-        let info = plugin.function(function)?;
+        let index = plugin.function_index(function)?;
+        let info = &plugin.manifest().functions[index];
         let target = &self.inner.target;
         let ready = match plugin.if_ready(target) {
             Some(ready) => ready,
@@ -200,7 +201,7 @@ impl Context {
         let request = CallRequest {
             dst: self.inner.id,
             bind: &ready.bind,
-            function,
+            function: &info.name,
             signature: info.signature,
             concurrent: info.concurrent,
             arguments,
@@ -212,7 +213,7 @@ impl Context {
                 state.node.provide_image(ready.bind.image, &ready.image)?;
             }
             let handle = state.node.call(&request, now)?;
-            Ok(Reply::new(hub, state, handle))
+            Ok(Reply::new(hub, state, request.dst, handle))
         });
         let reply = reply.map_err(|error: SendError| Error::unsent(self.name(), &error))?;
         Ok(Pending {
@@ -220,7 +221,7 @@ impl Context {
             callee: Callee {
                 context: self.clone(),
                 plugin: plugin.clone(),
-                function: info.name.clone(),
+                function: index,
             },
         })
     }
@@ -260,12 +261,15 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// When dropped, the call is cancelled.
     pub async fn get(mut self) -> Result<T, Error> {
         let value = self.pending.value().await?;
-        postcard::from_bytes(&value).map_err(|error| {
-            Error::Plugin(PluginError::Decode {
-                function: self.pending.callee.function_name(),
-                reason: error.to_string(),
-            })
-        })
+        let failed = |reason: String| PluginError::Decode {
+            function: self.pending.callee.function_name(),
+            reason,
+        };
+        match postcard::take_from_bytes(&value) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(failed(format!("{} bytes are left over", rest.len())).into()),
+            Err(error) => Err(failed(error.to_string()).into()),
+        }
     }
 
     /// The context that runs the call.
@@ -278,7 +282,7 @@ impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver")
             .field("context", &self.pending.callee.context)
-            .field("function", &self.pending.callee.function)
+            .field("function", &self.pending.callee.function_name())
             .finish_non_exhaustive()
     }
 }
@@ -292,19 +296,23 @@ struct Pending {
 struct Callee {
     context: Context,
     plugin: Plugin,
-    function: String,
+    /// Its place in the manifest.
+    function: usize,
 }
 
 impl Callee {
     fn function_name(&self) -> String {
-        format!("{}::{}", self.plugin.name(), self.function)
+        let manifest = self.plugin.manifest();
+        let function = manifest.functions.get(self.function);
+        let function = function.map_or("?", |function| &function.name);
+        format!("{}::{function}", manifest.plugin)
     }
 }
 
 impl Pending {
     async fn value(&mut self) -> Result<Bytes, Error> {
         let body = match self.reply.mail().await {
-            Mail::Message { body, .. } => body,
+            Mail::Message(body) => body,
             Mail::Expired => return Err(self.timed_out()),
         };
         let context = &self.callee.context;

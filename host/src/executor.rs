@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-use bytes::Bytes;
 use foldhash::HashMap;
 use offshoot_abi::HostInfo;
 use offshoot_proto::CallKey;
@@ -12,8 +11,8 @@ use offshoot_proto::Run;
 
 use crate::hub::Hub;
 use crate::wasm::{
-    CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LogSink, Plugin, Profile,
-    Runtime,
+    CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink, Plugin,
+    Profile, Runtime,
 };
 
 /// The plugins of this context and the calls that run in other threads.
@@ -21,62 +20,77 @@ use crate::wasm::{
 pub(crate) struct Executor {
     runtime: OnceLock<Arc<Runtime>>,
     plugins: Mutex<HashMap<BindingKey, Arc<Plugin>>>,
-    running: Mutex<HashMap<CallKey, CancelHandle>>,
+    moved: Mutex<Moved>,
+}
+
+/// The calls that went on in another thread.
+#[derive(Default)]
+struct Moved {
+    running: HashMap<CallKey, CancelHandle>,
+    /// For the next call: most calls end before anyone could cancel them.
+    spare: Option<CancelHandle>,
 }
 
 impl Executor {
     /// Runs a call. Gives its outcome if it ended at once; otherwise the hub is told later.
-    pub(crate) fn run(&self, hub: &Hub, run: Run, image: Option<Bytes>) -> Option<CallOutcome> {
-        let plugin = match self.plugin(hub, &run, image) {
+    pub(crate) fn run(&self, hub: &Hub, run: Run) -> Option<CallOutcome> {
+        let plugin = match self.plugin(hub, &run) {
             Ok(plugin) => plugin,
             Err(reason) => return Some(CallOutcome::Failed(CallFailure::CannotLoad(reason))),
         };
         let key = run.key;
-        let cancel = CancelHandle::new();
-        lock(&self.running).insert(key, cancel.clone());
-        let invocation = Invocation {
-            function: std::str::from_utf8(&run.body.function).unwrap_or_default(),
-            signature: run.body.signature,
-            arguments: run.body.arguments.clone(),
-            deadline: run.deadline.map(|deadline| hub.system_time(deadline)),
-        };
         let weak = hub.weak();
-        let finish = plugin.start(invocation, cancel, move |finish| {
+        let done = move |finish| {
             if let Some(hub) = weak.upgrade() {
-                lock(&hub.executor().running).remove(&key);
+                lock(&hub.executor().moved).running.remove(&key);
                 hub.finish(key, &outcome(finish));
             }
-        });
-        if finish.is_some() {
-            lock(&self.running).remove(&key);
+        };
+        let invocation = Invocation {
+            function: run.body.function(),
+            signature: run.body.signature,
+            deadline: run.deadline.map(|deadline| hub.system_time(deadline)),
+            arguments: run.body.clone().into_arguments(),
+        };
+        // Held until the call is noted, so that a call that moves and ends at once is not noted
+        // after its end. It moves a tick after its start at the latest.
+        let mut moved = lock(&self.moved);
+        let cancel = moved.spare.take().unwrap_or_default();
+        let finish = plugin.start(invocation, cancel.clone(), done);
+        match finish {
+            Some(_) => moved.spare = Some(cancel),
+            None => {
+                moved.running.insert(key, cancel);
+            }
         }
+        drop(moved);
         finish.map(outcome)
     }
 
     /// Ends a call that runs in another thread.
     pub(crate) fn cancel(&self, key: CallKey) {
-        if let Some(cancel) = lock(&self.running).get(&key) {
+        if let Some(cancel) = lock(&self.moved).running.get(&key) {
             cancel.cancel();
         }
     }
 
     /// The plugin of the call's binding, made ready on the first call.
-    fn plugin(&self, hub: &Hub, run: &Run, image: Option<Bytes>) -> Result<Arc<Plugin>, String> {
+    fn plugin(&self, hub: &Hub, run: &Run) -> Result<Arc<Plugin>, String> {
         let mut plugins = lock(&self.plugins);
         if let Some(plugin) = plugins.get(&run.bind.key) {
             return Ok(plugin.clone());
         }
-        let image = image.ok_or("its image is gone")?;
         let runtime = self.runtime().map_err(|error| error.to_string())?;
-        let (host, message_max) = {
+        let (host, message_max, image) = {
             let state = hub.lock();
+            let image = state.node.image(&run.bind.image).cloned();
             let parents = state.node.parent_ids().iter().map(|id| id.0);
             let host = HostInfo {
                 context_id: state.node.id().0,
                 parent_ids: parents.collect(),
                 name: crate::child::name(),
             };
-            (host, state.node.message_max())
+            (host, state.node.message_max(), image.ok_or("its image is gone")?)
         };
         let limits = Limits {
             memory: usize::try_from(run.bind.limits.memory).unwrap_or(usize::MAX),
@@ -95,7 +109,9 @@ impl Executor {
                 Ok(plugin)
             }
             Err(error) => {
-                hub.lock().node.discard_image(&run.bind.image);
+                if matches!(error, LoadError::HashMismatch { .. }) {
+                    hub.lock().node.discard_image(&run.bind.image);
+                }
                 Err(error.to_string())
             }
         }

@@ -157,18 +157,12 @@ async fn connect_via(hub: Arc<Hub>, via: Context, connect: Connect) -> Result<Up
     };
     let reply = hub.drive(|state, now| {
         let handle = state.node.connect_via(via.context_id(), &connect, now)?;
-        Ok(Reply::new(&hub, state, handle))
+        Ok(Reply::new(&hub, state, via.context_id(), handle))
     });
     let mut reply = reply.map_err(|error| Error::unsent(via.name(), &error))?;
     let body = match reply.mail().await {
-        Mail::Message {
-            body: Body::Data(body),
-            ..
-        } => body,
-        Mail::Message {
-            body: Body::Dead(dead),
-            ..
-        } => return Err(failed(dead.reason).into()),
+        Mail::Message(Body::Data(body)) => body,
+        Mail::Message(Body::Dead(dead)) => return Err(failed(dead.reason).into()),
         Mail::Expired => return Err(failed("it did not answer in time".to_owned()).into()),
     };
     match control::decode::<Connected>(&body) {

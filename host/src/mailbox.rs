@@ -4,20 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use offshoot_proto::{Body, ContextId, Handle};
+use offshoot_proto::Body;
 
 /// What comes out of a mailbox.
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A message.
-    Message {
-        /// Who sent it.
-        src: ContextId,
-        /// Where an answer goes.
-        reply_to: Handle,
-        /// What it says.
-        body: Body,
-    },
+    Message(Body),
     /// Nothing came in time.
     Expired,
 }

@@ -197,10 +197,13 @@ impl Manifest {
 
     /// The function of that name.
     pub fn function(&self, name: &str) -> Option<&FunctionInfo> {
-        let found = self
-            .functions
-            .binary_search_by(|function| function.name.as_str().cmp(name));
-        found.ok().map(|index| &self.functions[index])
+        self.position(name).map(|index| &self.functions[index])
+    }
+
+    /// Where the function of that name is in [`functions`](Self::functions).
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let by_name = |function: &FunctionInfo| function.name.as_str().cmp(name);
+        self.functions.binary_search_by(by_name).ok()
     }
 }
 

@@ -69,7 +69,7 @@ impl Callee {
     /// Queues a call; refuses it when there are too many.
     #[must_use = "a call that was refused must be answered"]
     pub(crate) fn push(&mut self, call: Incoming) -> bool {
-        let bytes = self.queued_bytes + call.body.arguments.len();
+        let bytes = self.queued_bytes + call.body.arguments().len();
         if self.queued() >= CALLS_QUEUED_MAX || bytes > CALLS_QUEUED_BYTES_MAX {
             return false;
         }
@@ -97,7 +97,7 @@ impl Callee {
                 return None;
             };
             let call = queue.pop_front()?;
-            self.queued_bytes -= call.body.arguments.len();
+            self.queued_bytes -= call.body.arguments().len();
             let taken_back = !self.cancelled.is_empty() && self.cancelled.remove(&call.caller);
             if self.queued() == 0 {
                 self.cancelled.clear();
@@ -127,7 +127,9 @@ impl Callee {
         if let Some((&key, _)) = running {
             return Some(key);
         }
-        if self.cancelled.len() < self.queued() {
+        // One that has ended already must not take the place of one that waits.
+        let waiting = self.serial.iter().chain(&self.concurrent);
+        if waiting.map(|call| call.caller).any(|it| it == caller) {
             self.cancelled.insert(caller);
         }
         None
@@ -161,4 +163,57 @@ impl Callee {
 
 fn may_go(front: Option<&Incoming>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
     front.is_some_and(|call| readiness(&call.bind) != Readiness::OnItsWay)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::control::PluginLimits;
+
+    fn call(reply_to: u64) -> Incoming {
+        let bind = Bind {
+            key: [0; 16],
+            image: [0; 32],
+            grants: Vec::new(),
+            limits: PluginLimits::default(),
+        };
+        let body = CallBody::start(&[0; 16], 0, 0, false, "f", 0);
+        Incoming {
+            caller: caller(reply_to),
+            bind: bind.into(),
+            body: CallBody::parse(body.into()).unwrap(),
+        }
+    }
+
+    fn caller(reply_to: u64) -> Caller {
+        Caller {
+            context: ContextId::CONTROLLER,
+            reply_to: Handle(reply_to),
+        }
+    }
+
+    fn run(callee: &mut Callee) -> Option<CallKey> {
+        match callee.next(|_| Readiness::Ready)? {
+            Next::Run(key, _) => Some(key),
+            Next::FailWithoutImage(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_cancel_that_comes_too_late_does_not_stand_in_for_one_that_does_not() {
+        let mut callee = Callee::default();
+        for number in 1..=3 {
+            assert!(callee.push(call(number)));
+        }
+        let first = run(&mut callee).unwrap();
+        callee.finish(first);
+        let second = run(&mut callee).unwrap();
+        assert_eq!(callee.cancel(caller(1)), None);
+        assert_eq!(callee.cancel(caller(3)), None);
+        callee.finish(second);
+        assert_eq!(run(&mut callee), None, "the third was taken back");
+        assert_eq!(callee.gauges(), (0, 0));
+    }
 }

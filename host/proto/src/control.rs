@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use offshoot_abi::{Grant, GuestError};
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +140,8 @@ pub enum Connected {
 }
 
 /// A call, without the message around it.
+///
+/// It keeps the bytes as they came: this is on the path of every call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallBody {
     /// The plugin, with its grants.
@@ -150,16 +152,14 @@ pub struct CallBody {
     pub timeout: u64,
     /// Whether it may run beside other calls, on an instance of its own.
     pub concurrent: bool,
-    /// The function's name.
-    pub function: Bytes,
-    /// The arguments, in postcard.
-    pub arguments: Bytes,
+    bytes: Bytes,
+    arguments_at: usize,
 }
 
 const FIXED_LEN: usize = 16 + 8 + 8 + 1 + 1;
 
 impl CallBody {
-    /// Starts a body; the arguments are to be appended behind it.
+    /// Starts a body with room for `arguments` bytes, which are to be appended behind it.
     ///
     /// # Panics
     ///
@@ -170,9 +170,10 @@ impl CallBody {
         timeout: u64,
         concurrent: bool,
         function: &str,
+        arguments: usize,
     ) -> Vec<u8> {
         let length = u8::try_from(function.len()).expect("a checked function name");
-        let mut out = Vec::with_capacity(FIXED_LEN + function.len() + 32);
+        let mut out = Vec::with_capacity(FIXED_LEN + function.len() + arguments);
         out.put_slice(binding);
         out.put_u64_le(signature);
         out.put_u64_le(timeout);
@@ -182,14 +183,14 @@ impl CallBody {
         out
     }
 
-    /// Reads a body; `None` when it is too short for what it says.
-    pub fn parse(bytes: &Bytes) -> Option<Self> {
+    /// Reads a body; `None` when it is too short for what it says, or the name is no text.
+    pub fn parse(bytes: Bytes) -> Option<Self> {
         let (binding, rest) = bytes.split_first_chunk::<16>()?;
         let (signature, rest) = rest.split_first_chunk::<8>()?;
         let (timeout, rest) = rest.split_first_chunk::<8>()?;
-        let (&[concurrent, length], _) = rest.split_first_chunk::<2>()?;
-        let arguments_at = FIXED_LEN + usize::from(length);
-        if bytes.len() < arguments_at || concurrent > 1 {
+        let (&[concurrent, length], rest) = rest.split_first_chunk::<2>()?;
+        let function = rest.get(..usize::from(length))?;
+        if concurrent > 1 || core::str::from_utf8(function).is_err() {
             return None;
         }
         Some(Self {
@@ -197,9 +198,25 @@ impl CallBody {
             signature: u64::from_le_bytes(*signature),
             timeout: u64::from_le_bytes(*timeout),
             concurrent: concurrent == 1,
-            function: bytes.slice(FIXED_LEN..arguments_at),
-            arguments: bytes.slice(arguments_at..),
+            arguments_at: FIXED_LEN + function.len(),
+            bytes,
         })
+    }
+
+    /// The function's name.
+    pub fn function(&self) -> &str {
+        core::str::from_utf8(&self.bytes[FIXED_LEN..self.arguments_at]).unwrap_or_default()
+    }
+
+    /// The arguments, in postcard.
+    pub fn arguments(&self) -> &[u8] {
+        &self.bytes[self.arguments_at..]
+    }
+
+    /// The arguments, in postcard, for as long as they are needed.
+    pub fn into_arguments(mut self) -> Bytes {
+        self.bytes.advance(self.arguments_at);
+        self.bytes
     }
 }
 
@@ -295,15 +312,15 @@ mod tests {
 
     #[test]
     fn a_call_body_is_read_back_and_no_truncation_of_it_is() {
-        let mut bytes = CallBody::start(&[7; 16], 8, 9, true, "walk");
+        let mut bytes = CallBody::start(&[7; 16], 8, 9, true, "walk", 4);
         let without_arguments = bytes.len();
         bytes.extend_from_slice(b"args");
         let bytes = Bytes::from(bytes);
-        let body = CallBody::parse(&bytes).unwrap();
+        let body = CallBody::parse(bytes.clone()).unwrap();
         assert_eq!((body.signature, body.timeout, body.concurrent), (8, 9, true));
-        assert_eq!((&body.function[..], &body.arguments[..]), (&b"walk"[..], &b"args"[..]));
+        assert_eq!((body.function(), body.arguments()), ("walk", &b"args"[..]));
         for length in 0..without_arguments {
-            assert_eq!(CallBody::parse(&bytes.slice(..length)), None, "{length} bytes");
+            assert_eq!(CallBody::parse(bytes.slice(..length)), None, "{length} bytes");
         }
     }
 }

@@ -15,6 +15,7 @@ impl Hub {
     /// The lock is given up while a plugin's function runs: it may log, and others may call.
     pub(super) fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
         let outer = SETTLING.replace(true);
+        state.gathered = 0;
         loop {
             while let Some(event) = state.node.poll_event() {
                 state = self.act(state, event);
@@ -50,19 +51,9 @@ impl Hub {
 
     fn act<'a>(&'a self, mut state: MutexGuard<'a, State>, event: Event) -> MutexGuard<'a, State> {
         match event {
-            Event::Message {
-                handle,
-                src,
-                reply_to,
-                body,
-            } => {
-                let mail = Mail::Message {
-                    src,
-                    reply_to,
-                    body,
-                };
+            Event::Message { handle, body, .. } => {
                 if let Some(mailbox) = state.mailboxes.remove(&handle) {
-                    mailbox.put(mail);
+                    mailbox.put(Mail::Message(body));
                 }
             }
             Event::Expired { handle } => {
@@ -72,9 +63,8 @@ impl Hub {
             }
             Event::Run(run) => {
                 let key = run.key;
-                let image = state.node.image(&run.bind.image).cloned();
                 drop(state);
-                let outcome = self.executor().run(self, run, image);
+                let outcome = self.executor().run(self, run);
                 state = self.lock();
                 if let Some(outcome) = outcome {
                     let now = self.now();

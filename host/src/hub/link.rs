@@ -30,7 +30,7 @@ const REASON_WAIT: Duration = Duration::from_millis(200);
 /// What a link to a child is made of.
 pub(crate) struct LinkParts {
     /// Where its bytes come from.
-    pub(crate) input: AsyncFd<OwnedFd>,
+    pub(crate) input: AsyncFd<Arc<OwnedFd>>,
     /// Where its bytes go; must not block.
     pub(crate) output: OwnedFd,
     /// The child at its other end.
@@ -62,7 +62,7 @@ impl Hub {
                 return Err(output);
             };
             state.names.insert(id, name);
-            state.outputs.insert(link, Output::new(output, signals.clone()));
+            state.outputs.insert(link, Output::new(Some(input.get_ref().clone()), output, signals.clone()));
             state.node.handle_bytes(link, rest, now);
             Ok(link)
         });
@@ -126,7 +126,7 @@ impl Hub {
 struct Task {
     hub: Weak<Hub>,
     link: LinkId,
-    input: AsyncFd<OwnedFd>,
+    input: AsyncFd<Arc<OwnedFd>>,
     signals: Signals,
     process: Process,
     grace: Duration,
@@ -181,7 +181,10 @@ impl Task {
                     let Ok(mut ready) = ready else {
                         return End::Peer("the runtime is shutting down".to_owned());
                     };
-                    match read_once(&self.hub, self.link, &self.input) {
+                    let Some(hub) = self.hub.upgrade() else {
+                        return End::Ours;
+                    };
+                    match hub.read(self.link, self.input.get_ref()) {
                         // A child that never stops to talk must not keep others waiting.
                         Read::Some => tokio::task::yield_now().await,
                         Read::Drained => ready.clear_ready(),
@@ -206,22 +209,43 @@ thread_local! {
     static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-fn read_once(hub: &Weak<Hub>, link: LinkId, input: &AsyncFd<OwnedFd>) -> Read {
-    BUFFER.with_borrow_mut(|buffer| {
-        buffer.resize(READ, 0);
-        match rustix::io::read(input.as_fd(), &mut buffer[..]) {
-            Ok(0) => Read::End(End::Peer("the connection was closed".to_owned())),
-            Ok(count) => {
-                let Some(hub) = hub.upgrade() else {
-                    return Read::End(End::Ours);
-                };
-                hub.drive(|state, now| state.node.handle_bytes(link, &buffer[..count], now));
-                // A short read has emptied the pipe, epoll(7): there will be a new event.
-                if count < READ { Read::Drained } else { Read::Some }
+impl Hub {
+    /// Reads a link once. The bytes are read and handled under one lock, so that it does not
+    /// matter which thread does it.
+    fn read(&self, link: LinkId, input: &OwnedFd) -> Read {
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(READ, 0);
+            let now = self.now();
+            let mut state = self.lock();
+            match rustix::io::read(input.as_fd(), &mut buffer[..]) {
+                Ok(0) => Read::End(End::Peer("the connection was closed".to_owned())),
+                Ok(count) => {
+                    state.node.handle_bytes(link, &buffer[..count], now);
+                    self.settle(state);
+                    // A short read has emptied the pipe, epoll(7): there will be a new event.
+                    if count < READ { Read::Drained } else { Read::Some }
+                }
+                Err(Errno::INTR) => Read::Some,
+                Err(Errno::AGAIN) => Read::Drained,
+                Err(error) => Read::End(End::Peer(format!("the connection broke: {error}"))),
             }
-            Err(Errno::INTR) => Read::Some,
-            Err(Errno::AGAIN) => Read::Drained,
-            Err(error) => Read::End(End::Peer(format!("the connection broke: {error}"))),
+        })
+    }
+
+    /// Reads what may already be there from a link that an answer is awaited on, without waiting
+    /// for the link's task to be woken. What ends the link is left for that task to find.
+    #[cfg(feature = "controller")]
+    pub(crate) fn read_ahead(&self, link: LinkId) {
+        let input = {
+            let mut state = self.lock();
+            if !state.node.may_read(link) {
+                return;
+            }
+            let output = state.outputs.get(&link);
+            output.and_then(|output| output.input.clone())
+        };
+        if let Some(input) = input {
+            self.read(link, &input);
         }
-    })
+    }
 }

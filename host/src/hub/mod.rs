@@ -67,8 +67,14 @@ pub(crate) struct State {
     names: HashMap<ContextId, Arc<str>>,
     /// The deadline that the timer sleeps for.
     armed: Option<offshoot_proto::Instant>,
+    /// Changes whose bytes were left to gather.
+    gathered: usize,
     ended: bool,
 }
+
+/// Changes whose bytes may gather before they are written: the other end should have something
+/// to do while more come.
+const GATHER_MAX: usize = 64;
 
 thread_local! {
     /// Whether this thread is acting on a node's events, and will write what it leaves.
@@ -86,6 +92,7 @@ impl Hub {
                 mailboxes: HashMap::default(),
                 names: HashMap::default(),
                 armed: None,
+                gathered: 0,
                 ended: false,
             }),
             resumed: Condvar::new(),
@@ -147,7 +154,8 @@ impl Hub {
         if SETTLING.get() {
             return result;
         }
-        if self.runtime.get().is_none() {
+        state.gathered += 1;
+        if state.gathered >= GATHER_MAX || self.runtime.get().is_none() {
             self.settle(state);
             return result;
         }

@@ -1,4 +1,4 @@
-//! The sending side of a link.
+//! The ends of a link's pipes.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -10,8 +10,10 @@ use tokio::sync::Notify;
 /// Bytes to take from the node for one write.
 const BATCH: usize = 128 * 1024;
 
-/// A link's pipe and the bytes that were taken from the node and not yet written.
+/// A link's pipes and the bytes that were taken from the node and not yet written.
 pub(super) struct Output {
+    /// Where the peer's bytes come from; `None` where a thread reads them.
+    pub(super) input: Option<Arc<OwnedFd>>,
     pub(super) pipe: Arc<OwnedFd>,
     pub(super) signals: Signals,
     staged: Vec<u8>,
@@ -40,8 +42,9 @@ pub(super) enum Written {
 }
 
 impl Output {
-    pub(super) fn new(pipe: OwnedFd, signals: Signals) -> Self {
+    pub(super) fn new(input: Option<Arc<OwnedFd>>, pipe: OwnedFd, signals: Signals) -> Self {
         Self {
+            input,
             pipe: Arc::new(pipe),
             signals,
             staged: Vec::new(),

@@ -6,7 +6,6 @@
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use std::time::Duration;
 
 use offshoot_proto::LinkId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,14 +18,14 @@ use super::{Hub, State, lock_again};
 const READ: usize = 256 * 1024;
 
 /// How often to see whether the parent is still there while it is not read.
-const LOOK_UP: Duration = Duration::from_millis(200);
+const LOOK_UP: Duration = Duration::from_millis(50);
 
 impl Hub {
     /// Serves the parent until it is gone or ends this context. `input` must block, and `output`
     /// must not: a parent that does not read must not stop us from hearing that it is gone.
     pub(crate) fn serve_parent(&self, link: LinkId, input: &OwnedFd, output: OwnedFd, rest: &[u8]) {
         self.drive(|state, now| {
-            state.outputs.insert(link, Output::new(output, Signals::default()));
+            state.outputs.insert(link, Output::new(None, output, Signals::default()));
             state.node.handle_bytes(link, rest, now);
         });
         let mut buffer = vec![0; READ];

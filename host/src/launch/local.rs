@@ -4,6 +4,7 @@ use std::io::PipeReader;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use offshoot_proto::handshake::{ExpectHello, Greeted as Hello, NONCE_LEN};
@@ -98,7 +99,7 @@ pub(crate) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
 
 struct Started {
     process: Process,
-    input: AsyncFd<OwnedFd>,
+    input: AsyncFd<Arc<OwnedFd>>,
     output: OwnedFd,
     errors: PipeReader,
 }
@@ -123,7 +124,7 @@ fn start(binary: &ChildBinary, remote_name: &str, nonce: &str) -> std::io::Resul
         .spawn()?;
     Ok(Started {
         process: Process::new(child)?,
-        input: watched(input, Interest::READABLE)?,
+        input: watched(Arc::new(input), Interest::READABLE)?,
         output,
         errors,
     })
@@ -135,7 +136,7 @@ enum NoHello {
 }
 
 async fn read_hello(
-    input: &AsyncFd<OwnedFd>,
+    input: &AsyncFd<Arc<OwnedFd>>,
     expect: &mut ExpectHello,
 ) -> Result<Hello, NoHello> {
     let mut buffer = [0; 4096];

@@ -31,6 +31,11 @@ use crate::wasm::{ImageCache, ParseTargetError, Target, compile};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Plugin {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
     module: Arc<Module>,
     grants: Vec<Grant>,
     limits: PluginLimits,
@@ -88,24 +93,27 @@ impl Plugin {
             source,
         })?;
         Ok(Self {
-            module: Arc::new(Module {
-                wasm,
-                inspection,
-                images: Mutex::default(),
+            inner: Arc::new(Inner {
+                module: Arc::new(Module {
+                    wasm,
+                    inspection,
+                    images: Mutex::default(),
+                }),
+                grants: Vec::new(),
+                limits: PluginLimits::default(),
+                ready: Arc::default(),
             }),
-            grants: Vec::new(),
-            limits: PluginLimits::default(),
-            ready: Arc::default(),
         })
     }
 
     /// The same plugin with one more grant.
     #[must_use]
     pub fn grant(mut self, grant: Grant) -> Self {
-        if !self.grants.contains(&grant) {
-            self.grants.push(grant);
-            self.grants.sort();
-            self.ready = Arc::default();
+        if !self.inner.grants.contains(&grant) {
+            let inner = Arc::make_mut(&mut self.inner);
+            inner.grants.push(grant);
+            inner.grants.sort();
+            inner.ready = Arc::default();
         }
         self
     }
@@ -114,24 +122,25 @@ impl Plugin {
     /// is 256 MiB.
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
-        self.limits.memory = bytes;
-        self.ready = Arc::default();
+        let inner = Arc::make_mut(&mut self.inner);
+        inner.limits.memory = bytes;
+        inner.ready = Arc::default();
         self
     }
 
     /// What the plugin says about itself.
     pub fn manifest(&self) -> &Manifest {
-        &self.module.inspection.manifest
+        &self.inner.module.inspection.manifest
     }
 
     /// What was found out about the module without running it.
     pub fn inspection(&self) -> &Inspection {
-        &self.module.inspection
+        &self.inner.module.inspection
     }
 
     /// What it may touch.
     pub fn grants(&self) -> &[Grant] {
-        &self.grants
+        &self.inner.grants
     }
 
     /// The plugin's name.
@@ -145,8 +154,15 @@ impl Plugin {
     ///
     /// Fails when there is none of that name; the error lists those that there are.
     pub fn function(&self, name: &str) -> Result<&FunctionInfo, PluginError> {
+        let index = self.function_index(name)?;
+        Ok(&self.manifest().functions[index])
+    }
+
+    /// Where a function is in the manifest.
+    pub(crate) fn function_index(&self, name: &str) -> Result<usize, PluginError> {
         let manifest = self.manifest();
-        manifest.function(name).ok_or_else(|| PluginError::UnknownFunction {
+        let index = manifest.position(name);
+        index.ok_or_else(|| PluginError::UnknownFunction {
             plugin: manifest.plugin.clone(),
             function: name.to_owned(),
             known: manifest.functions.iter().map(|function| function.name.clone()).collect(),
@@ -155,7 +171,7 @@ impl Plugin {
 
     /// The plugin for contexts of that target, if it was made ready before.
     pub(crate) fn if_ready(&self, target: &str) -> Option<Ready> {
-        let ready = lock(&self.ready);
+        let ready = lock(&self.inner.ready);
         ready.iter().find(|ready| &*ready.target == target).cloned()
     }
 
@@ -177,12 +193,12 @@ impl Plugin {
     }
 
     fn prepare_now(&self, target: &Arc<str>) -> Result<Ready, PluginError> {
-        let image = self.module.image(target)?;
+        let image = self.inner.module.image(target)?;
         let mut bind = Bind {
             key: BindingKey::default(),
             image: image.hash,
-            grants: self.grants.clone(),
-            limits: self.limits,
+            grants: self.inner.grants.clone(),
+            limits: self.inner.limits,
         };
         let digest = blake3::hash(&control::encode(&bind));
         let half = digest.as_bytes().first_chunk::<16>();
@@ -192,7 +208,7 @@ impl Plugin {
             bind: Arc::new(bind),
             image: image.bytes,
         };
-        lock(&self.ready).push(ready.clone());
+        lock(&self.inner.ready).push(ready.clone());
         Ok(ready)
     }
 }

@@ -39,7 +39,7 @@ mod tests;
 pub(crate) use cache::ImageCache;
 #[cfg(feature = "controller")]
 pub(crate) use compile::compile;
-pub(crate) use error::EngineError;
+pub(crate) use error::{EngineError, LoadError};
 pub(crate) use finish::Finish;
 pub(crate) use image::ImageHash;
 pub(crate) use limits::Limits;

@@ -18,6 +18,7 @@ pub(crate) struct CancelHandle(Arc<AtomicBool>);
 
 impl CancelHandle {
     /// A handle for one call.
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
         Self::default()
     }

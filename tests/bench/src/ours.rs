@@ -157,7 +157,7 @@ impl Tree {
         let data = vec![7; ECHO];
         self.block_on(async {
             let start = Instant::now();
-            let answer = context.call::<echo>((data,)).await?;
+            let answer = context.call::<echo>((data.into(),)).await?;
             let took = start.elapsed();
             if answer.len() != ECHO || answer.iter().any(|&byte| byte != 7) {
                 bail!("the echo differs");

@@ -18,7 +18,7 @@ use crate::handles::Listener;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{NAME_MAX, OWN_BACKLOG_MAX};
 use crate::link::Side;
-use crate::message::{Body, Dead, Message};
+use crate::message::{Body, Dead, Message, commands_a_terminal};
 use crate::outbox::Origin;
 use crate::time::Instant;
 use crate::topology::Hop;
@@ -172,6 +172,7 @@ impl Node {
             timeout,
             request.concurrent,
             request.function,
+            request.arguments.len(),
         );
         body.extend_from_slice(request.arguments);
         let deadline = request.timeout.map(|timeout| now + timeout.saturating_add(GRACE));
@@ -221,7 +222,7 @@ impl Node {
         if name.is_empty() || name.len() > NAME_MAX {
             return Err(format!("name `{name}` must have 1 to {NAME_MAX} bytes"));
         }
-        match name.chars().find(|&c| c == '/' || c.is_control()) {
+        match name.chars().find(|&c| c == '/' || commands_a_terminal(c)) {
             None => Ok(()),
             Some(c) => Err(format!("name `{}` must not contain {c:?}", name.escape_debug())),
         }

@@ -97,8 +97,8 @@ impl Node {
                     }));
                 }
                 Next::FailWithoutImage(call) => {
-                    let reason = "the plugin's image did not arrive: a context on the way had no \
-                                  room for it";
+                    let reason = "the plugin's image did not arrive whole: a context on the way \
+                                  damaged it, or had no room for it";
                     let failure = CallFailure::CannotLoad(reason.into());
                     self.reply_call(call.caller, &CallOutcome::Failed(failure));
                     // The borrow of the depot ends here: replying may touch everything.
@@ -154,7 +154,7 @@ impl Node {
         let Body::Data(bytes) = &message.body else {
             return false;
         };
-        let Some(body) = CallBody::parse(bytes) else {
+        let Some(body) = CallBody::parse(bytes.clone()) else {
             return false;
         };
         let Some(bind) = self.bindings.get(&body.binding) else {

@@ -27,7 +27,7 @@ use crate::limits::{MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX};
 use crate::link::{Link, Side};
 use crate::message::Body;
 use crate::time::Instant;
-use crate::topology::Topology;
+use crate::topology::{Hop, Topology};
 use crate::{Map, Set};
 
 /// The state machine of one context. See the [crate's documentation](crate) for its contract.
@@ -211,6 +211,14 @@ impl Node {
         self.topology.len()
     }
 
+    /// The link that leads to a context, if any does.
+    pub fn link_to(&self, id: ContextId) -> Option<LinkId> {
+        match self.topology.hop(id)? {
+            Hop::Link(link) => Some(link),
+            Hop::Here => None,
+        }
+    }
+
     /// Handles that are listened on.
     pub fn listeners(&self) -> usize {
         self.handles.len()
@@ -229,6 +237,8 @@ impl Node {
     /// Forgets an image that proved not to be what its hash says.
     pub fn discard_image(&mut self, hash: &ImageHash) {
         self.depot.remove(hash);
+        // Calls that need it must fail: nobody will send it again.
+        self.depot.give_up(*hash);
     }
 
     /// The next thing for the driver to act on.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use offshoot_guest::function;
+use offshoot_guest::{Blob, function};
 
 /// The sum of two numbers: a call whose own work costs nothing.
 #[function]
@@ -12,7 +12,7 @@ pub fn add(a: u64, b: u64) -> u64 {
 
 /// The same bytes back.
 #[function]
-pub fn echo(data: Vec<u8>) -> Vec<u8> {
+pub fn echo(data: Blob) -> Blob {
     data
 }
 
