@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// What a node can take in beyond a bound before its driver stops reading: what each of the
 /// schedule's wires delivers at once.
-const READ_SLACK: usize = 13 * (1 << 20);
+const READ_SLACK: usize = 13 * (1 << 17);
 
 impl World {
     /// Every table of a node that lives is within its bound.
@@ -100,6 +100,7 @@ impl World {
         };
         let gauges = node.gauges();
         let known = node.context_ids();
+        let offences = node.stats().offences;
         let (queued, running) = node.calls();
         if gauges.listeners != waits + connects {
             self.fail(format!(
@@ -110,6 +111,13 @@ impl World {
         }
         if tainted || evil_is_left {
             return;
+        }
+        let evil_below = (0..self.processes.len())
+            .any(|it| self.processes[it].tainted && self.is_above(process, it));
+        if offences > 0 && !evil_below {
+            self.fail(format!(
+                "process {process} counts {offences} offences of honest contexts"
+            ));
         }
         let Gauges {
             assemblies,

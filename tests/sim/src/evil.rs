@@ -68,16 +68,47 @@ impl World {
         let Some(seen) = self.evil(process).map(|evil| evil.seen.clone()) else {
             return;
         };
-        let view = View { me, known, seen };
+        let mut above = Vec::new();
+        let mut at = self.processes[process].parent;
+        while let Some(parent) = at {
+            above.push(self.processes[parent].id);
+            at = self.processes[parent].parent;
+        }
+        let guessed = self
+            .model
+            .pending(0)
+            .map(|call| self.model.calls[call].handle)
+            .collect();
+        let view = View {
+            me,
+            above,
+            known,
+            guessed,
+            seen,
+        };
         let mut rng = self.rng.clone();
         let Some(evil) = self.evil(process) else {
             return;
         };
         let mut out = Vec::new();
         for _ in 0..=rng.below(evil.burst) {
-            forge::frame(&mut rng, &view, &mut evil.number, &mut out);
+            let start = out.len();
+            let forge = *rng.pick(&[
+                forge::frame,
+                forge::frame,
+                forge::frame,
+                forge::borrowed,
+                forge::intruding,
+            ]);
+            forge(&mut rng, &view, &mut evil.number, &mut out);
+            // What does no harm once may do so often.
+            if rng.chance(60) {
+                let again = out[start..].repeat(rng.below(40) as usize);
+                out.extend(again);
+            }
         }
         match rng.below(1000) {
+            _ if out.is_empty() => {}
             roll if roll < evil.garbage => out.extend(b"sh: no job control\n"),
             roll if roll < 2 * evil.garbage => {
                 let length = rng.index(out.len());

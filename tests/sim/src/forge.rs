@@ -14,8 +14,12 @@ use crate::rng::Rng;
 pub struct View {
     /// The context that it is.
     pub me: ContextId,
-    /// Contexts that it has heard of, its ancestors among them.
+    /// The contexts above it, from its parent to the controller.
+    pub above: Vec<ContextId>,
+    /// All contexts that it has heard of.
     pub known: Vec<ContextId>,
+    /// Handles that others wait on: it may have guessed them.
+    pub guessed: Vec<Handle>,
     /// Headers of messages that it has seen.
     pub seen: Vec<Header>,
 }
@@ -44,6 +48,72 @@ const HANDLES: &[Handle] = &[
     Handle(1001),
     Handle(u64::MAX),
 ];
+
+/// Appends an order to the parent that borrows the authority of a context above it, or a word
+/// in the name of another context.
+pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
+    const ORDERS: &[Handle] = &[
+        Handle::CALL_FUNCTION,
+        Handle::BIND,
+        Handle::CONNECT,
+        Handle::SHUTDOWN,
+        Handle::CANCEL,
+        Handle::FORWARD_LOG,
+        Handle::LOAD_IMAGE,
+        Handle::ADD_ROUTE,
+        Handle::DEL_ROUTE,
+    ];
+    *number = number.wrapping_add(1);
+    let handle = *rng.pick(ORDERS);
+    let payload = fitting(rng, view, handle);
+    let (src, auth) = match rng.below(3) {
+        0 => (*rng.pick(&view.known), *rng.pick(&view.known)),
+        1 => (view.me, view.me),
+        _ => (view.me, *rng.pick(&view.above)),
+    };
+    let dst = if rng.chance(700) {
+        view.above[0]
+    } else {
+        *rng.pick(&view.known)
+    };
+    let header = Header {
+        first: true,
+        last: true,
+        dead: false,
+        hops: 0,
+        number: *number,
+        total: payload.len() as u32,
+        dst,
+        src,
+        auth,
+        handle,
+        reply_to: Handle::NONE,
+    };
+    header.encode(&payload, out);
+}
+
+/// Appends an answer in the place of someone else to `out`.
+pub fn intruding(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
+    *number = number.wrapping_add(1);
+    let Some(handle) = (!view.guessed.is_empty()).then(|| *rng.pick(&view.guessed)) else {
+        return;
+    };
+    let payload = CallOutcome::Value(rng.bytes(4).into()).encode();
+    let header = Header {
+        first: true,
+        last: true,
+        dead: rng.chance(300),
+        hops: 0,
+        number: *number,
+        total: payload.len() as u32,
+        dst: ContextId::CONTROLLER,
+        src: view.me,
+        auth: view.me,
+        handle,
+        reply_to: Handle::NONE,
+    };
+    header.encode(&payload, out);
+}
 
 /// Appends a forged frame to `out`.
 pub fn frame(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {

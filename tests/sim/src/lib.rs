@@ -9,6 +9,7 @@ mod check;
 mod driver;
 mod evil;
 pub mod forge;
+pub mod fuzz;
 mod model;
 mod operations;
 mod profile;

@@ -62,7 +62,7 @@ impl Profile {
                 profile.connect_fails = rng.below(100);
                 profile.mangle = *rng.pick(&[0, 0, 150]);
             }
-            900..990 => {
+            900..980 => {
                 profile.stall = rng.below(200);
                 profile.faults = false;
                 profile.burst = 40;
@@ -70,13 +70,25 @@ impl Profile {
                 profile.large = 40;
                 profile.pause = 500;
             }
+            // Results of many frames, whose sources die while they are under way.
+            980..996 => {
+                profile.deep = 700;
+                profile.large = 400;
+                profile.large_max = 1_500_000;
+                profile.burst = 4;
+                profile.kill = 150;
+                profile.pause = 20_000;
+            }
+            // More than the contexts on the way hold for others.
             _ => {
+                profile.contexts = 4;
+                profile.deep = 900;
                 profile.large = 500;
-                profile.large_max = 600_000;
-                profile.burst = 12;
-                profile.kill = rng.below(60);
-                profile.stall = 200;
-                profile.pause = 500;
+                profile.large_max = 4_000_000;
+                profile.burst = 5;
+                profile.stall = 250;
+                profile.kill = rng.below(40);
+                profile.pause = 2000;
             }
         }
         profile

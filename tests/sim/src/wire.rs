@@ -72,6 +72,9 @@ enum Cutting {
 /// what they can, and each large message would be thousands of actions long.
 const FINE_BYTES: usize = 3000;
 
+/// See [`Pipe::room`].
+const PAGE: usize = 4096;
+
 /// What a pipe of Linux holds.
 const WIDE: usize = 65_536;
 
@@ -118,11 +121,12 @@ impl Pipe {
     }
 
     pub(crate) fn room(&self) -> usize {
-        let capacity = match self.passed {
-            0..FINE_BYTES => self.capacity,
-            _ => self.capacity.max(WIDE),
-        };
-        capacity.saturating_sub(self.held)
+        if self.passed < FINE_BYTES {
+            return self.capacity.saturating_sub(self.held);
+        }
+        // A full pipe of the system becomes writable again by whole pages only.
+        let room = self.capacity.max(WIDE).saturating_sub(self.held);
+        if room < PAGE { 0 } else { room }
     }
 
     /// Moves what has room from the hand-over into the pipe; gives when it can be read.

@@ -172,7 +172,12 @@ impl World {
         match action {
             Action::Operate => self.operate(),
             Action::Read { wire, way } => self.read(wire, way),
-            Action::Pump { wire, way } => self.pump(wire, way),
+            Action::Pump { wire, way } => {
+                self.pump(wire, way);
+                // What left may be what kept others from being read.
+                let process = self.wires[wire].writer(way).process;
+                self.resume_reading(process);
+            }
             Action::Timer { process } => self.on_timer(process),
             Action::Finish { process, key } => self.finish(process, key, None),
             Action::Grow { process, id } => self.grow(process, id),
