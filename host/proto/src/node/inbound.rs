@@ -126,7 +126,8 @@ impl Node {
         if backlog > RELAY_BACKLOG_MAX
             && let Some(link) = self.links.get_mut(&link)
         {
-            link.blocked_by = Some(out);
+            // The first one stays: a second one that drains must not let this link go on feeding it.
+            link.blocked_by.get_or_insert(out);
         }
     }
 

@@ -1,0 +1,104 @@
+//! What keeps a node's tables bounded and its waits finite, between honest contexts.
+
+use offshoot_proto::control::{self, Connect, Method, Welcome};
+use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX};
+use offshoot_proto::{ContextId, Handle, Header, Instant, LinkId, Node};
+
+const NOW: Instant = Instant(0);
+const ME: ContextId = ContextId(1);
+const CHILDREN: [ContextId; 2] = [ContextId(2), ContextId(3)];
+
+/// A context between the controller, which this test plays, and two children.
+struct Middle {
+    node: Node,
+    parent: LinkId,
+    children: [LinkId; 2],
+}
+
+impl Middle {
+    fn new() -> Self {
+        let welcome = Welcome {
+            id: ME,
+            parents: vec![ContextId::CONTROLLER],
+            name: "middle".to_owned(),
+            message_max: MESSAGE_MAX_DEFAULT,
+            log_level: 3,
+        };
+        let (mut node, parent) = Node::child(&welcome, 7);
+        let children = CHILDREN.map(|id| {
+            let connect = control::encode(&Connect {
+                id,
+                name: None,
+                method: Method::Local {
+                    remote_name: None,
+                    child_path: None,
+                },
+                timeout_ms: 1,
+                log_level: 3,
+            });
+            node.handle_bytes(parent, &message(ME, Handle::CONNECT, &connect), NOW);
+            node.attach(id).unwrap()
+        });
+        while node.poll_event().is_some() {}
+        Self {
+            node,
+            parent,
+            children,
+        }
+    }
+
+    /// Messages of the controller for `dst`, until the node wants no more.
+    fn stuff(&mut self, dst: ContextId) -> usize {
+        let frame = message(dst, Handle(2000), &vec![0; FRAME_PAYLOAD_MAX]);
+        let mut count = 0;
+        while self.node.may_read(self.parent) {
+            self.node.handle_bytes(self.parent, &frame, NOW);
+            count += 1;
+            assert!(count < 1000, "nothing stops it");
+        }
+        count
+    }
+
+    /// A child reads all that waits for it.
+    fn read(&mut self, child: usize) {
+        let mut out = Vec::new();
+        while self.node.poll_transmit(self.children[child], &mut out, 1 << 20) {
+            out.clear();
+        }
+    }
+}
+
+/// A message of the controller, as bytes.
+fn message(dst: ContextId, handle: Handle, payload: &[u8]) -> Vec<u8> {
+    let header = Header {
+        first: true,
+        last: true,
+        dead: false,
+        hops: 0,
+        number: 1,
+        total: payload.len() as u32,
+        dst,
+        src: ContextId::CONTROLLER,
+        auth: ContextId::CONTROLLER,
+        handle,
+        reply_to: Handle::NONE,
+    };
+    let mut out = Vec::new();
+    header.encode(payload, &mut out);
+    out
+}
+
+#[test]
+fn a_link_that_feeds_two_slow_ones_waits_for_the_first_until_it_has_drained() {
+    let mut middle = Middle::new();
+    middle.stuff(CHILDREN[0]);
+    // One read may bring frames for both: the second gets full in the same breath.
+    for _ in 0..=RELAY_BACKLOG_MAX / FRAME_PAYLOAD_MAX {
+        let frame = message(CHILDREN[1], Handle(2000), &vec![0; FRAME_PAYLOAD_MAX]);
+        middle.node.handle_bytes(middle.parent, &frame, NOW);
+    }
+    middle.read(1);
+    assert!(!middle.node.may_read(middle.parent), "the first child has read nothing");
+    middle.read(0);
+    assert!(middle.node.may_read(middle.parent));
+}
