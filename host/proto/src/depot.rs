@@ -67,6 +67,11 @@ pub(crate) struct Delivery {
 const FIXED_LEN: usize = 32 + 4;
 
 impl Delivery {
+    /// Bytes of a body that carries `image`.
+    pub(crate) fn len_with(image: &Bytes) -> usize {
+        FIXED_LEN + image.len()
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(FIXED_LEN + self.image.len());
         out.put_slice(&self.hash);

@@ -2,7 +2,7 @@
 
 use offshoot_proto::control::{self, Connect, Method, Welcome};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX};
-use offshoot_proto::{ContextId, Handle, Header, Instant, LinkId, Node};
+use offshoot_proto::{ContextId, Handle, Header, Instant, LinkId, Node, SendError};
 
 const NOW: Instant = Instant(0);
 const ME: ContextId = ContextId(1);
@@ -101,4 +101,15 @@ fn a_link_that_feeds_two_slow_ones_waits_for_the_first_until_it_has_drained() {
     assert!(!middle.node.may_read(middle.parent), "the first child has read nothing");
     middle.read(0);
     assert!(middle.node.may_read(middle.parent));
+}
+
+#[test]
+fn an_image_that_no_message_can_carry_is_refused_where_it_is_provided() {
+    let mut node = Node::controller(7);
+    let image = vec![0; MESSAGE_MAX_DEFAULT as usize - 35].into();
+    let refused = node.provide_image([1; 32], &image);
+    let size = MESSAGE_MAX_DEFAULT as usize + 1;
+    let max = MESSAGE_MAX_DEFAULT;
+    assert_eq!(refused, Err(SendError::TooLarge { size, max }));
+    assert_eq!(node.provide_image([1; 32], &image.slice(1..)), Ok(()));
 }

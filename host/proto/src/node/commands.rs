@@ -142,8 +142,12 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// Fails when the depot is full.
+    /// Fails when the depot is full, or when no message could carry the image.
     pub fn provide_image(&mut self, hash: ImageHash, image: &Bytes) -> Result<(), SendError> {
+        let (size, max) = (Delivery::len_with(image), self.message_max);
+        if size > max as usize {
+            return Err(SendError::TooLarge { size, max });
+        }
         if self.depot.insert(hash, image.clone()) {
             Ok(())
         } else {
