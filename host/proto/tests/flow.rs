@@ -113,3 +113,28 @@ fn an_image_that_no_message_can_carry_is_refused_where_it_is_provided() {
     assert_eq!(refused, Err(SendError::TooLarge { size, max }));
     assert_eq!(node.provide_image([1; 32], &image.slice(1..)), Ok(()));
 }
+
+#[test]
+fn only_who_may_call_may_cancel() {
+    let mut middle = Middle::new();
+    let body = control::encode(&Handle(2000));
+    let header = Header {
+        first: true,
+        last: true,
+        dead: false,
+        hops: 0,
+        number: 1,
+        total: body.len() as u32,
+        dst: ME,
+        src: CHILDREN[0],
+        auth: CHILDREN[0],
+        handle: Handle::CANCEL,
+        reply_to: Handle::NONE,
+    };
+    let mut bytes = Vec::new();
+    header.encode(&body, &mut bytes);
+    middle.node.handle_bytes(middle.children[0], &bytes, NOW);
+    assert_eq!(middle.node.stats().refused, 1);
+    middle.node.handle_bytes(middle.parent, &message(ME, Handle::CANCEL, &body), NOW);
+    assert_eq!(middle.node.stats().refused, 1);
+}

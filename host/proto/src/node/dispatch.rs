@@ -31,7 +31,7 @@ impl Node {
         let from_above = self.topology.is_ancestor(message.auth);
         let understood = match message.handle {
             Handle::CALL_FUNCTION if from_above => self.on_call(&message, now),
-            Handle::CANCEL => self.on_cancel(&message),
+            Handle::CANCEL if from_above => self.on_cancel(&message),
             Handle::BIND if from_above => control::decode(bytes).is_some_and(|bind| self.on_bind(bind)),
             Handle::CONNECT if from_above => self.on_connect(&message),
             Handle::SHUTDOWN if from_above => {
@@ -56,7 +56,11 @@ impl Node {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }
-            Handle::CALL_FUNCTION | Handle::BIND | Handle::CONNECT | Handle::SHUTDOWN => {
+            Handle::CALL_FUNCTION
+            | Handle::CANCEL
+            | Handle::BIND
+            | Handle::CONNECT
+            | Handle::SHUTDOWN => {
                 self.refuse(&message, DeadKind::Refused, "only an ancestor may ask that");
                 return;
             }
