@@ -170,8 +170,12 @@ impl Task {
             let may_read = match hub.may_read(self.link) {
                 Some(may_read) => may_read,
                 None if hub.is_ended() => return End::Ours,
-                // A write has failed.
-                None => return End::Peer("it closed its end of the connection".to_owned()),
+                None => {
+                    // A write has failed. What the child said before that is in the pipe, and one
+                    // read takes all that a pipe holds.
+                    let _ = hub.read(self.link, self.input.get_ref());
+                    return End::Peer("it closed its end of the connection".to_owned());
+                }
             };
             drop(hub);
             tokio::select! {

@@ -172,7 +172,10 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The text comes from another process and ends up in errors.
-        let refused = || ParseTargetError(text.chars().take(128).collect());
+        let refused = || {
+            let start = text.chars().take(128);
+            ParseTargetError(start.flat_map(char::escape_debug).collect())
+        };
         let mut parts = text.split('/');
         let mut next = || parts.next().ok_or_else(refused);
         let (version, triple, cpu, profile) = (next()?, next()?, next()?, next()?);
@@ -224,5 +227,13 @@ mod tests {
         ] {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_target_in_an_error_is_short_and_commands_no_terminal() {
+        let error = "\x1b[2J\u{202e}".repeat(1000).parse::<Target>().unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with(r"`\u{1b}[2J\u{202e}"), "{text}");
+        assert!(text.len() < 1000, "{} bytes", text.len());
     }
 }
