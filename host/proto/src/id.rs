@@ -55,7 +55,7 @@ impl Handle {
     /// Makes a new context below the receiver; a [`Connect`](crate::control::Connect). From an
     /// ancestor.
     pub const CONNECT: Self = Self(109);
-    /// Ends a call that nobody waits for any more. From whoever made the call.
+    /// Ends a call that nobody waits for any more. From an ancestor: the one that made the call.
     pub const CANCEL: Self = Self(110);
 
     /// Handles below this one are fixed; the others are allotted while running.
