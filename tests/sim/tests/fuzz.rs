@@ -12,7 +12,7 @@ use sim::Rng;
 use sim::fuzz::{BUILD, NONCE, TARGETS};
 
 /// Inputs that each target gets beyond the corpus.
-const CHANGED: u64 = 20_000;
+const CHANGED: u64 = 100_000;
 
 /// Bytes of an input at most: the corpus is small, and so is what it grows into.
 const LENGTH_MAX: usize = 4096;
