@@ -62,7 +62,10 @@ impl Middle {
     /// A child reads all that waits for it.
     fn read(&mut self, child: usize) {
         let mut out = Vec::new();
-        while self.node.poll_transmit(self.children[child], &mut out, 1 << 20) {
+        while self
+            .node
+            .poll_transmit(self.children[child], &mut out, 1 << 20)
+        {
             out.clear();
         }
     }
@@ -98,7 +101,10 @@ fn a_link_that_feeds_two_slow_ones_waits_for_the_first_until_it_has_drained() {
         middle.node.handle_bytes(middle.parent, &frame, NOW);
     }
     middle.read(1);
-    assert!(!middle.node.may_read(middle.parent), "the first child has read nothing");
+    assert!(
+        !middle.node.may_read(middle.parent),
+        "the first child has read nothing"
+    );
     middle.read(0);
     assert!(middle.node.may_read(middle.parent));
 }
@@ -135,6 +141,8 @@ fn only_who_may_call_may_cancel() {
     header.encode(&body, &mut bytes);
     middle.node.handle_bytes(middle.children[0], &bytes, NOW);
     assert_eq!(middle.node.stats().refused, 1);
-    middle.node.handle_bytes(middle.parent, &message(ME, Handle::CANCEL, &body), NOW);
+    middle
+        .node
+        .handle_bytes(middle.parent, &message(ME, Handle::CANCEL, &body), NOW);
     assert_eq!(middle.node.stats().refused, 1);
 }
