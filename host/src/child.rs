@@ -32,7 +32,9 @@ pub(crate) fn is_child() -> bool {
 
 /// This context's name.
 pub(crate) fn name() -> String {
-    NAME.get().cloned().unwrap_or_else(|| "controller".to_owned())
+    NAME.get()
+        .cloned()
+        .unwrap_or_else(|| "controller".to_owned())
 }
 
 /// Runs the child program to its end.
@@ -48,7 +50,10 @@ pub fn main() -> ExitCode {
             }
         },
         ["--version"] => {
-            println!("offshoot-child {} (build {BUILD_ID})", env!("CARGO_PKG_VERSION"));
+            println!(
+                "offshoot-child {} (build {BUILD_ID})",
+                env!("CARGO_PKG_VERSION")
+            );
             ExitCode::SUCCESS
         }
         _ => {

@@ -166,7 +166,10 @@ impl Context {
     /// Asks the context to end (`B022`). Its descendants end with it.
     pub fn shutdown(&self) {
         let id = self.inner.id;
-        self.inner.tree.hub.drive(|state, _| state.node.shut_down(id));
+        self.inner
+            .tree
+            .hub
+            .drive(|state, _| state.node.shut_down(id));
     }
 
     async fn start<R>(
@@ -377,7 +380,10 @@ impl Pending {
                 "the function's types are not those that the caller knows".to_owned(),
             ),
             CallFailure::DeadlineExceeded => return self.timed_out(),
-            CallFailure::Cancelled => (CallErrorKind::Cancelled, "the call was taken back".to_owned()),
+            CallFailure::Cancelled => (
+                CallErrorKind::Cancelled,
+                "the call was taken back".to_owned(),
+            ),
             CallFailure::LimitExceeded(what) => (CallErrorKind::LimitExceeded, what),
             CallFailure::Misbehaved(what) => (
                 CallErrorKind::Misbehaved,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use foldhash::HashMap;
 use offshoot_abi::HostInfo;
 use offshoot_proto::CallKey;
-use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
 use offshoot_proto::Run;
+use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
 
 use crate::hub::Hub;
 use crate::wasm::{
@@ -90,7 +90,11 @@ impl Executor {
                 parent_ids: parents.collect(),
                 name: crate::child::name(),
             };
-            (host, state.node.message_max(), image.ok_or("its image is gone")?)
+            (
+                host,
+                state.node.message_max(),
+                image.ok_or("its image is gone")?,
+            )
         };
         let limits = Limits {
             memory: usize::try_from(run.bind.limits.memory).unwrap_or(usize::MAX),
@@ -102,7 +106,15 @@ impl Executor {
             level: hub.log_level,
         });
         let hash = ImageHash(run.bind.image);
-        let plugin = Plugin::load(&runtime, &image, &hash, &run.bind.grants, &limits, &host, sink);
+        let plugin = Plugin::load(
+            &runtime,
+            &image,
+            &hash,
+            &run.bind.grants,
+            &limits,
+            &host,
+            sink,
+        );
         match plugin {
             Ok(plugin) => {
                 plugins.insert(run.bind.key, plugin.clone());
@@ -165,5 +177,7 @@ fn outcome(finish: Finish) -> CallOutcome {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

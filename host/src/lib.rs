@@ -53,7 +53,9 @@ pub use {
     error::{CallError, CallErrorKind, ChannelError, Error},
     launch::StreamError,
     local::Local,
-    offshoot_abi::{Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Type, Want},
+    offshoot_abi::{
+        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Type, Want,
+    },
     plugin::{Plugin, PluginError, search_path},
     router::Router,
 };

@@ -97,7 +97,10 @@ impl Local {
         let via = self.via.as_ref().map(Context::context_id);
         let allotted = hub.drive(|state, _| state.node.allocate_context(via));
         let id = allotted.map_err(|error| {
-            Error::unsent(self.via.as_ref().map_or("controller", Context::name), &error)
+            Error::unsent(
+                self.via.as_ref().map_or("controller", Context::name),
+                &error,
+            )
         })?;
         let log_level = if self.debug { 4 } else { hub.log_level };
         let up = match &self.via {

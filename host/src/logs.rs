@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use tokio::io::Interest;
 
-use crate::watched::watched;
 use crate::hub::Hub;
+use crate::watched::watched;
 
 /// Bytes of a line; a longer one is cut.
 const LINE_MAX: usize = 8 * 1024;
@@ -33,6 +33,10 @@ pub(crate) fn emit(context: &str, level: u8, logger: &str, text: &str) {
 }
 
 /// The most verbose level that this program's log wants, as a number.
+#[cfg_attr(
+    not(feature = "controller"),
+    expect(dead_code, reason = "only a program that waits for answers needs it")
+)]
 pub(crate) fn level_wanted() -> u8 {
     use tracing::level_filters::LevelFilter;
     match LevelFilter::current() {
@@ -108,7 +112,9 @@ pub(crate) fn last_words(mut errors: PipeReader) -> String {
 /// Another context's words in an error of ours: of a bounded length, and safe to print.
 #[cfg(feature = "controller")]
 pub(crate) fn quote(text: &str) -> String {
-    let end = (0..=LINE_MAX.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    let end = (0..=LINE_MAX.min(text.len()))
+        .rev()
+        .find(|&end| text.is_char_boundary(end));
     clean(&text[..end.unwrap_or(0)])
 }
 
@@ -163,7 +169,9 @@ mod tests {
         let mut lines = Lines::default();
         lines.push(&vec![b'x'; LINE_MAX + 10]);
         lines.push(b"\nshort\n\n");
-        let lengths: Vec<_> = std::iter::from_fn(|| lines.next()).map(|line| line.len()).collect();
+        let lengths: Vec<_> = std::iter::from_fn(|| lines.next())
+            .map(|line| line.len())
+            .collect();
         assert_eq!(lengths, [LINE_MAX, 10, 5]);
     }
 }

@@ -10,6 +10,10 @@ use offshoot_proto::Body;
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A message.
+    #[cfg_attr(
+        not(feature = "controller"),
+        expect(dead_code, reason = "only a program that waits for answers needs it")
+    )]
     Message(Body),
     /// Nothing came in time.
     Expired,
@@ -45,18 +49,28 @@ impl Mailbox {
     }
 
     /// Takes mail out, or leaves word to be woken.
+    #[cfg_attr(
+        not(feature = "controller"),
+        expect(dead_code, reason = "only a program that waits for answers needs it")
+    )]
     pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Mail> {
         let mut state = self.lock();
         if let Some(mail) = state.queue.pop_front() {
             return Poll::Ready(mail);
         }
-        if !state.readers.iter().any(|reader| reader.will_wake(cx.waker())) {
+        if !state
+            .readers
+            .iter()
+            .any(|reader| reader.will_wake(cx.waker()))
+        {
             state.readers.push(cx.waker().clone());
         }
         Poll::Pending
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -98,7 +98,11 @@ impl Assemblies {
 
     /// Messages that are still arriving, and bytes of them that are here.
     pub(crate) fn gauges(&self) -> (usize, usize) {
-        let bytes = self.open.values().map(|assembly| assembly.payload.len()).sum();
+        let bytes = self
+            .open
+            .values()
+            .map(|assembly| assembly.payload.len())
+            .sum();
         (self.open.len(), bytes)
     }
 }

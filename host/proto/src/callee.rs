@@ -123,7 +123,10 @@ impl Callee {
 
     /// Takes a call back; gives its key when it already runs.
     pub(crate) fn cancel(&mut self, caller: Caller) -> Option<CallKey> {
-        let running = self.running.iter().find(|(_, running)| running.caller == caller);
+        let running = self
+            .running
+            .iter()
+            .find(|(_, running)| running.caller == caller);
         if let Some((&key, _)) = running {
             return Some(key);
         }

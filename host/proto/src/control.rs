@@ -317,10 +317,17 @@ mod tests {
         bytes.extend_from_slice(b"args");
         let bytes = Bytes::from(bytes);
         let body = CallBody::parse(bytes.clone()).unwrap();
-        assert_eq!((body.signature, body.timeout, body.concurrent), (8, 9, true));
+        assert_eq!(
+            (body.signature, body.timeout, body.concurrent),
+            (8, 9, true)
+        );
         assert_eq!((body.function(), body.arguments()), ("walk", &b"args"[..]));
         for length in 0..without_arguments {
-            assert_eq!(CallBody::parse(bytes.slice(..length)), None, "{length} bytes");
+            assert_eq!(
+                CallBody::parse(bytes.slice(..length)),
+                None,
+                "{length} bytes"
+            );
         }
     }
 }

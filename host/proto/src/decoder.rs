@@ -64,7 +64,8 @@ impl Decoder {
             return Ok(bytes);
         };
         let length = frame::announced_len(&header)?;
-        self.partial.reserve(length.saturating_sub(self.partial.len()));
+        self.partial
+            .reserve(length.saturating_sub(self.partial.len()));
         let bytes = self.fill(length, bytes);
         if self.partial.len() < length {
             return Ok(bytes);
@@ -151,7 +152,10 @@ mod tests {
                 let result = Decoder::default().push(&bytes, &mut frames);
                 assert!(frames.is_empty(), "byte {index} bit {bit}");
                 // A length that grew is a frame that never ends; that is the end of file's error.
-                assert!(result.is_err() || (4..8).contains(&index), "byte {index} bit {bit}");
+                assert!(
+                    result.is_err() || (4..8).contains(&index),
+                    "byte {index} bit {bit}"
+                );
             }
         }
     }
@@ -161,6 +165,9 @@ mod tests {
         let noise = b"bash: warning: \x1b[31mno such job\n and then some more text follows";
         let error = Decoder::default().push(noise, &mut Vec::new()).unwrap_err();
         let text = alloc::string::ToString::to_string(&error);
-        assert!(text.contains("\"bash: warning: .[31mno such job."), "{text}");
+        assert!(
+            text.contains("\"bash: warning: .[31mno such job."),
+            "{text}"
+        );
     }
 }

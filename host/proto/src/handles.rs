@@ -112,7 +112,8 @@ impl Handles {
         const SLACK: usize = 1024;
         if self.deadlines.len() > 2 * self.listeners.len() + SLACK {
             let listeners = &self.listeners;
-            self.deadlines.retain(|Reverse((_, handle))| listeners.contains_key(handle));
+            self.deadlines
+                .retain(|Reverse((_, handle))| listeners.contains_key(handle));
         }
         self.deadlines.push(Reverse((deadline, handle)));
     }
@@ -147,7 +148,11 @@ mod tests {
             let handle = handles.listen(until(far)).unwrap();
             handles.remove(handle);
         }
-        assert!(handles.deadlines.len() < 3000, "{}", handles.deadlines.len());
+        assert!(
+            handles.deadlines.len() < 3000,
+            "{}",
+            handles.deadlines.len()
+        );
         assert_eq!(handles.next_deadline(), None);
     }
 

@@ -101,7 +101,10 @@ impl ExpectWelcome {
         };
         let mut frames = Vec::new();
         Decoder::default().push(first, &mut frames)?;
-        let welcome = frames.first().and_then(first_body).ok_or(HandshakeError::NoHello)?;
+        let welcome = frames
+            .first()
+            .and_then(first_body)
+            .ok_or(HandshakeError::NoHello)?;
         Ok(Some((welcome, rest.to_owned())))
     }
 }
@@ -174,7 +177,10 @@ impl ExpectHello {
             return Ok(None);
         };
         decoder.push(first, &mut frames)?;
-        let hello = frames.first().and_then(first_body).ok_or(HandshakeError::NoHello)?;
+        let hello = frames
+            .first()
+            .and_then(first_body)
+            .ok_or(HandshakeError::NoHello)?;
         let mut noise = core::mem::take(&mut self.seen);
         noise.truncate(self.greeting_at.unwrap_or(0));
         Ok(Some(Greeted {
@@ -190,7 +196,13 @@ impl ExpectHello {
         let text = String::from_utf8_lossy(&self.seen);
         let clean: String = text
             .chars()
-            .map(|c| if commands_a_terminal(c) && c != '\n' { ' ' } else { c })
+            .map(|c| {
+                if commands_a_terminal(c) && c != '\n' {
+                    ' '
+                } else {
+                    c
+                }
+            })
             .collect();
         let clean = clean.trim();
         let (Some((head, _)), Some((tail, _))) = (
@@ -242,7 +254,9 @@ impl ExpectHello {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -286,7 +300,9 @@ mod tests {
     #[test]
     fn another_build_is_named() {
         let mut expect = ExpectHello::new(NONCE, "b1");
-        let error = expect.on_bytes(greeting(NONCE, "b2").as_bytes()).unwrap_err();
+        let error = expect
+            .on_bytes(greeting(NONCE, "b2").as_bytes())
+            .unwrap_err();
         assert_eq!(
             alloc::string::ToString::to_string(&error),
             "it is another build of offshoot (protocol 1, build b2; this one is protocol 1, \
@@ -298,7 +314,10 @@ mod tests {
     fn endless_noise_is_given_up() {
         let mut expect = ExpectHello::new(NONCE, "b1");
         let result = (0..=NOISE_MAX / 1000).find_map(|_| expect.on_bytes(&[b'x'; 1000]).err());
-        assert!(matches!(result, Some(HandshakeError::Noise(_))), "{result:?}");
+        assert!(
+            matches!(result, Some(HandshakeError::Noise(_))),
+            "{result:?}"
+        );
     }
 
     #[test]

@@ -20,12 +20,18 @@ pub const OFFENCES_MAX: u32 = 16;
 /// Bytes that a link may hold unsent for others before we stop reading what feeds it: 64 of the
 /// largest frames, so that one stalled child pins 4 MiB of ours and never more.
 pub const RELAY_BACKLOG_MAX: usize = 64 * FRAME_PAYLOAD_MAX;
-const _: () = assert!(FRAME_PAYLOAD_MAX <= RELAY_BACKLOG_MAX, "one frame must always fit");
+const _: () = assert!(
+    FRAME_PAYLOAD_MAX <= RELAY_BACKLOG_MAX,
+    "one frame must always fit"
+);
 
 /// Bytes of refusals that may wait for a child to read them. An honest child reads at once; one
 /// that keeps asking and does not read is cut off, before its neighbours have to wait for it.
 pub const REFUSALS_BACKLOG_MAX: usize = 1 << 20;
-const _: () = assert!(REFUSALS_BACKLOG_MAX < RELAY_BACKLOG_MAX, "it is noticed before it blocks");
+const _: () = assert!(
+    REFUSALS_BACKLOG_MAX < RELAY_BACKLOG_MAX,
+    "it is noticed before it blocks"
+);
 
 /// Bytes that this context's own messages may occupy in a link's queue. It is above the largest
 /// message, so that any message can be sent over an idle link.

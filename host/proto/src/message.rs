@@ -74,7 +74,9 @@ impl Dead {
             reason = reason.replace(commands_a_terminal, " ");
         }
         if reason.len() > REASON_MAX {
-            let end = (0..=REASON_MAX).rev().find(|&end| reason.is_char_boundary(end));
+            let end = (0..=REASON_MAX)
+                .rev()
+                .find(|&end| reason.is_char_boundary(end));
             reason.truncate(end.unwrap_or(0));
         }
         Self { kind, reason }
@@ -93,7 +95,12 @@ impl Dead {
     /// Reads the form in a frame; what a peer cannot express properly is malformed.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         postcard::from_bytes::<Self>(bytes).map_or_else(
-            |_| Self::new(DeadKind::Malformed, "the peer gave no readable reason".to_owned()),
+            |_| {
+                Self::new(
+                    DeadKind::Malformed,
+                    "the peer gave no readable reason".to_owned(),
+                )
+            },
             |dead| Self::new(dead.kind, dead.reason),
         )
     }

@@ -79,7 +79,11 @@ impl Outbox {
             payload,
             sent: 0,
             origin,
-            behind: if header.first { self.prompt_sent + self.prompt.len() as u64 } else { 0 },
+            behind: if header.first {
+                self.prompt_sent + self.prompt.len() as u64
+            } else {
+                0
+            },
         };
         self.count(&outgoing);
         let flow = flow_of(&header);
@@ -244,7 +248,9 @@ mod tests {
             outbox.fill(&mut out, 1);
             decoder.push(&out, &mut frames).unwrap();
         }
-        let seen = frames.iter().map(|frame| (frame.header.number, frame.header.last));
+        let seen = frames
+            .iter()
+            .map(|frame| (frame.header.number, frame.header.last));
         seen.collect()
     }
 
@@ -256,7 +262,12 @@ mod tests {
         outbox.push(message(3, 3000, 1), Origin::Own);
         outbox.push(message(4, 4000, FRAME_PAYLOAD_MAX + 1), Origin::Own);
         let order = sent(&mut outbox);
-        let end = |number| order.iter().position(|&seen| seen == (number, true)).unwrap();
+        let end = |number| {
+            order
+                .iter()
+                .position(|&seen| seen == (number, true))
+                .unwrap()
+        };
         assert!(end(3) < end(1), "{order:?}");
         assert!(end(1) < end(2), "{order:?}");
         assert_eq!((outbox.own_bytes(), outbox.relay_bytes()), (0, 0));
@@ -269,7 +280,10 @@ mod tests {
             outbox.push(message(number, 2000, 1), Origin::Own);
         }
         outbox.push(message(11, 2000, FRAME_PAYLOAD_MAX + 1), Origin::Own);
-        let numbers: Vec<u32> = sent(&mut outbox).iter().map(|(number, _)| *number).collect();
+        let numbers: Vec<u32> = sent(&mut outbox)
+            .iter()
+            .map(|(number, _)| *number)
+            .collect();
         assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11]);
     }
 

@@ -62,7 +62,10 @@ impl Hub {
                 return Err(output);
             };
             state.names.insert(id, name);
-            state.outputs.insert(link, Output::new(Some(input.get_ref().clone()), output, signals.clone()));
+            state.outputs.insert(
+                link,
+                Output::new(Some(input.get_ref().clone()), output, signals.clone()),
+            );
             state.node.handle_bytes(link, rest, now);
             Ok(link)
         });
@@ -227,7 +230,11 @@ impl Hub {
                     state.node.handle_bytes(link, &buffer[..count], now);
                     self.settle(state);
                     // A short read has emptied the pipe, epoll(7): there will be a new event.
-                    if count < READ { Read::Drained } else { Read::Some }
+                    if count < READ {
+                        Read::Drained
+                    } else {
+                        Read::Some
+                    }
                 }
                 Err(Errno::INTR) => Read::Some,
                 Err(Errno::AGAIN) => Read::Drained,

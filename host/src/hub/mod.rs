@@ -18,9 +18,9 @@ use std::cell::Cell;
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use offshoot_proto::control::LogRecord;
 use offshoot_proto::{ContextId, Handle, LinkId, Node};
-use foldhash::HashMap;
 use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -171,6 +171,10 @@ impl Hub {
     }
 
     /// Listens on a handle of the node.
+    #[cfg_attr(
+        not(feature = "controller"),
+        expect(dead_code, reason = "only a program that waits for answers needs it")
+    )]
     pub(crate) fn open_mailbox(state: &mut State, handle: Handle) -> Arc<Mailbox> {
         let mailbox = Mailbox::new();
         state.mailboxes.insert(handle, mailbox.clone());
@@ -178,6 +182,10 @@ impl Hub {
     }
 
     /// Stops to listen on a handle; a call behind it is cancelled.
+    #[cfg_attr(
+        not(feature = "controller"),
+        expect(dead_code, reason = "only a program that waits for answers needs it")
+    )]
     pub(crate) fn forget(&self, handle: Handle) {
         self.drive(|state, _| {
             state.mailboxes.remove(&handle);
@@ -186,6 +194,10 @@ impl Hub {
     }
 
     /// Names of contexts are known to whoever made them.
+    #[cfg_attr(
+        not(feature = "controller"),
+        expect(dead_code, reason = "only a program that waits for answers needs it")
+    )]
     pub(crate) fn learn_name(&self, id: ContextId, name: Arc<str>) {
         self.lock().names.insert(id, name);
     }

@@ -13,6 +13,10 @@ const BATCH: usize = 128 * 1024;
 /// A link's pipes and the bytes that were taken from the node and not yet written.
 pub(super) struct Output {
     /// Where the peer's bytes come from; `None` where a thread reads them.
+    #[cfg_attr(
+        not(feature = "controller"),
+        expect(dead_code, reason = "only a program that waits for answers needs it")
+    )]
     pub(super) input: Option<Arc<OwnedFd>>,
     pub(super) pipe: Arc<OwnedFd>,
     pub(super) signals: Signals,

@@ -25,7 +25,9 @@ impl Hub {
     /// must not: a parent that does not read must not stop us from hearing that it is gone.
     pub(crate) fn serve_parent(&self, link: LinkId, input: &OwnedFd, output: OwnedFd, rest: &[u8]) {
         self.drive(|state, now| {
-            state.outputs.insert(link, Output::new(None, output, Signals::default()));
+            state
+                .outputs
+                .insert(link, Output::new(None, output, Signals::default()));
             state.node.handle_bytes(link, rest, now);
         });
         let mut buffer = vec![0; READ];

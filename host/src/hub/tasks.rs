@@ -49,12 +49,7 @@ pub(super) async fn flusher(hub: Weak<Hub>, gathered: Arc<Notify>) {
 }
 
 /// Waits for room on a full link and writes, until nothing is left to write.
-pub(super) async fn drain(
-    hub: Weak<Hub>,
-    link: LinkId,
-    pipe: Arc<OwnedFd>,
-    closed: Arc<Notify>,
-) {
+pub(super) async fn drain(hub: Weak<Hub>, link: LinkId, pipe: Arc<OwnedFd>, closed: Arc<Notify>) {
     let Ok(pipe) = watched(pipe, Interest::WRITABLE) else {
         return;
     };

@@ -48,6 +48,10 @@ pub enum StreamError {
     },
     /// A context that was asked to make a child could not.
     #[error("error occurred in {via}: {reason}")]
+    #[cfg_attr(
+        not(feature = "controller"),
+        expect(dead_code, reason = "only a program that waits for answers needs it")
+    )]
     Via {
         /// Name of the context.
         via: String,
@@ -102,4 +106,3 @@ impl fmt::Display for Printed<'_> {
         }
     }
 }
-

@@ -14,12 +14,12 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::binary::ChildBinary;
+use super::error::StreamError;
 use super::remote_name::remote_name;
 use super::{Greeted, Process};
 use crate::BUILD_ID;
-use super::error::StreamError;
-use crate::watched::watched;
 use crate::hub::LinkParts;
+use crate::watched::watched;
 
 /// Bytes that a pipe of a link should hold: large transfers then need fewer turns.
 const PIPE_SIZE: usize = 256 * 1024;
@@ -162,7 +162,8 @@ fn nonce() -> rustix::io::Result<String> {
     let mut bytes = [0; NONCE_LEN / 2];
     let mut filled = 0;
     while filled < bytes.len() {
-        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+        filled +=
+            rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
     }
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

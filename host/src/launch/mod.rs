@@ -1,6 +1,10 @@
 //! Makes children: starts a process, shakes hands with it, and links it to the tree.
 
 mod binary;
+#[cfg_attr(
+    not(feature = "controller"),
+    expect(unreachable_pub, reason = "public where there is a public interface")
+)]
 mod error;
 mod local;
 mod process;
@@ -20,6 +24,10 @@ use crate::hub::{Hub, LinkParts};
 
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
+#[cfg_attr(
+    not(feature = "controller"),
+    expect(unreachable_pub, reason = "public where there is a public interface")
+)]
 pub use error::StreamError;
 pub(crate) use local::LocalSpec;
 pub(crate) use process::Process;
@@ -173,7 +181,8 @@ impl Drop for Expected<'_> {
     fn drop(&mut self) {
         if !self.attached {
             let id = self.id;
-            self.hub.drive(|state, _| state.node.abandon(id, "it could not be started"));
+            self.hub
+                .drive(|state, _| state.node.abandon(id, "it could not be started"));
         }
     }
 }

@@ -55,7 +55,10 @@ impl Process {
 
     /// How the process ended, if it does within `patience`.
     pub(crate) async fn epitaph(&mut self, patience: Duration) -> Option<String> {
-        let status = tokio::time::timeout(patience, self.wait()).await.ok()?.ok()?;
+        let status = tokio::time::timeout(patience, self.wait())
+            .await
+            .ok()?
+            .ok()?;
         Some(describe(self.id(), status))
     }
 
@@ -64,7 +67,10 @@ impl Process {
         if self.reaped || tokio::time::timeout(grace, self.wait()).await.is_ok() {
             return;
         }
-        tracing::warn!(pid = self.id(), "a child did not end by itself and is killed");
+        tracing::warn!(
+            pid = self.id(),
+            "a child did not end by itself and is killed"
+        );
         self.kill();
         let _ = self.wait().await;
     }

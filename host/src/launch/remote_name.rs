@@ -29,7 +29,9 @@ pub(crate) fn remote_name(asked_for: Option<&str>) -> Result<String, StreamError
 fn user_name() -> String {
     let id = rustix::process::getuid().as_raw().to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let entry = passwd.lines().find(|line| line.split(':').nth(2) == Some(&id));
+    let entry = passwd
+        .lines()
+        .find(|line| line.split(':').nth(2) == Some(&id));
     match entry.and_then(|line| line.split(':').next()) {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => format!("uid{id}"),

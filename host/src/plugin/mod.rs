@@ -165,7 +165,11 @@ impl Plugin {
         index.ok_or_else(|| PluginError::UnknownFunction {
             plugin: manifest.plugin.clone(),
             function: name.to_owned(),
-            known: manifest.functions.iter().map(|function| function.name.clone()).collect(),
+            known: manifest
+                .functions
+                .iter()
+                .map(|function| function.name.clone())
+                .collect(),
         })
     }
 

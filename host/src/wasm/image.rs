@@ -15,6 +15,7 @@ use super::error::LoadError;
 use super::target::Target;
 
 const MAGIC: &[u8; 8] = b"OFFSHIM1";
+#[cfg(feature = "controller")]
 const HEADER: usize = MAGIC.len() + 2 * size_of::<u32>();
 
 /// Name of an image: BLAKE3 of all its bytes.

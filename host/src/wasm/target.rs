@@ -231,7 +231,10 @@ mod tests {
 
     #[test]
     fn a_target_in_an_error_is_short_and_commands_no_terminal() {
-        let error = "\x1b[2J\u{202e}".repeat(1000).parse::<Target>().unwrap_err();
+        let error = "\x1b[2J\u{202e}"
+            .repeat(1000)
+            .parse::<Target>()
+            .unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with(r"`\u{1b}[2J\u{202e}"), "{text}");
         assert!(text.len() < 1000, "{} bytes", text.len());

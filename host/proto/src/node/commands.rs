@@ -85,7 +85,10 @@ impl Node {
                 self.topology.expect(id);
             }
             Some(toward) => {
-                let link = self.topology.place(id, toward).ok_or(SendError::NoRoute(toward))?;
+                let link = self
+                    .topology
+                    .place(id, toward)
+                    .ok_or(SendError::NoRoute(toward))?;
                 self.send_add_route(link, &AddRoute { id, toward });
             }
         }
@@ -129,7 +132,12 @@ impl Node {
             deadline: Some(now + timeout),
             call: false,
         })?;
-        self.send_or_forget(via, Handle::CONNECT, reply_to, control::encode(connect).into())
+        self.send_or_forget(
+            via,
+            Handle::CONNECT,
+            reply_to,
+            control::encode(connect).into(),
+        )
     }
 
     /// Answers an [`Event::Connect`](super::Event::Connect).
@@ -179,7 +187,9 @@ impl Node {
             request.arguments.len(),
         );
         body.extend_from_slice(request.arguments);
-        let deadline = request.timeout.map(|timeout| now + timeout.saturating_add(GRACE));
+        let deadline = request
+            .timeout
+            .map(|timeout| now + timeout.saturating_add(GRACE));
         let reply_to = self.listen(Listener {
             respondent: Some(dst),
             persist: false,
@@ -208,7 +218,12 @@ impl Node {
     /// hold up what it tells of.
     pub fn log(&mut self, record: &LogRecord) {
         let body = Body::Data(control::encode(record).into());
-        let _ = self.send(ContextId::CONTROLLER, Handle::FORWARD_LOG, Handle::NONE, body);
+        let _ = self.send(
+            ContextId::CONTROLLER,
+            Handle::FORWARD_LOG,
+            Handle::NONE,
+            body,
+        );
     }
 
     /// Asks a context below us to end.
@@ -228,7 +243,10 @@ impl Node {
         }
         match name.chars().find(|&c| c == '/' || commands_a_terminal(c)) {
             None => Ok(()),
-            Some(c) => Err(format!("name `{}` must not contain {c:?}", name.escape_debug())),
+            Some(c) => Err(format!(
+                "name `{}` must not contain {c:?}",
+                name.escape_debug()
+            )),
         }
     }
 
@@ -311,7 +329,9 @@ impl Node {
     }
 
     fn listen(&mut self, listener: Listener) -> Result<Handle, SendError> {
-        self.handles.listen(listener).ok_or(SendError::Exhausted("handles"))
+        self.handles
+            .listen(listener)
+            .ok_or(SendError::Exhausted("handles"))
     }
 
     /// Sends a message that is answered at `reply_to`, which ends at once when it cannot leave.
@@ -406,4 +426,3 @@ impl Node {
         self.enqueue(link, Frame { header, payload }, Origin::Own);
     }
 }
-

@@ -32,7 +32,9 @@ impl Node {
         let understood = match message.handle {
             Handle::CALL_FUNCTION if from_above => self.on_call(&message, now),
             Handle::CANCEL if from_above => self.on_cancel(&message),
-            Handle::BIND if from_above => control::decode(bytes).is_some_and(|bind| self.on_bind(bind)),
+            Handle::BIND if from_above => {
+                control::decode(bytes).is_some_and(|bind| self.on_bind(bind))
+            }
             Handle::CONNECT if from_above => self.on_connect(&message),
             Handle::SHUTDOWN if from_above => {
                 self.events.push_back(Event::Shutdown);
@@ -73,7 +75,11 @@ impl Node {
         if understood {
             self.stats.delivered += 1;
         } else {
-            self.refuse(&message, DeadKind::Malformed, "the message was not understood");
+            self.refuse(
+                &message,
+                DeadKind::Malformed,
+                "the message was not understood",
+            );
         }
     }
 
@@ -117,7 +123,10 @@ impl Node {
             // Usually an answer that comes after its caller gave up.
             self.stats.stray += 1;
             if matches!(message.body, Body::Data(_)) {
-                let reason = format!("nobody listens on that handle in context {}", self.topology.me);
+                let reason = format!(
+                    "nobody listens on that handle in context {}",
+                    self.topology.me
+                );
                 self.reply_dead(
                     message.src,
                     message.reply_to,
@@ -130,7 +139,11 @@ impl Node {
             && respondent != message.src
             && !self.may_announce_death(&message, respondent)
         {
-            self.refuse(&message, DeadKind::Refused, "the handle waits for another context");
+            self.refuse(
+                &message,
+                DeadKind::Refused,
+                "the handle waits for another context",
+            );
             return;
         }
         if !listener.persist {
@@ -230,7 +243,9 @@ impl Node {
         };
         for text in [&mut record.target, &mut record.text] {
             if text.len() > LOG_TEXT_MAX {
-                let end = (0..=LOG_TEXT_MAX).rev().find(|&end| text.is_char_boundary(end));
+                let end = (0..=LOG_TEXT_MAX)
+                    .rev()
+                    .find(|&end| text.is_char_boundary(end));
                 text.truncate(end.unwrap_or(0));
             }
         }

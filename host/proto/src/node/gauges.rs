@@ -45,8 +45,14 @@ impl Node {
         Gauges {
             assemblies,
             assembly_bytes,
-            own_backlog: outboxes().map(|outbox| outbox.own_bytes()).max().unwrap_or(0),
-            relay_backlog: outboxes().map(|outbox| outbox.relay_bytes()).max().unwrap_or(0),
+            own_backlog: outboxes()
+                .map(|outbox| outbox.own_bytes())
+                .max()
+                .unwrap_or(0),
+            relay_backlog: outboxes()
+                .map(|outbox| outbox.relay_bytes())
+                .max()
+                .unwrap_or(0),
             calls_queued: self.callee.queued(),
             calls_queued_bytes,
             calls_running: self.callee.running(),

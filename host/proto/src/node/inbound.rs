@@ -102,7 +102,10 @@ impl Node {
 
     fn forward(&mut self, trusted: Trusted, out: LinkId) {
         let Trusted { link, side, frame } = trusted;
-        let Frame { mut header, payload } = frame;
+        let Frame {
+            mut header,
+            payload,
+        } = frame;
         let Some(out_link) = self.links.get(&out) else {
             return;
         };
@@ -143,7 +146,10 @@ impl Node {
         }
         let backlog = state.outbox.relay_bytes();
         if state.side == Side::Child && state.outbox.refusal_bytes() > REFUSALS_BACKLOG_MAX {
-            self.cut(link, "it asked for what it was refused, and did not read the refusals");
+            self.cut(
+                link,
+                "it asked for what it was refused, and did not read the refusals",
+            );
         }
         backlog
     }
@@ -172,7 +178,8 @@ impl Node {
         if self.topology.count_offence(src) > OFFENCES_MAX && self.shunned.insert(src) {
             self.assemblies.forget_source(src);
             self.wake_waiters(&[src], &reason, &crate::Set::default());
-            self.events.push_back(Event::ContextLost { id: src, reason });
+            self.events
+                .push_back(Event::ContextLost { id: src, reason });
         }
     }
 

@@ -22,9 +22,10 @@ impl Node {
             return;
         };
         self.assemblies.forget_link(link);
-        let broken_off = state.decoder.unfinished().map(|(bytes, _)| {
-            format!("{reason}; a frame broke off after {bytes} bytes")
-        });
+        let broken_off = state
+            .decoder
+            .unfinished()
+            .map(|(bytes, _)| format!("{reason}; a frame broke off after {bytes} bytes"));
         let reason = broken_off.as_deref().unwrap_or(reason);
         let unsent: Set<Handle> = state.outbox.unsent().collect();
         match state.side {
@@ -84,7 +85,8 @@ impl Node {
         for (handle, respondent) in self.handles.of_respondents(lost) {
             self.handles.remove(handle);
             let dead = if unsent.contains(&handle) {
-                let reason = format!("context {respondent} was lost before the message left: {reason}");
+                let reason =
+                    format!("context {respondent} was lost before the message left: {reason}");
                 Dead::new(DeadKind::NoRoute, reason)
             } else {
                 Dead::new(DeadKind::Disconnected, reason)

@@ -307,5 +307,9 @@ impl Node {
 
 /// A wait in the form of control bodies: whole microseconds, 0 for none.
 fn timeout_micros(timeout: Option<Duration>) -> u64 {
-    timeout.map_or(0, |timeout| u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX).max(1))
+    timeout.map_or(0, |timeout| {
+        u64::try_from(timeout.as_micros())
+            .unwrap_or(u64::MAX)
+            .max(1)
+    })
 }
