@@ -26,7 +26,8 @@ const _: () = assert!(
 );
 
 /// Bytes of refusals that may wait for a child to read them. An honest child reads at once; one
-/// that keeps asking and does not read is cut off, before its neighbours have to wait for it.
+/// that keeps asking and does not read is cut off, before its neighbours have to wait for it. What
+/// waits for those behind the child holds up the reading of its link instead.
 pub const REFUSALS_BACKLOG_MAX: usize = 1 << 20;
 const _: () = assert!(
     REFUSALS_BACKLOG_MAX < RELAY_BACKLOG_MAX,

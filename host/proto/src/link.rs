@@ -37,7 +37,7 @@ impl Link {
             side,
             peer,
             decoder: Decoder::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(peer),
             offences: 0,
             images: Set::default(),
             blocked_by: None,

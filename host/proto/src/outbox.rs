@@ -27,7 +27,10 @@ pub(crate) struct Outbox {
     turns: VecDeque<Flow>,
     own_bytes: usize,
     relay_bytes: usize,
-    refusal_bytes: usize,
+    /// Who reads this at the other end.
+    peer: ContextId,
+    refusals_to_peer: usize,
+    refusals_to_others: usize,
 }
 
 /// Whose messages a queue's bytes are.
@@ -71,6 +74,14 @@ impl Outgoing {
 }
 
 impl Outbox {
+    /// The empty queues of a link to `peer`.
+    pub(crate) fn new(peer: ContextId) -> Self {
+        Self {
+            peer,
+            ..Self::default()
+        }
+    }
+
     /// Queues a message of this context, or a frame of another's.
     pub(crate) fn push(&mut self, frame: Frame, origin: Origin) {
         let Frame { header, payload } = frame;
@@ -112,9 +123,14 @@ impl Outbox {
         self.relay_bytes
     }
 
-    /// Bytes of messages that say that there will be no answer.
-    pub(crate) fn refusal_bytes(&self) -> usize {
-        self.refusal_bytes
+    /// Bytes of messages that tell the peer that there will be no answer.
+    pub(crate) fn refusals_to_peer(&self) -> usize {
+        self.refusals_to_peer
+    }
+
+    /// Bytes of our own messages that tell those behind the peer the same.
+    pub(crate) fn refusals_to_others(&self) -> usize {
+        self.refusals_to_others
     }
 
     /// Drops what is left of the large messages of contexts that are gone, and what waits behind
@@ -187,15 +203,29 @@ impl Outbox {
 
     fn count(&mut self, outgoing: &Outgoing) {
         *self.bytes(outgoing.origin) += outgoing.cost();
-        if outgoing.header.dead {
-            self.refusal_bytes += outgoing.cost();
+        if let Some(refusals) = self.refusals(outgoing) {
+            *refusals += outgoing.cost();
         }
     }
 
     fn discount(&mut self, outgoing: &Outgoing) {
         *self.bytes(outgoing.origin) -= outgoing.cost();
-        if outgoing.header.dead {
-            self.refusal_bytes -= outgoing.cost();
+        if let Some(refusals) = self.refusals(outgoing) {
+            *refusals -= outgoing.cost();
+        }
+    }
+
+    /// The sum that a message counts to when it is a refusal.
+    fn refusals(&mut self, outgoing: &Outgoing) -> Option<&mut usize> {
+        if !outgoing.header.dead {
+            return None;
+        }
+        if outgoing.header.dst == self.peer {
+            Some(&mut self.refusals_to_peer)
+        } else if outgoing.origin == Origin::Own {
+            Some(&mut self.refusals_to_others)
+        } else {
+            None
         }
     }
 

@@ -524,6 +524,27 @@ fn a_grandchild_that_does_not_read_is_cut_off_before_its_neighbours_wait() {
 }
 
 #[test]
+fn a_parent_is_not_cut_off_for_what_its_child_is_refused() {
+    let mut chain = Chain::new();
+    let mut asked = 0;
+    while chain.controller.node.may_read(chain.controller.evil) {
+        asked += 1;
+        assert!(asked < 100_000, "it would never end");
+        let question = Header {
+            reply_to: Handle(asked),
+            ..header(chain.low, Handle(5000 + asked))
+        };
+        chain.feed_from_below(question, b"");
+        chain.pass_up();
+    }
+    assert!(chain.controller.node.gauges().own_backlog < 2 * REFUSALS_BACKLOG_MAX);
+    assert!(chain.middle_lives());
+    chain.controller.sent(chain.controller.evil);
+    assert!(chain.controller.node.may_read(chain.controller.evil));
+    chain.controller.assert_sibling_is_well();
+}
+
+#[test]
 fn a_context_that_is_lost_in_the_middle_of_a_large_answer_costs_its_parent_nothing() {
     let mut chain = Chain::new();
     let call = chain.controller.call(chain.low);

@@ -107,7 +107,7 @@ impl Hub {
         if written == Written::Broken {
             state.outputs.remove(&link);
         }
-        self.resume_reading(state, link);
+        self.resume_reading(state);
         written
     }
 

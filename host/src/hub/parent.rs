@@ -69,12 +69,10 @@ impl Hub {
     }
 
     /// The state has changed so that reading may go on.
-    pub(super) fn resume_reading(&self, state: &State, but: LinkId) {
+    pub(super) fn resume_reading(&self, state: &State) {
         self.resumed.notify_all();
-        for (&link, output) in &state.outputs {
-            if link != but {
-                output.signals.reader.notify_one();
-            }
+        for output in state.outputs.values() {
+            output.signals.reader.notify_one();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: a tree that must leave nothing behind.
 
+pub mod evil;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -157,13 +159,18 @@ pub fn children() -> BTreeSet<i32> {
         let behind_name = stat.rsplit_once(')').map(|(_, rest)| rest.to_owned());
         behind_name.is_some_and(|rest| rest.split_whitespace().nth(1) == Some(&me))
     };
-    numbers_in("/proc").into_iter().filter(parent_is_me).collect()
+    numbers_in("/proc")
+        .into_iter()
+        .filter(parent_is_me)
+        .collect()
 }
 
 /// Whether a process exists and is no zombie.
 pub fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
     state.is_some_and(|state| state != 'Z')
 }
 
@@ -187,7 +194,8 @@ pub fn assert_all_end(pids: &[i32], patience: Duration) {
 /// Panics if the name has none.
 pub fn pid_of(context: &offshoot::Context) -> i32 {
     let pid = context.name().rsplit('.').next().map(str::parse);
-    pid.and_then(Result::ok).expect("a default name ends in a process id")
+    pid.and_then(Result::ok)
+        .expect("a default name ends in a process id")
 }
 
 /// Kills a process.
@@ -201,7 +209,9 @@ pub fn kill(pid: i32) {
 }
 
 fn numbers_in(directory: &str) -> BTreeSet<i32> {
-    let entries = std::fs::read_dir(directory).expect("/proc is mounted").flatten();
+    let entries = std::fs::read_dir(directory)
+        .expect("/proc is mounted")
+        .flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names.filter_map(|name| name.parse().ok()).collect()
 }

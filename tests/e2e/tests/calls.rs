@@ -41,17 +41,34 @@ fn a_runtime_of_many_threads_does_as_well() {
 fn s108_an_error_brings_type_message_and_stack() {
     with_router(async |router| {
         let context = router.local().await.unwrap();
-        let error = context.call::<guest::fail>(("key".into(),)).await.unwrap_err();
+        let error = context
+            .call::<guest::fail>(("key".into(),))
+            .await
+            .unwrap_err();
         let error = call_error(error);
         assert_eq!(error.kind, CallErrorKind::Function);
         assert_eq!(error.message, "`key` was not found");
         assert_eq!(error.type_name, "e2e_plugin::NotFound");
         assert_eq!(error.function, "e2e-plugin::fail");
 
-        let error = call_error(context.call::<guest::parse>(("x".into(),)).await.unwrap_err());
+        let error = call_error(
+            context
+                .call::<guest::parse>(("x".into(),))
+                .await
+                .unwrap_err(),
+        );
         assert_eq!(error.message, "invalid digit found in string");
-        assert!(error.location.as_ref().is_some_and(|place| place.contains("lib.rs")), "{error:#}");
-        let named = error.backtrace.iter().any(|name| name.contains("parse_inner"));
+        assert!(
+            error
+                .location
+                .as_ref()
+                .is_some_and(|place| place.contains("lib.rs")),
+            "{error:#}"
+        );
+        let named = error
+            .backtrace
+            .iter()
+            .any(|name| name.contains("parse_inner"));
         assert!(named, "{error:#}");
     });
 }
@@ -61,11 +78,19 @@ fn a_panic_brings_its_message_and_place_and_the_context_lives_on() {
     with_router(async |router| {
         let context = router.local().await.unwrap();
         assert_eq!(context.call::<guest::count>(()).await.unwrap(), 1);
-        let error = call_error(context.call::<guest::crash>(("ouch".into(),)).await.unwrap_err());
+        let error = call_error(
+            context
+                .call::<guest::crash>(("ouch".into(),))
+                .await
+                .unwrap_err(),
+        );
         assert_eq!(error.kind, CallErrorKind::Trapped);
         assert!(error.message.contains("ouch"), "{error:#}");
         assert!(error.message.contains("lib.rs"), "{error:#}");
-        assert!(error.backtrace.iter().any(|name| name.contains("crash")), "{error:#}");
+        assert!(
+            error.backtrace.iter().any(|name| name.contains("crash")),
+            "{error:#}"
+        );
         // The crash took the plugin's state with it.
         assert_eq!(context.call::<guest::count>(()).await.unwrap(), 1);
     });
@@ -77,7 +102,12 @@ fn s105_calls_run_in_order_and_keep_their_state() {
         let context = router.local().await.unwrap();
         let mut receivers = Vec::new();
         for item in 0..50 {
-            receivers.push(context.call_async::<guest::remember>((item,)).await.unwrap());
+            receivers.push(
+                context
+                    .call_async::<guest::remember>((item,))
+                    .await
+                    .unwrap(),
+            );
         }
         let last = receivers.pop().unwrap().get().await.unwrap();
         assert_eq!(last, (0..50).collect::<Vec<_>>());
@@ -104,7 +134,10 @@ fn a_deadline_ends_a_function_that_never_pauses() {
         let hurried = context.with_timeout(Duration::from_millis(50));
         let error = hurried.call::<guest::busy>((60_000,)).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-        assert!(error.to_string().contains("did not answer within 50 ms"), "{error}");
+        assert!(
+            error.to_string().contains("did not answer within 50 ms"),
+            "{error}"
+        );
         assert_eq!(context.call::<guest::add>((1, 1)).await.unwrap(), 2);
         let error = hurried.call::<guest::sleep>((60_000,)).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
@@ -135,7 +168,11 @@ fn a_busy_function_delays_neither_other_contexts_nor_the_end() {
         assert_eq!(below.call::<guest::add>((1, 2)).await.unwrap(), 3);
         let end = Instant::now();
         router.shutdown().await;
-        assert!(end.elapsed() < Duration::from_secs(2), "{:?}", end.elapsed());
+        assert!(
+            end.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            end.elapsed()
+        );
         let error = call.get().await.unwrap_err();
         assert!(matches!(error, Error::Channel(_)), "{error:?}");
     });
@@ -161,7 +198,10 @@ fn b044_a_result_over_the_limit_is_an_error() {
     with_router(async |router| {
         router.add_plugin(e2e::plugin().memory_limit(1 << 30));
         let context = router.local().await.unwrap();
-        let error = context.call::<guest::large>((129 << 20,)).await.unwrap_err();
+        let error = context
+            .call::<guest::large>((129 << 20,))
+            .await
+            .unwrap_err();
         let error = call_error(error);
         assert!(error.message.contains("more than 64 MiB"), "{error}");
         assert_eq!(context.call::<guest::add>((1, 2)).await.unwrap(), 3);
@@ -220,11 +260,24 @@ fn a_function_by_name_takes_any_types_that_fit() {
     with_router(async |router| {
         let context = router.local().await.unwrap();
         let plugin = e2e::plugin();
-        let sum: u64 = context.call_named(&plugin, "add", &(1_u64, 2_u64)).await.unwrap();
+        let sum: u64 = context
+            .call_named(&plugin, "add", &(1_u64, 2_u64))
+            .await
+            .unwrap();
         assert_eq!(sum, 3);
-        let missing = context.call_named::<u64>(&plugin, "adds", &(1, 2)).await.unwrap_err();
-        assert!(missing.to_string().contains("has no function `adds`; it has Circle::area, add"));
-        let error = context.call_named::<u64>(&plugin, "add", &("text",)).await.unwrap_err();
+        let missing = context
+            .call_named::<u64>(&plugin, "adds", &(1, 2))
+            .await
+            .unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .contains("has no function `adds`; it has Circle::area, add")
+        );
+        let error = context
+            .call_named::<u64>(&plugin, "add", &("text",))
+            .await
+            .unwrap_err();
         assert_eq!(call_error(error).kind, CallErrorKind::BadArguments);
     });
 }

@@ -8,9 +8,18 @@ use offshoot::{Error, Grant};
 fn nothing_is_granted_by_default() {
     with_router(async |router| {
         let context = router.local().await.unwrap();
-        let error = context.call::<guest::read>(("/etc/hostname".into(),)).await.unwrap_err();
+        let error = context
+            .call::<guest::read>(("/etc/hostname".into(),))
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::Call(_)), "{error:?}");
-        assert_eq!(context.call::<guest::variable>(("PATH".into(),)).await.unwrap(), None);
+        assert_eq!(
+            context
+                .call::<guest::variable>(("PATH".into(),))
+                .await
+                .unwrap(),
+            None
+        );
     });
 }
 
@@ -25,11 +34,17 @@ fn a_granted_directory_can_be_read_and_not_written_and_not_left() {
     with_router(async |router| {
         router.add_plugin(plugin().grant(Grant::Read(path.clone())));
         let context = router.local().await.unwrap();
-        let read = async |name: &str| context.call::<guest::read>((format!("{path}/{name}"),)).await;
+        let read = async |name: &str| {
+            context
+                .call::<guest::read>((format!("{path}/{name}"),))
+                .await
+        };
         assert_eq!(read("in").await.unwrap(), "inside");
         assert!(read("link").await.is_err());
         assert!(read("../etc/hostname").await.is_err());
-        let write = context.call::<guest::write>((format!("{path}/new"), "x".into())).await;
+        let write = context
+            .call::<guest::write>((format!("{path}/new"), "x".into()))
+            .await;
         assert!(write.is_err());
         assert!(!directory.path().join("new").exists());
     });
@@ -42,8 +57,14 @@ fn a_directory_granted_for_writing_can_be_written() {
     with_router(async |router| {
         router.add_plugin(plugin().grant(Grant::Write(path.clone())));
         let context = router.local().await.unwrap();
-        context.call::<guest::write>((format!("{path}/new"), "text".into())).await.unwrap();
-        let back = context.call::<guest::read>((format!("{path}/new"),)).await.unwrap();
+        context
+            .call::<guest::write>((format!("{path}/new"), "text".into()))
+            .await
+            .unwrap();
+        let back = context
+            .call::<guest::read>((format!("{path}/new"),))
+            .await
+            .unwrap();
         assert_eq!(back, "text");
     });
 }
@@ -63,7 +84,10 @@ fn a_plugin_stuck_in_a_system_call_delays_nobody() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
     let path = fifo.to_str().unwrap().to_owned();
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&fifo)
+        .status()
+        .unwrap();
     assert!(made.success());
     with_router(async |router| {
         let grant = Grant::Read(directory.path().to_str().unwrap().to_owned());

@@ -14,11 +14,17 @@ fn s080_names_tell_how_a_context_was_made() {
         let first = router.local().await.unwrap();
         assert_eq!(first.name(), format!("local.{}", pid_of(&first)));
         let second = router.local().via(&first).await.unwrap();
-        assert_eq!(second.name(), format!("{}.local.{}", first.name(), pid_of(&second)));
+        assert_eq!(
+            second.name(),
+            format!("{}.local.{}", first.name(), pid_of(&second))
+        );
         let named = router.local().name("web1").await.unwrap();
         assert_eq!(named.name(), "web1");
         let refused = router.local().name("a/b").await.unwrap_err();
-        assert!(refused.to_string().contains("must not contain '/'"), "{refused}");
+        assert!(
+            refused.to_string().contains("must not contain '/'"),
+            "{refused}"
+        );
     });
 }
 
@@ -33,7 +39,11 @@ fn s081_process_listings_show_whose_child_it_is() {
         assert_eq!(argv0(pid_of(&named)), "offshoot:build-7");
         let default = router.local().await.unwrap();
         let suffix = format!(":{}", std::process::id());
-        assert!(argv0(pid_of(&default)).ends_with(&suffix), "{}", argv0(pid_of(&default)));
+        assert!(
+            argv0(pid_of(&default)).ends_with(&suffix),
+            "{}",
+            argv0(pid_of(&default))
+        );
         let refused = router.local().remote_name("a/b").await.unwrap_err();
         assert!(refused.to_string().contains("slashes"), "{refused}");
     });
@@ -71,7 +81,10 @@ fn s185_a_killed_child_ends_its_calls_at_once_and_others_go_on() {
         assert!(error.may_have_run);
         assert_eq!(error.context, victim.name());
         assert!(error.reason.contains("killed by signal 9"), "{error}");
-        assert!(error.to_string().ends_with("the function may have run"), "{error}");
+        assert!(
+            error.to_string().ends_with("the function may have run"),
+            "{error}"
+        );
         assert_eq!(other.call::<guest::add>((1, 2)).await.unwrap(), 3);
         let error = victim.call::<guest::add>((1, 2)).await.unwrap_err();
         assert!(error.to_string().contains("no route to context"), "{error}");
@@ -112,7 +125,10 @@ fn b022_a_context_that_is_asked_to_end_takes_its_descendants_along() {
 fn dropping_everything_ends_everything() {
     let _alone = e2e::alone();
     e2e::plugin_file();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let pids = runtime.block_on(async {
         let router = offshoot::Router::new().unwrap();
         let top = router.local().await.unwrap();
@@ -127,7 +143,9 @@ fn dropping_everything_ends_everything() {
 fn script(text: &str) -> tempfile::TempPath {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
-    file.as_file().set_permissions(PermissionsExt::from_mode(0o755)).unwrap();
+    file.as_file()
+        .set_permissions(PermissionsExt::from_mode(0o755))
+        .unwrap();
     file.into_temp_path()
 }
 
@@ -135,7 +153,11 @@ fn script(text: &str) -> tempfile::TempPath {
 fn start(program: &str) -> StreamError {
     with_router(async |router| {
         let patience = Duration::from_secs(1);
-        let started = router.local().child_path(program).connect_timeout(patience).await;
+        let started = router
+            .local()
+            .child_path(program)
+            .connect_timeout(patience)
+            .await;
         let Err(Error::Stream(error)) = started else {
             panic!("{started:?}");
         };
@@ -150,7 +172,10 @@ fn a_missing_child_binary_is_named() {
     let error = start("/no/such/child");
     assert!(matches!(error, StreamError::Start { .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.starts_with("cannot start `/no/such/child`: No such file"), "{text}");
+    assert!(
+        text.starts_with("cannot start `/no/such/child`: No such file"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -145,9 +145,7 @@ impl World {
         match self.connecting.remove(&handle) {
             // As the real driver: nobody wants it any more, should it appear.
             Some(id) => {
-                if let Some(&child) = self.by_id.get(&id) {
-                    self.processes[child].shutdown_asked = true;
-                }
+                self.unwanted(id);
                 if let Some(node) = self.node(process) {
                     node.shut_down(id);
                 }
@@ -335,6 +333,7 @@ impl World {
         };
         let child = self.add_process(id, Some(parent), kind);
         self.processes[child].mangled = mangled;
+        self.processes[child].shutdown_asked = self.unwanted.contains(&id);
         self.processes[child].tainted |= mangled;
         self.add_wire((parent, link), (child, own_link));
         if evil {

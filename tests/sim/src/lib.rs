@@ -11,6 +11,7 @@ mod evil;
 pub mod forge;
 pub mod fuzz;
 mod model;
+mod network;
 mod operations;
 mod profile;
 mod rng;

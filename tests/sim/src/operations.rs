@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use offshoot_proto::control::{Connect, Method};
-use offshoot_proto::{CallRequest, Handle, SendError};
+use offshoot_proto::{CallRequest, ContextId, Handle, SendError};
 
 use crate::model::{self, Call, End, GRACE, Plan, payload};
 use crate::wire::Way;
@@ -43,7 +43,8 @@ impl World {
                     self.call_one();
                 }
             }
-            75..85 => self.forget_one(),
+            75..83 => self.forget_one(),
+            83..85 => self.give_up_one(),
             85..97 => {
                 let process = self.rng.index(self.processes.len());
                 if process > 0 {
@@ -232,6 +233,29 @@ impl World {
             node.forget(handle);
         }
         self.drain(caller);
+    }
+
+    /// Nobody waits any more for a context that was asked for.
+    fn give_up_one(&mut self) {
+        let Some((&handle, &id)) = self.connecting.first_key_value() else {
+            return;
+        };
+        self.note(|| format!("context {id} is not wanted any more"));
+        self.connecting.remove(&handle);
+        self.unwanted(id);
+        if let Some(node) = self.node(0) {
+            node.forget(handle);
+            node.shut_down(id);
+        }
+        self.drain(0);
+    }
+
+    /// A context may end, or will be, by an order that came too early or too late.
+    pub(crate) fn unwanted(&mut self, id: ContextId) {
+        if let Some(&process) = self.by_id.get(&id) {
+            self.processes[process].shutdown_asked = true;
+        }
+        self.unwanted.insert(id);
     }
 
     fn kill_one(&mut self) {

@@ -145,11 +145,17 @@ impl Node {
             self.ready_links.push_back(link);
         }
         let backlog = state.outbox.relay_bytes();
-        if state.side == Side::Child && state.outbox.refusal_bytes() > REFUSALS_BACKLOG_MAX {
-            self.cut(
-                link,
-                "it asked for what it was refused, and did not read the refusals",
-            );
+        if state.side == Side::Child {
+            if state.outbox.refusals_to_peer() > REFUSALS_BACKLOG_MAX {
+                self.cut(
+                    link,
+                    "it asked for what it was refused, and did not read the refusals",
+                );
+            } else if state.outbox.refusals_to_others() > REFUSALS_BACKLOG_MAX {
+                // It only passes on what others ask. Whoever does not read is next to someone
+                // who will notice.
+                state.blocked_by.get_or_insert(link);
+            }
         }
         backlog
     }

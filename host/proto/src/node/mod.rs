@@ -23,7 +23,7 @@ use crate::control::{Bind, BindingKey, CallBody, Connect, ImageHash, LogRecord, 
 use crate::depot::Depot;
 use crate::handles::Handles;
 use crate::id::{ContextId, Handle, LinkId};
-use crate::limits::{MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX};
+use crate::limits::{MESSAGE_MAX_DEFAULT, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX};
 use crate::link::{Link, Side};
 use crate::message::Body;
 use crate::time::Instant;
@@ -288,7 +288,10 @@ impl Node {
         };
         let slow = self.links.get(&blocked_by);
         // Resuming at half the bound keeps a slow link from being fed frame by frame.
-        if slow.is_some_and(|slow| slow.outbox.relay_bytes() > RELAY_BACKLOG_MAX / 2) {
+        if slow.is_some_and(|slow| {
+            slow.outbox.relay_bytes() > RELAY_BACKLOG_MAX / 2
+                || slow.outbox.refusals_to_others() > REFUSALS_BACKLOG_MAX / 2
+        }) {
             return false;
         }
         if let Some(link) = self.links.get_mut(&link) {

@@ -182,7 +182,10 @@ mod tests {
     #[test]
     fn functions_are_ordinary_functions() {
         assert_eq!(add(1, 2), 3);
-        assert_eq!(fail("x".to_owned()).unwrap_err().to_string(), "`x` was not found");
+        assert_eq!(
+            fail("x".to_owned()).unwrap_err().to_string(),
+            "`x` was not found"
+        );
         assert!((Circle::area(1.0) - std::f64::consts::PI).abs() < f64::EPSILON);
     }
 }

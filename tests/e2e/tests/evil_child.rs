@@ -1,0 +1,461 @@
+//! Children that do what no child should: each is refused, counted or cut off, and its siblings
+//! and the controller go on as if nothing had happened.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use e2e::evil::Disguise;
+use e2e::with_router;
+use e2e_plugin as guest;
+use offshoot::{Context, Error, Router, StreamError};
+
+/// Far more than any attack takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What came of an attack.
+struct Aftermath {
+    /// How the evil child's own call ended.
+    call: Result<u64, Error>,
+    /// What the evil child learnt.
+    report: String,
+}
+
+impl Aftermath {
+    #[track_caller]
+    fn error(&self) -> String {
+        self.call.as_ref().expect_err("the call fails").to_string()
+    }
+}
+
+fn disguise(attack: &str) -> Disguise {
+    Disguise::new(env!("CARGO_BIN_EXE_evil-child"), attack)
+}
+
+/// A parent for the evil child and its sibling.
+async fn parent(router: &Router, place: Place) -> Option<Context> {
+    match place {
+        Place::Child => None,
+        Place::Grandchild => Some(router.local().name("middle").await.unwrap()),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Child,
+    Grandchild,
+}
+
+async fn start(
+    router: &Router,
+    parent: Option<&Context>,
+    disguise: Option<&Disguise>,
+) -> Result<Context, Error> {
+    let mut local = router.local().connect_timeout(PATIENCE);
+    if let Some(parent) = parent {
+        local = local.via(parent);
+    }
+    if let Some(disguise) = disguise {
+        local = local.child_path(disguise.path()).name("evil");
+    }
+    local.await
+}
+
+/// Lets an evil child loose beside a sibling with a call that waits, and calls the sibling
+/// meanwhile and afterwards.
+fn suffer(attack: &str, place: Place) -> Aftermath {
+    with_router(async |router| {
+        let parent = parent(&router, place).await;
+        let sibling = start(&router, parent.as_ref(), None).await.unwrap();
+        let sibling = sibling.with_timeout(PATIENCE);
+        let waiting = sibling.call_async::<guest::sleep>((500,)).await.unwrap();
+        let disguise = disguise(attack);
+        let evil = start(&router, parent.as_ref(), Some(&disguise))
+            .await
+            .unwrap();
+        let evil = evil.with_timeout(PATIENCE);
+        let call = evil.call_async::<guest::add>((1, 2)).await;
+        for _ in 0..20 {
+            assert_eq!(sibling.call::<guest::count_alone>(()).await.unwrap(), 1);
+        }
+        let mut call = match call {
+            Ok(call) => call.get().await,
+            Err(error) => Err(error),
+        };
+        if attack == "noise in mid-stream" {
+            call = evil.call::<guest::add>((1, 2)).await;
+        }
+        waiting.get().await.unwrap();
+        let large = vec![7; 1 << 20];
+        assert_eq!(
+            sibling.call::<guest::echo>((large.clone(),)).await.unwrap(),
+            large
+        );
+        if let Some(parent) = parent {
+            assert_eq!(parent.call::<guest::add>((3, 4)).await.unwrap(), 7);
+        }
+        Aftermath {
+            call,
+            report: disguise.report(),
+        }
+    })
+}
+
+/// The link is cut, and the error of the evil child's call says why.
+#[track_caller]
+fn check_cut(attack: &str, why: &str) {
+    for place in [Place::Child, Place::Grandchild] {
+        let error = suffer(attack, place).error();
+        assert!(
+            error.starts_with("no answer from evil: "),
+            "{place:?}: {error}"
+        );
+        assert!(error.contains(why), "{place:?}: {error}");
+        assert!(!error.contains('\x1b'), "{place:?}: {error:?}");
+    }
+}
+
+/// The attack comes to nothing: even the evil child's own call goes on.
+#[track_caller]
+fn check_ignored(attack: &str) -> [String; 2] {
+    [Place::Child, Place::Grandchild].map(|place| {
+        let aftermath = suffer(attack, place);
+        assert_eq!(aftermath.call.unwrap(), 3, "{place:?}");
+        aftermath.report
+    })
+}
+
+#[test]
+fn noise_before_the_hello_is_no_matter() {
+    check_ignored("genuine behind noise");
+}
+
+/// The same where the call may come after the link's end, which is then no news.
+#[track_caller]
+fn check_cut_early(attack: &str, why: &str) {
+    for place in [Place::Child, Place::Grandchild] {
+        let error = suffer(attack, place).error();
+        let known = [why, "no route to context"];
+        assert!(
+            known.iter().any(|known| error.contains(known)),
+            "{place:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn noise_cuts_the_link_and_is_quoted() {
+    check_cut(
+        "noise",
+        "non-protocol bytes on the link: \"bash: line 1: .[31m4711 Terminated",
+    );
+    check_cut_early("noise right after the hello", "\"bash: line 1: .[31m4711");
+    check_cut_early("noise in mid-stream", "\"bash: line 1: .[31m4711");
+}
+
+#[test]
+fn half_a_frame_and_the_end_is_told_apart() {
+    check_cut(
+        "half a frame, then the end",
+        "a frame broke off after 24 bytes",
+    );
+}
+
+#[test]
+fn half_a_frame_and_silence_is_ended_by_the_deadline() {
+    with_router(async |router| {
+        let sibling = router.local().await.unwrap();
+        let disguise = disguise("half a frame, then silence");
+        let evil = start(&router, None, Some(&disguise)).await.unwrap();
+        let evil = evil.with_timeout(Duration::from_millis(300));
+        let error = evil.call::<guest::add>((1, 2)).await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_frame_that_is_too_long_cuts_the_link() {
+    check_cut(
+        "a frame that is too long",
+        "a frame of 65537 bytes exceeds the limit of 65536",
+    );
+}
+
+#[test]
+fn a_changed_bit_cuts_the_link() {
+    check_cut(
+        "a changed bit",
+        "a frame's checksum does not match its content",
+    );
+}
+
+#[test]
+fn a_message_that_is_too_long_is_refused() {
+    for report in check_ignored("a message that is too long") {
+        assert!(
+            report.contains("message of 134217729 bytes is too large"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn forged_messages_are_dropped() {
+    check_ignored("forged sources");
+    check_ignored("forged authority");
+    check_ignored("a message from far away");
+}
+
+#[test]
+fn what_only_a_parent_may_ask_is_refused() {
+    for report in check_ignored("asks like a parent") {
+        assert_eq!(report, "only an ancestor may ask that\n".repeat(4));
+    }
+}
+
+#[test]
+fn announcements_about_others_are_dropped_and_in_the_end_cut_the_link() {
+    check_ignored("announcements");
+    let error = suffer("announcements without end", Place::Child).error();
+    assert!(
+        error.contains("it broke the rules more than 16 times; the last: "),
+        "{error}"
+    );
+    // Its parent keeps its link, whatever comes through it.
+    let error = suffer("announcements without end", Place::Grandchild).error();
+    assert!(
+        error.contains("it broke the rules more than 16 times; the last: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn siblings_cannot_be_reached() {
+    let [child, grandchild] = check_ignored("a message to a sibling");
+    assert_eq!(child.lines().count(), 3, "{child}");
+    assert!(
+        child.contains("does not pass messages between its children"),
+        "{child}"
+    );
+    assert!(child.contains("no route to context"), "{child}");
+    assert!(
+        grandchild.contains("does not pass messages between its children"),
+        "{grandchild}"
+    );
+}
+
+#[test]
+fn guessed_handles_answer_no_one_elses_call() {
+    check_ignored("guessed handles");
+}
+
+#[test]
+fn a_second_answer_is_too_late() {
+    check_ignored("two answers");
+}
+
+#[test]
+fn an_answer_that_is_none_is_an_error() {
+    for place in [Place::Child, Place::Grandchild] {
+        let error = suffer("an answer that is none", place).error();
+        assert_eq!(
+            error,
+            "no answer from evil: its answer makes no sense; the function may have run"
+        );
+    }
+}
+
+#[test]
+fn reasons_are_short_and_command_no_terminal() {
+    for place in [Place::Child, Place::Grandchild] {
+        let error = suffer("an error in colour", place).error();
+        assert!(error.contains("[31mred"), "{error}");
+        assert!(!error.contains('\x1b'), "{error:?}");
+        assert!(!error.contains('\u{202e}'), "{error:?}");
+        assert!(error.len() < 2000, "{} bytes", error.len());
+    }
+}
+
+#[test]
+fn messages_that_are_begun_without_end_cut_the_link() {
+    check_cut(
+        "messages without end",
+        "frames of one message contradict each other",
+    );
+}
+
+#[test]
+fn questions_without_end_cut_the_link_and_take_no_memory() {
+    let before = resident_mebibytes();
+    check_cut("questions without end", "did not read the refusals");
+    let grown = resident_mebibytes().saturating_sub(before);
+    assert!(grown < 64, "{grown} MiB");
+}
+
+#[test]
+fn logs_without_end_keep_nobody_waiting_and_command_no_terminal() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let guard = tracing::subscriber::set_default(Recorder(lines.clone()));
+    for place in [Place::Child, Place::Grandchild] {
+        assert_eq!(suffer("logs without end", place).call.unwrap(), 3);
+        let seen = std::mem::take(&mut *lines.lock().unwrap());
+        let evil: Vec<_> = seen.iter().filter(|line| line.contains("owned")).collect();
+        assert!(!evil.is_empty());
+        for line in evil {
+            assert!(line.contains("evil"), "the context is named: {line}");
+            assert!(
+                !line.chars().any(|c| c.is_control() || c == '\u{202e}'),
+                "{line:?}"
+            );
+        }
+    }
+    drop(guard);
+}
+
+#[test]
+fn an_endless_failure_is_the_calls_own() {
+    for place in [Place::Child, Place::Grandchild] {
+        let aftermath = suffer("an endless failure", place);
+        assert!(
+            matches!(aftermath.call, Err(Error::Call(_))),
+            "{:?}",
+            aftermath.call
+        );
+    }
+}
+
+fn start_error(attack: &str) -> String {
+    with_router(async |router| {
+        let disguise = disguise(attack);
+        let sibling = router.local().await.unwrap();
+        let error = start(&router, None, Some(&disguise)).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Stream(StreamError::Handshake { .. })),
+            "{error:?}"
+        );
+        assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);
+        error.to_string()
+    })
+}
+
+#[test]
+fn a_hello_that_is_none_is_refused() {
+    let error = start_error("a letter in place of its hello");
+    assert!(error.contains("it did not say what it can run"), "{error}");
+    let error = start_error("ends inside its hello");
+    assert!(error.contains("exited with status 0"), "{error}");
+}
+
+#[test]
+fn a_hello_may_come_byte_by_byte() {
+    with_router(async |router| {
+        let disguise = disguise("byte by byte");
+        start(&router, None, Some(&disguise)).await.unwrap();
+    });
+}
+
+#[test]
+fn an_absurd_hello_makes_a_context_that_runs_nothing() {
+    with_router(async |router| {
+        let sibling = router.local().await.unwrap();
+        let disguise = disguise("an absurd hello");
+        let evil = start(&router, None, Some(&disguise)).await.unwrap();
+        let error = evil
+            .call::<guest::add>((1, 2))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("is not a target that this build compiles for"),
+            "{error}"
+        );
+        assert!(error.len() < 500, "{} bytes", error.len());
+        assert!(!error.contains('\x1b'), "{error:?}");
+        assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_parent_cannot_choose_what_its_child_is_called() {
+    with_router(async |router| {
+        let sibling = router.local().name("sibling").await.unwrap();
+        for name in [None, Some("mine")] {
+            let disguise = disguise("another name");
+            let evil = start(&router, None, Some(&disguise)).await.unwrap();
+            let mut below = router.local().via(&evil);
+            if let Some(name) = name {
+                below = below.name(name);
+            }
+            let error = below.await.unwrap_err().to_string();
+            assert!(
+                error.contains("calls the new context another name"),
+                "{error}"
+            );
+        }
+        assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn why_a_parent_made_no_child_is_short_and_commands_no_terminal() {
+    with_router(async |router| {
+        let disguise = disguise("a failure in colour");
+        let evil = start(&router, None, Some(&disguise)).await.unwrap();
+        let error = router.local().via(&evil).await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("error occurred in evil: [31mno"),
+            "{error:?}"
+        );
+        assert!(error.len() < 10_000, "{} bytes", error.len());
+    });
+}
+
+fn resident_mebibytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+/// Keeps each record as a line.
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Recorder {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        let mut lines = self.0.lock().unwrap();
+        // The attack is without end.
+        if lines.len() < 10_000 {
+            lines.push(line.0);
+        }
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+struct Line(String);
+
+impl tracing::field::Visit for Line {
+    fn record_str(&mut self, _: &tracing::field::Field, value: &str) {
+        self.0 += value;
+        self.0 += " ";
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!("{value:?} ");
+    }
+}
