@@ -1,7 +1,9 @@
 //! What keeps a node's tables bounded and its waits finite, between honest contexts.
 
 use offshoot_proto::control::{self, Connect, Method, Welcome};
-use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX};
+use offshoot_proto::limits::{
+    FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, OFFENCES_MAX, RELAY_BACKLOG_MAX,
+};
 use offshoot_proto::{ContextId, Handle, Header, Instant, LinkId, Node, SendError};
 
 const NOW: Instant = Instant(0);
@@ -145,4 +147,35 @@ fn only_who_may_call_may_cancel() {
         .node
         .handle_bytes(middle.parent, &message(ME, Handle::CANCEL, &body), NOW);
     assert_eq!(middle.node.stats().refused, 1);
+}
+
+#[test]
+fn no_id_is_allotted_below_a_context_that_is_not_listened_to_any_more() {
+    let mut node = Node::controller(7);
+    let child = node.allocate_context(None).unwrap();
+    let link = node.attach(child).unwrap();
+    let grandchild = node.allocate_context(Some(child)).unwrap();
+    let forbidden = Header {
+        first: true,
+        last: true,
+        dead: false,
+        hops: 1,
+        number: 1,
+        total: 0,
+        dst: ContextId::CONTROLLER,
+        src: grandchild,
+        auth: grandchild,
+        handle: Handle::ADD_ROUTE,
+        reply_to: Handle::NONE,
+    };
+    let mut bytes = Vec::new();
+    for _ in 0..=OFFENCES_MAX {
+        forbidden.encode(&[], &mut bytes);
+    }
+    node.handle_bytes(link, &bytes, NOW);
+    assert_eq!(
+        node.allocate_context(Some(grandchild)),
+        Err(SendError::NoRoute(grandchild))
+    );
+    assert_eq!(node.context_ids(), [child, grandchild]);
 }

@@ -85,6 +85,10 @@ impl Node {
                 self.topology.expect(id);
             }
             Some(toward) => {
+                // It could not be asked for a child, and the id would stay behind.
+                if self.shunned.contains(&toward) {
+                    return Err(SendError::NoRoute(toward));
+                }
                 let link = self
                     .topology
                     .place(id, toward)
