@@ -328,7 +328,7 @@ impl Pending {
         };
         match body {
             Body::Dead(dead) => Err(channel(dead.reason.clone(), dead.may_have_run())),
-            Body::Data(body) => match CallOutcome::parse(&body) {
+            Body::Data(body) => match CallOutcome::parse(body) {
                 Some(CallOutcome::Value(value)) => Ok(value),
                 Some(CallOutcome::Failed(failure)) => Err(self.failed(failure)),
                 None => Err(channel("its answer makes no sense".to_owned(), true)),

@@ -1,6 +1,5 @@
-//! Where the messages for one handle wait for whoever reads them.
+//! Where an answer waits for whoever reads it.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -19,7 +18,7 @@ pub(crate) enum Mail {
     Expired,
 }
 
-/// A queue between the router and its readers.
+/// Holds the one message of a handle that answers once, for its one reader.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
@@ -27,8 +26,8 @@ pub(crate) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Mail>,
-    readers: Vec<Waker>,
+    mail: Option<Mail>,
+    reader: Option<Waker>,
 }
 
 impl Mailbox {
@@ -36,34 +35,31 @@ impl Mailbox {
         Arc::default()
     }
 
-    /// Puts mail in and wakes a reader.
+    /// Puts the mail in and wakes the reader.
     pub(crate) fn put(&self, mail: Mail) {
         let reader = {
             let mut state = self.lock();
-            state.queue.push_back(mail);
-            state.readers.pop()
+            state.mail = Some(mail);
+            state.reader.take()
         };
         if let Some(reader) = reader {
             reader.wake();
         }
     }
 
-    /// Takes mail out, or leaves word to be woken.
+    /// Takes the mail out, or leaves word to be woken.
     #[cfg_attr(
         not(feature = "controller"),
         expect(dead_code, reason = "only a program that waits for answers needs it")
     )]
     pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Mail> {
         let mut state = self.lock();
-        if let Some(mail) = state.queue.pop_front() {
+        if let Some(mail) = state.mail.take() {
             return Poll::Ready(mail);
         }
-        if !state
-            .readers
-            .iter()
-            .any(|reader| reader.will_wake(cx.waker()))
-        {
-            state.readers.push(cx.waker().clone());
+        match &mut state.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            reader => *reader = Some(cx.waker().clone()),
         }
         Poll::Pending
     }

@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use offshoot_abi::{Grant, GuestError};
 use serde::{Deserialize, Serialize};
 
@@ -265,26 +265,31 @@ const FAILED: u8 = 1;
 impl CallOutcome {
     /// The body of the answer.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::new();
-        match self {
+        let (tag, failure);
+        let content = match self {
             Self::Value(value) => {
-                out.reserve(1 + value.len());
-                out.put_u8(VALUE);
-                out.put_slice(value);
+                tag = VALUE;
+                &value[..]
             }
-            Self::Failed(failure) => {
-                out.put_u8(FAILED);
-                out.put_slice(&encode(failure));
+            Self::Failed(reason) => {
+                tag = FAILED;
+                failure = encode(reason);
+                &failure
             }
-        }
-        out.freeze()
+        };
+        let mut out = Vec::with_capacity(1 + content.len());
+        out.push(tag);
+        out.extend_from_slice(content);
+        out.into()
     }
 
     /// Reads the body of an answer; `None` when it is none.
-    pub fn parse(bytes: &Bytes) -> Option<Self> {
-        match *bytes.first()? {
-            VALUE => Some(Self::Value(bytes.slice(1..))),
-            FAILED => postcard::from_bytes(&bytes[1..]).ok().map(Self::Failed),
+    pub fn parse(mut bytes: Bytes) -> Option<Self> {
+        let tag = *bytes.first()?;
+        bytes.advance(1);
+        match tag {
+            VALUE => Some(Self::Value(bytes)),
+            FAILED => postcard::from_bytes(&bytes).ok().map(Self::Failed),
             _ => None,
         }
     }

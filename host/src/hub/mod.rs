@@ -74,7 +74,7 @@ pub(crate) struct State {
 
 /// Changes whose bytes may gather before they are written: the other end should have something
 /// to do while more come.
-const GATHER_MAX: usize = 64;
+const GATHER_MAX: usize = 256;
 
 thread_local! {
     /// Whether this thread is acting on a node's events, and will write what it leaves.

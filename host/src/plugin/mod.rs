@@ -40,7 +40,7 @@ struct Inner {
     grants: Vec<Grant>,
     limits: PluginLimits,
     /// What was made ready of it, for each target. Shared by clones with the same grants.
-    ready: Arc<Mutex<Vec<Ready>>>,
+    ready: Arc<Mutex<Vec<Arc<Ready>>>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct Image {
 }
 
 /// A plugin that is ready to be called in contexts of one target.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Ready {
     target: Arc<str>,
     pub(crate) bind: Arc<Bind>,
@@ -174,7 +174,7 @@ impl Plugin {
     }
 
     /// The plugin for contexts of that target, if it was made ready before.
-    pub(crate) fn if_ready(&self, target: &str) -> Option<Ready> {
+    pub(crate) fn if_ready(&self, target: &str) -> Option<Arc<Ready>> {
         let ready = lock(&self.inner.ready);
         ready.iter().find(|ready| &*ready.target == target).cloned()
     }
@@ -182,7 +182,7 @@ impl Plugin {
     /// Makes the plugin ready for contexts of that target.
     ///
     /// Cancel-safe: a compilation that has begun goes on, and the next caller finds its result.
-    pub(crate) async fn prepare(&self, target: &Arc<str>) -> Result<Ready, PluginError> {
+    pub(crate) async fn prepare(&self, target: &Arc<str>) -> Result<Arc<Ready>, PluginError> {
         if let Some(ready) = self.if_ready(target) {
             return Ok(ready);
         }
@@ -196,7 +196,7 @@ impl Plugin {
         })
     }
 
-    fn prepare_now(&self, target: &Arc<str>) -> Result<Ready, PluginError> {
+    fn prepare_now(&self, target: &Arc<str>) -> Result<Arc<Ready>, PluginError> {
         let image = self.inner.module.image(target)?;
         let mut bind = Bind {
             key: BindingKey::default(),
@@ -207,11 +207,11 @@ impl Plugin {
         let digest = blake3::hash(&control::encode(&bind));
         let half = digest.as_bytes().first_chunk::<16>();
         bind.key = half.copied().unwrap_or_default();
-        let ready = Ready {
+        let ready = Arc::new(Ready {
             target: target.clone(),
             bind: Arc::new(bind),
             image: image.bytes,
-        };
+        });
         lock(&self.inner.ready).push(ready.clone());
         Ok(ready)
     }

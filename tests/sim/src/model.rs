@@ -190,7 +190,7 @@ impl Model {
 }
 
 fn check_answer(number: usize, call: &Call, bytes: &Bytes) -> Verdict {
-    let Some(outcome) = CallOutcome::parse(bytes) else {
+    let Some(outcome) = CallOutcome::parse(bytes.clone()) else {
         return Err("an answer that is none".to_owned());
     };
     match (outcome, call.plan) {

@@ -80,8 +80,8 @@ pub fn control(data: &[u8]) {
         10 => call_body(body),
         _ => {
             let bytes = Bytes::copy_from_slice(body);
-            if let Some(outcome) = CallOutcome::parse(&bytes) {
-                let written = CallOutcome::parse(&outcome.encode());
+            if let Some(outcome) = CallOutcome::parse(bytes.clone()) {
+                let written = CallOutcome::parse(outcome.encode());
                 assert_eq!(written, Some(outcome));
             }
         }
