@@ -11,13 +11,16 @@ use std::{env, fs};
 const SOURCES: [&str; 3] = ["src", "proto/src", "../guest-sdk/abi/src"];
 
 /// Parts of `src` that only a controller has: a change to them makes no other child.
-const CONTROLLER_ONLY: [&str; 7] = [
+const CONTROLLER_ONLY: [&str; 10] = [
     "src/bin/offshoot.rs",
+    "src/call.rs",
     "src/cli",
     "src/context.rs",
+    "src/error.rs",
     "src/json",
     "src/local.rs",
     "src/plugin",
+    "src/reply.rs",
     "src/router.rs",
 ];
 

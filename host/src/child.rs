@@ -83,6 +83,8 @@ impl From<Errno> for ServeError {
 
 fn serve(nonce: &str) -> Result<(), ServeError> {
     IS_CHILD.store(true, Ordering::Relaxed);
+    // The program usually has no file of its own, and the system would show a number for a name.
+    let _ = rustix::thread::set_name(c"offshoot-child");
     let (input, output) = take_stdio()?;
     let mut hello = greeting(nonce, BUILD_ID).into_bytes();
     hello.extend_from_slice(&first_frame(&Hello {

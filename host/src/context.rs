@@ -1,19 +1,18 @@
-//! A context, as its users hold it, and the calls of functions in it.
+//! A context, as its users hold it, and how calls of functions in it are made.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use offshoot_abi::Function;
-use offshoot_proto::control::{CallFailure, CallOutcome};
-use offshoot_proto::{Body, CallRequest, ContextId, SendError};
+use offshoot_proto::{CallRequest, ContextId, SendError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{CallError, CallErrorKind, ChannelError, Error};
-use crate::mailbox::Mail;
+use crate::call::{Callee, Pending, Receiver};
+use crate::error::Error;
+use crate::hub::State;
 use crate::plugin::{Plugin, PluginError};
 use crate::reply::Reply;
 use crate::router::Tree;
@@ -90,7 +89,8 @@ impl Context {
     ///
     /// When dropped, the call is cancelled where it runs; it may have run by then.
     pub async fn call<F: Function>(&self, arguments: F::Arguments) -> Result<F::Output, Error> {
-        self.call_async::<F>(arguments).await?.get().await
+        let receiver = self.start_typed::<F>(arguments, Pace::Now).await?;
+        receiver.get().await
     }
 
     /// Starts a call and gives a receiver of its value (`S105`). The call is on its way when the
@@ -107,17 +107,7 @@ impl Context {
         &self,
         arguments: F::Arguments,
     ) -> Result<Receiver<F::Output>, Error> {
-        let plugin = self.inner.tree.plugins.get(F::PLUGIN)?;
-        let function = plugin.function(F::NAME)?;
-        if function.signature != F::SIGNATURE {
-            return Err(PluginError::Signature {
-                plugin: plugin.name().to_owned(),
-                function: function.name.clone(),
-                found: function.to_string(),
-            }
-            .into());
-        }
-        self.start(&plugin, F::NAME, &arguments).await
+        self.start_typed::<F>(arguments, Pace::Gather).await
     }
 
     /// Calls a function by its name, with arguments and a result of any types that fit it.
@@ -139,7 +129,7 @@ impl Context {
         function: &str,
         arguments: &impl Serialize,
     ) -> Result<R, Error> {
-        let receiver = self.start(plugin, function, arguments).await?;
+        let receiver = self.start(plugin, function, arguments, Pace::Now).await?;
         receiver.get().await
     }
 
@@ -159,7 +149,9 @@ impl Context {
         function: &str,
         arguments: &[u8],
     ) -> Result<Bytes, Error> {
-        let mut pending = self.send_call(plugin, function, arguments).await?;
+        let mut pending = self
+            .send_call(plugin, function, arguments, Pace::Now)
+            .await?;
         pending.value().await
     }
 
@@ -172,20 +164,37 @@ impl Context {
             .drive(|state, _| state.node.shut_down(id));
     }
 
+    async fn start_typed<F: Function>(
+        &self,
+        arguments: F::Arguments,
+        pace: Pace,
+    ) -> Result<Receiver<F::Output>, Error> {
+        let plugin = self.inner.tree.plugins.get(F::PLUGIN)?;
+        let function = plugin.function(F::NAME)?;
+        if function.signature != F::SIGNATURE {
+            return Err(PluginError::Signature {
+                plugin: plugin.name().to_owned(),
+                function: function.name.clone(),
+                found: function.to_string(),
+            }
+            .into());
+        }
+        self.start(&plugin, F::NAME, &arguments, pace).await
+    }
+
     async fn start<R>(
         &self,
         plugin: &Plugin,
         function: &str,
         arguments: &impl Serialize,
+        pace: Pace,
     ) -> Result<Receiver<R>, Error> {
         let arguments = postcard::to_allocvec(arguments).map_err(|error| PluginError::Encode {
             function: format!("{}::{function}", plugin.name()),
             reason: error.to_string(),
         })?;
-        Ok(Receiver {
-            pending: self.send_call(plugin, function, &arguments).await?,
-            value: PhantomData,
-        })
+        let pending = self.send_call(plugin, function, &arguments, pace).await?;
+        Ok(Receiver::new(pending))
     }
 
     async fn send_call(
@@ -193,6 +202,7 @@ impl Context {
         plugin: &Plugin,
         function: &str,
         arguments: &[u8],
+        pace: Pace,
     ) -> Result<Pending, Error> {
         let index = plugin.function_index(function)?;
         let info = &plugin.manifest().functions[index];
@@ -211,13 +221,17 @@ impl Context {
             timeout: self.timeout,
         };
         let hub = &self.inner.tree.hub;
-        let reply = hub.drive_lazily(|state, now| {
+        let send = |state: &mut State, now| {
             if !state.node.is_bound(request.dst, &ready.bind.key) {
                 state.node.provide_image(ready.bind.image, &ready.image)?;
             }
             let handle = state.node.call(&request, now)?;
             Ok(Reply::new(hub, state, request.dst, handle))
-        });
+        };
+        let reply = match pace {
+            Pace::Now => hub.drive(send),
+            Pace::Gather => hub.drive_lazily(send),
+        };
         let reply = reply.map_err(|error: SendError| Error::unsent(self.name(), &error))?;
         Ok(Pending {
             reply,
@@ -225,9 +239,19 @@ impl Context {
                 context: self.clone(),
                 plugin: plugin.clone(),
                 function: index,
+                timeout: self.timeout,
             },
         })
     }
+}
+
+/// When the bytes of a call leave.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    /// At once: the caller waits for the answer.
+    Now,
+    /// Together with those of the calls that come next.
+    Gather,
 }
 
 impl fmt::Debug for Context {
@@ -243,154 +267,3 @@ impl PartialEq for Context {
 }
 
 impl Eq for Context {}
-
-/// Receives the value of one call.
-///
-/// Dropping it before the value has come cancels the call.
-pub struct Receiver<T> {
-    pending: Pending,
-    value: PhantomData<fn() -> T>,
-}
-
-impl<T: DeserializeOwned> Receiver<T> {
-    /// The call's value.
-    ///
-    /// # Errors
-    ///
-    /// As [`Context::call`].
-    ///
-    /// # Cancel safety
-    ///
-    /// When dropped, the call is cancelled.
-    pub async fn get(mut self) -> Result<T, Error> {
-        let value = self.pending.value().await?;
-        let failed = |reason: String| PluginError::Decode {
-            function: self.pending.callee.function_name(),
-            reason,
-        };
-        match postcard::take_from_bytes(&value) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => Err(failed(format!("{} bytes are left over", rest.len())).into()),
-            Err(error) => Err(failed(error.to_string()).into()),
-        }
-    }
-
-    /// The context that runs the call.
-    pub fn context(&self) -> &Context {
-        &self.pending.callee.context
-    }
-}
-
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("context", &self.pending.callee.context)
-            .field("function", &self.pending.callee.function_name())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A call that was made, and what is needed to say how it ended.
-struct Pending {
-    reply: Reply,
-    callee: Callee,
-}
-
-struct Callee {
-    context: Context,
-    plugin: Plugin,
-    /// Its place in the manifest.
-    function: usize,
-}
-
-impl Callee {
-    fn function_name(&self) -> String {
-        let manifest = self.plugin.manifest();
-        let function = manifest.functions.get(self.function);
-        let function = function.map_or("?", |function| &function.name);
-        format!("{}::{function}", manifest.plugin)
-    }
-}
-
-impl Pending {
-    async fn value(&mut self) -> Result<Bytes, Error> {
-        let body = match self.reply.mail().await {
-            Mail::Message(body) => body,
-            Mail::Expired => return Err(self.timed_out()),
-        };
-        let context = &self.callee.context;
-        let channel = |reason: String, may_have_run| {
-            Error::Channel(ChannelError {
-                context: context.name().to_owned(),
-                reason,
-                may_have_run,
-            })
-        };
-        match body {
-            Body::Dead(dead) => Err(channel(dead.reason.clone(), dead.may_have_run())),
-            Body::Data(body) => match CallOutcome::parse(body) {
-                Some(CallOutcome::Value(value)) => Ok(value),
-                Some(CallOutcome::Failed(failure)) => Err(self.failed(failure)),
-                None => Err(channel("its answer makes no sense".to_owned(), true)),
-            },
-        }
-    }
-
-    fn timed_out(&self) -> Error {
-        Error::Timeout {
-            what: format!(
-                "{} in {}",
-                self.callee.function_name(),
-                self.callee.context.name()
-            ),
-            after: self.callee.context.timeout.unwrap_or_default(),
-        }
-    }
-
-    fn failed(&self, failure: CallFailure) -> Error {
-        let mut error = CallError {
-            context: self.callee.context.name().to_owned(),
-            function: self.callee.function_name(),
-            kind: CallErrorKind::Function,
-            type_name: String::new(),
-            message: String::new(),
-            causes: Vec::new(),
-            location: None,
-            backtrace: Vec::new(),
-        };
-        (error.kind, error.message) = match failure {
-            CallFailure::Function(guest) => {
-                error.type_name = guest.type_name;
-                error.causes = guest.causes;
-                error.location = guest.location;
-                error.backtrace = guest.backtrace;
-                (CallErrorKind::Function, guest.message)
-            }
-            CallFailure::Trapped { message, backtrace } => {
-                error.backtrace = backtrace;
-                (CallErrorKind::Trapped, message)
-            }
-            CallFailure::BadArguments(reason) => (CallErrorKind::BadArguments, reason),
-            CallFailure::UnknownFunction(known) => (
-                CallErrorKind::UnknownFunction,
-                format!("the plugin has {}", known.join(", ")),
-            ),
-            CallFailure::SignatureMismatch => (
-                CallErrorKind::SignatureMismatch,
-                "the function's types are not those that the caller knows".to_owned(),
-            ),
-            CallFailure::DeadlineExceeded => return self.timed_out(),
-            CallFailure::Cancelled => (
-                CallErrorKind::Cancelled,
-                "the call was taken back".to_owned(),
-            ),
-            CallFailure::LimitExceeded(what) => (CallErrorKind::LimitExceeded, what),
-            CallFailure::Misbehaved(what) => (
-                CallErrorKind::Misbehaved,
-                format!("the plugin broke its contract: {what}"),
-            ),
-            CallFailure::CannotLoad(reason) => (CallErrorKind::CannotLoad, reason),
-        };
-        error.into()
-    }
-}

@@ -19,6 +19,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "controller")]
+mod call;
 pub mod child;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -49,7 +51,8 @@ pub(crate) const BUILD_ID: &str = env!("OFFSHOOT_BUILD_ID");
 
 #[cfg(feature = "controller")]
 pub use {
-    context::{Context, Receiver},
+    call::Receiver,
+    context::Context,
     error::{CallError, CallErrorKind, ChannelError, Error},
     launch::StreamError,
     local::Local,

@@ -47,7 +47,7 @@ impl Handle {
     pub const DEL_ROUTE: Self = Self(104);
     /// Ends the context. From an ancestor.
     pub const SHUTDOWN: Self = Self(106);
-    /// A plugin image, or where to pass one on; see [`crate::depot`]. From the parent.
+    /// A plugin image, or where to pass one on; see `depot.rs`. From the parent.
     pub const LOAD_IMAGE: Self = Self(107);
     /// Says which image runs with which grants; a [`Bind`](crate::control::Bind). From an
     /// ancestor.

@@ -16,7 +16,7 @@
 //!
 //! # The way of a message
 //!
-//! [`decoder`](Decoder) → [`trust`](Offence) → `node/inbound.rs`, which forwards it, or puts it
+//! [`Decoder`] → `trust.rs` → `node/inbound.rs`, which forwards it, or puts it
 //! together and hands it to `node/dispatch.rs` → an [`Event`] for the driver.
 
 #![no_std]

@@ -1,7 +1,7 @@
 //! The `offshoot` command.
 //!
 //! Everything here turns words into the library's types and back. An error becomes text in one
-//! place only, [`report`]: what is wrong, and what to do about it.
+//! place only, `report.rs`: what is wrong, and what to do about it.
 
 mod args;
 mod call;

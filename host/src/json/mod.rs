@@ -1,8 +1,8 @@
 //! JSON for values whose types this program has never seen.
 //!
 //! Plugins speak postcard, which says nothing about itself; people and scripts speak JSON. The
-//! schemas in a plugin's manifest are the bridge: [`encode`] writes the bytes that serde would
-//! have written for the type, and [`decode`] reads them back. Both sides are believed nothing: an
+//! schemas in a plugin's manifest are the bridge: [`encode()`] writes the bytes that serde would
+//! have written for the type, and [`decode()`] reads them back. Both sides are believed nothing: an
 //! error in what a user typed says where and what was wanted, and bytes that do not fit the
 //! schema end in an error, never in a large allocation.
 //!

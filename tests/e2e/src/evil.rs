@@ -2,7 +2,7 @@
 //!
 //! Tests start the program `evil-child` in a child's place, through a script that tells it what
 //! to do ([`Disguise`]). It borrows its greeting from a genuine child, so it gets as far as any
-//! child does; what it does then is up to [`crate::evil::attack`].
+//! child does; what it does then is up to `attack.rs`.
 
 mod attack;
 mod disguise;
