@@ -90,11 +90,28 @@ pub(crate) fn wasm() -> &'static Path {
     WASM.get_or_init(build)
 }
 
+/// Builds it once for each build of the command: a runner may give every test a process of its
+/// own, and they all want it at the same time.
 fn build() -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    fs::create_dir_all(&root).expect("the directory can be made");
+    let lock = fs::File::create(root.join("lock")).expect("it can be made");
+    lock.lock().expect("the file system has locks");
+
+    let command = fs::metadata(env!("CARGO_BIN_EXE_offshoot")).expect("it was built");
+    let made_of = format!("{:?}\n{SOURCE}", command.modified().expect("it has a date"));
+    let (stamp, wasm) = (root.join("stamp"), root.join("target/plugins/sample.wasm"));
+    if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_of) && wasm.is_file() {
+        return wasm;
+    }
+    make(&root, &wasm);
+    fs::write(stamp, made_of).expect("it can be written");
+    wasm
+}
+
+fn make(root: &Path, wasm: &Path) {
     let krate = root.join("sample");
     let _ = fs::remove_dir_all(&krate);
-    fs::create_dir_all(&root).expect("the directory can be made");
     let made: Ended = offshoot(&["plugin", "new", path(&krate)])
         .output()
         .expect("it starts")
@@ -123,7 +140,7 @@ fn build() -> PathBuf {
         .expect("it starts")
         .into();
     assert_eq!(built.code, Some(0), "{}", built.stderr);
-    let wasm = output.join("plugins/sample.wasm");
+    assert!(wasm.is_file(), "{}", built.stdout);
     assert!(
         built.stdout.starts_with("built sample 0.1.0: "),
         "{}",
@@ -136,5 +153,4 @@ fn build() -> PathBuf {
         "{}",
         built.stdout
     );
-    wasm
 }
