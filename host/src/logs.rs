@@ -21,8 +21,9 @@ const LAST_WORDS_MAX: usize = 2 * 1024;
 /// The text comes from a process that may not be trusted: what could move a terminal's cursor is
 /// taken out.
 pub(crate) fn emit(context: &str, level: u8, logger: &str, text: &str) {
-    let text = clean(text);
-    let logger = clean(logger);
+    // A further line must not look like a record of its own.
+    let text = clean(text).replace('\n', "\n    ");
+    let logger = clean(logger).replace('\n', " ");
     match level {
         1 => tracing::error!(target: "offshoot::context", context, logger, "{text}"),
         2 => tracing::warn!(target: "offshoot::context", context, logger, "{text}"),
