@@ -71,7 +71,12 @@ impl Hub {
                     state.node.finish(key, &outcome, now);
                 }
             }
-            Event::CancelRun(key) => self.executor().cancel(key),
+            Event::CancelRun(key) => {
+                // A call that runs in place is waited for here, and it may want this lock to log.
+                drop(state);
+                self.executor().cancel(key);
+                state = self.lock();
+            }
             Event::Connect {
                 src,
                 reply_to,

@@ -140,6 +140,28 @@ fn dropping_everything_ends_everything() {
     assert!(e2e::children().is_empty(), "zombies: {:?}", e2e::children());
 }
 
+#[test]
+fn a_connection_given_up_outside_of_the_runtime_leaves_no_child() {
+    let _alone = e2e::alone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (router, first) = runtime.block_on(async {
+        let router = offshoot::Router::new().unwrap();
+        let first = router.local().await.unwrap();
+        (router, first)
+    });
+    let mut connecting = router.local().via(&first).into_future();
+    runtime.block_on(std::future::poll_fn(|cx| {
+        assert!(connecting.as_mut().poll(cx).is_pending());
+        std::task::Poll::Ready(())
+    }));
+    drop(connecting);
+    runtime.block_on(router.shutdown());
+    assert!(e2e::children().is_empty(), "left: {:?}", e2e::children());
+}
+
 fn script(text: &str) -> tempfile::TempPath {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
