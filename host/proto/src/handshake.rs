@@ -61,6 +61,7 @@ pub fn first_frame<T: serde::Serialize>(body: &T) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 0,
         total: payload.len() as u32,

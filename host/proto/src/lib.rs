@@ -37,6 +37,7 @@ mod link;
 mod message;
 mod node;
 mod outbox;
+mod streams;
 mod time;
 mod topology;
 mod trust;
@@ -49,7 +50,8 @@ pub use link::Side;
 pub use message::{Body, Dead, DeadKind, Message};
 #[doc(hidden)]
 pub use node::Gauges;
-pub use node::{CallRequest, Event, Node, Run, SendError, Stats};
+pub use node::{CallRequest, Event, Listen, ListenError, Node, PutError, Run, SendError, Stats};
+pub use streams::Receipt;
 pub use time::Instant;
 pub use trust::Offence;
 

@@ -218,6 +218,8 @@ fn conversation() -> Vectors {
             function: "walk",
             signature: 0x5167,
             concurrent,
+            chain: 0,
+            is_awaited: true,
             arguments,
             timeout: Some(Duration::from_secs(5)),
         };
@@ -265,6 +267,7 @@ fn message(handle: Handle, reply_to: Handle) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 9,
         total: 0,

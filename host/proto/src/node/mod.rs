@@ -5,6 +5,7 @@ mod dispatch;
 mod gauges;
 mod inbound;
 mod lost;
+mod messages;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 
 pub use commands::{CallRequest, SendError};
 pub use gauges::Gauges;
+pub use messages::{Listen, ListenError, PutError};
 
 use crate::assembly::Assemblies;
 use crate::callee::{CallKey, Callee};
@@ -26,6 +28,7 @@ use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{MESSAGE_MAX_DEFAULT, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX};
 use crate::link::{Link, Side};
 use crate::message::Body;
+use crate::streams::{Receipt, Streams};
 use crate::time::Instant;
 use crate::topology::{Hop, Topology};
 use crate::{Map, Set};
@@ -42,6 +45,7 @@ pub struct Node {
     next_message: u32,
     assemblies: Assemblies,
     handles: Handles,
+    streams: Streams,
     callee: Callee,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
@@ -69,6 +73,16 @@ pub enum Event {
         reply_to: Handle,
         /// What it says.
         body: Body,
+        /// To be given to [`Node::taken`] when the program has taken the message.
+        receipt: Receipt,
+    },
+    /// A stream takes messages again, or has ended: a [`Node::put`] that was refused for want of
+    /// credit may be tried again.
+    Writable {
+        /// The receiver's context.
+        dst: ContextId,
+        /// Its handle.
+        handle: Handle,
     },
     /// Nobody answered in time; the handle is gone.
     Expired {
@@ -122,6 +136,8 @@ pub struct Run {
     pub key: CallKey,
     /// The context that made it.
     pub caller: ContextId,
+    /// Whether anyone waits for its outcome.
+    pub is_awaited: bool,
     /// The plugin and its grants.
     pub bind: Arc<Bind>,
     /// The call.
@@ -175,6 +191,7 @@ impl Node {
             next_message: 0,
             assemblies: Assemblies::default(),
             handles: Handles::new(seed),
+            streams: Streams::default(),
             callee: Callee::default(),
             depot: Depot::default(),
             bindings: Map::default(),

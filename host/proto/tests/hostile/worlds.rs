@@ -53,6 +53,8 @@ impl World {
             function: "f",
             signature: 0,
             concurrent: false,
+            chain: 0,
+            is_awaited: true,
             arguments: b"",
             timeout: Some(Duration::from_secs(1)),
         };
@@ -118,6 +120,7 @@ pub(crate) fn header(src: ContextId, handle: Handle) -> Header {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: 0,
