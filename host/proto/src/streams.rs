@@ -74,6 +74,13 @@ pub struct Receipt {
     pub(crate) credit: Handle,
 }
 
+impl Receipt {
+    /// Whether the node wants to know. Of a message that came alone it does not.
+    pub fn is_due(&self) -> bool {
+        self.cost > 0
+    }
+}
+
 /// What a message is to its receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -110,6 +110,7 @@ impl Node {
             reply_to: Handle::NONE,
             body: Body::Dead(dead),
             receipt: Receipt::default(),
+            last: true,
         });
     }
 

@@ -139,7 +139,7 @@ impl Node {
 
     /// The program has taken a message: its sender may send more.
     pub fn taken(&mut self, receipt: Receipt) {
-        if receipt.cost == 0 {
+        if !receipt.is_due() {
             return;
         }
         if let Some(credit) = self.streams.take(receipt) {
@@ -222,6 +222,7 @@ impl Node {
             },
             body: message.body,
             receipt,
+            last: !listener.persist,
         });
     }
 

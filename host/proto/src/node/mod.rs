@@ -62,8 +62,8 @@ pub struct Node {
 /// Something that the driver must act on.
 #[derive(Debug)]
 pub enum Event {
-    /// A message for a handle that this context listens on. If the handle was not persistent,
-    /// it is gone. A dead body also says that the respondent was lost.
+    /// A message for a handle that this context listens on. A dead body says that there will be
+    /// no answer, or that its sender has closed.
     Message {
         /// The handle.
         handle: Handle,
@@ -75,6 +75,8 @@ pub enum Event {
         body: Body,
         /// To be given to [`Node::taken`] when the program has taken the message.
         receipt: Receipt,
+        /// Whether the handle is gone now: it was for one message, or its respondent is lost.
+        last: bool,
     },
     /// A stream takes messages again, or has ended: a [`Node::put`] that was refused for want of
     /// credit may be tried again.
@@ -234,6 +236,11 @@ impl Node {
             Hop::Link(link) => Some(link),
             Hop::Here => None,
         }
+    }
+
+    /// The neighbour at the other end of a link.
+    pub fn peer_of(&self, link: LinkId) -> Option<ContextId> {
+        self.links.get(&link).map(|link| link.peer)
     }
 
     /// Handles that are listened on.
