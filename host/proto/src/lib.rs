@@ -24,7 +24,9 @@
 extern crate alloc;
 
 mod assembly;
+mod blocks;
 mod callee;
+mod contacts;
 pub mod control;
 mod decoder;
 mod depot;
@@ -49,7 +51,7 @@ pub use link::Side;
 pub use message::{Body, Dead, DeadKind, Message};
 #[doc(hidden)]
 pub use node::Gauges;
-pub use node::{CallRequest, Event, Node, Run, SendError, Stats};
+pub use node::{CallRequest, Event, Node, Route, RouteError, Run, SendError, Stats};
 pub use time::Instant;
 pub use trust::Offence;
 

@@ -64,6 +64,7 @@ fn handshake() -> Vectors {
         name: "web1".to_owned(),
         message_max: 128 << 20,
         log_level: 3,
+        unidirectional: true,
     };
     vec![
         (format!("version-{PROTOCOL_VERSION}"), Vec::new()),
@@ -167,6 +168,7 @@ fn conversation() -> Vectors {
         name: "child".to_owned(),
         message_max: controller.message_max(),
         log_level: 3,
+        unidirectional: true,
     };
     let (child, up) = Node::child(&welcome, 8);
     let mut vectors = Vec::new();
@@ -249,7 +251,7 @@ fn conversation() -> Vectors {
         text: "done".to_owned(),
     });
     below.node.abandon(ContextId(99), "it is not even expected");
-    let unknown = message(Handle(105), Handle(1001));
+    let unknown = message(Handle(199), Handle(1001));
     below.node.handle_bytes(up, &unknown, NOW);
     let link = LinkId(1);
     below.node.handle_closed(link, "it ended", NOW);

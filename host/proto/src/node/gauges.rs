@@ -33,6 +33,10 @@ pub struct Gauges {
     pub links: usize,
     /// Handles that are listened on.
     pub listeners: usize,
+    /// Blocks of ids that contexts below were granted.
+    pub blocks: usize,
+    /// Contexts elsewhere that the busiest link has sent to and that are told apart.
+    pub contacts: usize,
 }
 
 impl Node {
@@ -61,6 +65,13 @@ impl Node {
             told: self.bound.len(),
             links: self.links.len(),
             listeners: self.handles.len(),
+            blocks: self.blocks.granted(),
+            contacts: self
+                .links
+                .values()
+                .map(|link| link.contacts.len())
+                .max()
+                .unwrap_or(0),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::limits::{
     ANNOUNCEMENT_MAX, HOPS_MAX, OFFENCES_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX,
 };
 use crate::link::Side;
-use crate::message::{Dead, DeadKind};
+use crate::message::{Body, Dead, DeadKind};
 use crate::outbox::Origin;
 use crate::time::Instant;
 use crate::topology::Hop;
@@ -61,7 +61,14 @@ impl Node {
             _ => {
                 let (dst, me) = (header.dst, self.topology.me);
                 let reason = format!("no route to context {dst} from context {me}");
-                self.refuse_frame(&header, DeadKind::NoRoute, &reason);
+                if header.first && !header.dead {
+                    // A context elsewhere cannot know that we are on the way; those between us
+                    // can tell that `dst` is here once it is announced.
+                    let here = self.topology.expects(dst);
+                    let auth = if here { dst } else { me };
+                    let dead = Body::Dead(Dead::new(DeadKind::NoRoute, reason));
+                    self.reply_as(auth, header.src, header.reply_to, dead);
+                }
             }
         }
     }
@@ -95,8 +102,8 @@ impl Node {
         let neighbour = self.links.get(&link).map(|link| link.peer) == Some(header.src);
         match header.handle {
             Handle::DEL_ROUTE => neighbour && header.total <= ANNOUNCEMENT_MAX,
-            // All that children say to the other fixed handles is short.
-            _ => side == Side::Parent,
+            // All that others say to the other fixed handles is short.
+            _ => side == Side::Parent && self.topology.is_ancestor(header.auth),
         }
     }
 
@@ -109,7 +116,7 @@ impl Node {
         let Some(out_link) = self.links.get(&out) else {
             return;
         };
-        if side == Side::Child && out_link.side == Side::Child {
+        if self.unidirectional && side == Side::Child && out_link.side == Side::Child {
             let (src, dst, me) = (header.src, header.dst, self.topology.me);
             let reason = format!(
                 "context {me} does not pass messages between its children ({src} to {dst})"
@@ -125,12 +132,25 @@ impl Node {
             return;
         }
         self.stats.forwarded += 1;
+        if !self.unidirectional && side == Side::Child && header.first {
+            self.note_contact(link, header.dst);
+        }
         let backlog = self.enqueue(out, Frame { header, payload }, Origin::Relay);
         if backlog > RELAY_BACKLOG_MAX
             && let Some(link) = self.links.get_mut(&link)
         {
             // The first one stays: a second one that drains must not let this link go on feeding it.
             link.blocked_by.get_or_insert(out);
+        }
+    }
+
+    /// Notes that someone behind `link` may come to wait for `dst`. The end of an ancestor is
+    /// everyone's, so nobody needs to be told of it.
+    fn note_contact(&mut self, link: LinkId, dst: ContextId) {
+        if !self.topology.is_ancestor(dst)
+            && let Some(link) = self.links.get_mut(&link)
+        {
+            link.contacts.note(dst);
         }
     }
 
@@ -175,7 +195,13 @@ impl Node {
         let Some(state) = self.links.get(&link) else {
             return;
         };
-        if state.side == Side::Parent || state.peer == src {
+        let neighbour = state.peer == src;
+        if state.side == Side::Parent && !neighbour && !self.topology.is_ancestor(src) {
+            // Nobody is to lose a parent for what a sibling says through it.
+            self.stats.offences += 1;
+            return;
+        }
+        if state.side == Side::Parent || neighbour {
             self.offend_link(link, offence);
             return;
         }
