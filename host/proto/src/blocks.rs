@@ -6,6 +6,7 @@
 //! used up from one that is new. Nothing comes back: the ids of a lost context stay burnt.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use core::iter;
 use core::ops::Range;
 
 use crate::id::{ContextId, LinkId};
@@ -77,7 +78,7 @@ impl Blocks {
     /// counting never wraps.
     pub(crate) fn all() -> Self {
         Self {
-            own: [1..u32::MAX].into(),
+            own: iter::once(1..u32::MAX).collect(),
             ..Self::default()
         }
     }
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn s074_ids_run_out_instead_of_starting_again() {
         let mut blocks = Blocks::all();
-        blocks.own = [u32::MAX - 2..u32::MAX].into();
+        blocks.own = iter::once(u32::MAX - 2..u32::MAX).collect();
         assert_eq!(blocks.grant(OWNER, LINK), Err(NoBlock::NoIds));
         assert_eq!(blocks.take(), Some(ContextId(u32::MAX - 2)));
         assert_eq!(blocks.take(), Some(ContextId(u32::MAX - 1)));

@@ -85,7 +85,8 @@ impl Node {
     /// A direct child that was expected will not appear.
     pub fn abandon(&mut self, id: ContextId, reason: &str) {
         if self.topology.forget_expected(id) {
-            self.announce_lost(alloc::vec![id], reason.into());
+            let reason = format!("context {id} did not appear: {reason}");
+            self.announce_lost(alloc::vec![id], reason);
         }
     }
 

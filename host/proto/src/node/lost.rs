@@ -23,11 +23,12 @@ impl Node {
         };
         self.assemblies.forget_link(link);
         self.blocks.forget_link(link);
-        let broken_off = state
-            .decoder
-            .unfinished()
-            .map(|(bytes, _)| format!("{reason}; a frame broke off after {bytes} bytes"));
-        let reason = broken_off.as_deref().unwrap_or(reason);
+        // Whoever waits for a context behind it, here or elsewhere, learns which one is to blame.
+        let mut reason = format!("context {} was lost: {reason}", state.peer);
+        if let Some((bytes, _)) = state.decoder.unfinished() {
+            reason.push_str(&format!("; a frame broke off after {bytes} bytes"));
+        }
+        let reason = &*reason;
         let unsent: Set<Handle> = state.outbox.unsent().collect();
         match state.side {
             Side::Child => {
@@ -141,8 +142,7 @@ impl Node {
         for (handle, respondent) in self.handles.of_respondents(lost) {
             self.handles.remove(handle);
             let dead = if unsent.contains(&handle) {
-                let reason =
-                    format!("context {respondent} was lost before the message left: {reason}");
+                let reason = format!("before the message left, {reason}");
                 Dead::new(DeadKind::NoRoute, reason)
             } else {
                 Dead::new(DeadKind::Disconnected, reason)
