@@ -26,6 +26,8 @@ pub(crate) struct Link {
     pub(crate) offences: u32,
     /// Contexts elsewhere that those behind the link have sent to.
     pub(crate) contacts: Contacts,
+    /// Answers of contexts elsewhere that those behind the link have asked for and not got.
+    pub(crate) asked: u64,
     /// Images that the peer has or that are on their way to it.
     pub(crate) images: Set<ImageHash>,
     /// The full link that this one's messages wait for.
@@ -43,6 +45,7 @@ impl Link {
             outbox: Outbox::new(peer),
             offences: 0,
             contacts: Contacts::default(),
+            asked: 0,
             images: Set::default(),
             blocked_by: None,
             announced: false,

@@ -132,10 +132,16 @@ impl Node {
             return;
         }
         self.stats.forwarded += 1;
-        if !self.unidirectional && side == Side::Child && header.first {
-            self.note_contact(link, header.dst);
+        let mut origin = Origin::Relay;
+        if !self.unidirectional {
+            if side == Side::Child && header.first {
+                self.note_contact(link, &header);
+            }
+            if header.dead && !self.was_asked_for(out, header.src) {
+                origin = Origin::Unasked;
+            }
         }
-        let backlog = self.enqueue(out, Frame { header, payload }, Origin::Relay);
+        let backlog = self.enqueue(out, Frame { header, payload }, origin);
         if backlog > RELAY_BACKLOG_MAX
             && let Some(link) = self.links.get_mut(&link)
         {
@@ -146,12 +152,28 @@ impl Node {
 
     /// Notes that someone behind `link` may come to wait for `dst`. The end of an ancestor is
     /// everyone's, so nobody needs to be told of it.
-    fn note_contact(&mut self, link: LinkId, dst: ContextId) {
-        if !self.topology.is_ancestor(dst)
+    fn note_contact(&mut self, link: LinkId, header: &Header) {
+        if !self.topology.is_ancestor(header.dst)
             && let Some(link) = self.links.get_mut(&link)
         {
-            link.contacts.note(dst);
+            link.contacts.note(header.dst);
+            let wants_answer = !header.dead && header.reply_to != Handle::NONE;
+            link.asked = link.asked.saturating_add(wants_answer.into());
         }
+    }
+
+    /// Whether a refusal by `src` can be one that someone behind `out` has asked for. Without
+    /// this, a sibling could have others cut off for what it sends them.
+    fn was_asked_for(&mut self, out: LinkId, src: ContextId) -> bool {
+        if self.topology.is_ancestor(src) {
+            return true;
+        }
+        let Some(link) = self.links.get_mut(&out) else {
+            return false;
+        };
+        let asked = link.asked > 0;
+        link.asked = link.asked.saturating_sub(1);
+        asked
     }
 
     /// Queues a frame and gives the bytes that the link now holds for others.

@@ -183,6 +183,45 @@ fn b041_a_sibling_cannot_make_others_hold_what_they_do_not_want() {
 }
 
 #[test]
+fn t5_a_sibling_cannot_have_others_cut_off_by_refusals_that_they_did_not_ask_for() {
+    let (mut tree, left, right) = branches(Tree::where_siblings_talk());
+    for number in 0..30_000 {
+        let word = Header {
+            dead: true,
+            ..message(left[0], right[0], Handle(2000 + number))
+        };
+        tree.say_up(left[0], &encoded(word));
+    }
+    let cut = tree.take(ROOT, |event| matches!(event, Event::CutLink { .. }));
+    assert!(!cut);
+    tree.settle();
+    assert!(tree.members.contains_key(&right[0]));
+}
+
+#[test]
+fn t5_who_asks_a_sibling_and_does_not_read_the_refusals_is_cut_off() {
+    let (mut tree, left, right) = branches(Tree::where_siblings_talk());
+    let mut cut = false;
+    for number in 0..20_000 {
+        let asked = Header {
+            reply_to: Handle(2000 + number),
+            ..message(left[0], right[0], Handle::SHUTDOWN)
+        };
+        tree.say_up(left[0], &encoded(asked));
+        tree.pass_down(right[0]);
+        tree.pass_up(right[0]);
+        cut |= tree.take(
+            ROOT,
+            |event| matches!(event, Event::CutLink { peer, .. } if *peer == left[0]),
+        );
+        if cut {
+            break;
+        }
+    }
+    assert!(cut, "its neighbours would have to wait for it");
+}
+
+#[test]
 fn t4_a_sibling_cannot_end_the_wait_of_another() {
     let (mut tree, left, right) = branches(Tree::where_siblings_talk());
     let handle = ask(&mut tree, right[0], left[2]);
