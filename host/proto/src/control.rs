@@ -40,6 +40,33 @@ pub struct Welcome {
     pub message_max: u32,
     /// The most verbose level that its logs are wanted at: 1 error to 5 trace; 0 is none.
     pub log_level: u8,
+    /// Whether messages between two children of one context are refused, the same in the whole
+    /// tree.
+    pub unidirectional: bool,
+}
+
+/// Asks the controller for a block of context ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocateId {}
+
+/// The answer to an [`AllocateId`]: ids that the asker may give to contexts below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdBlock {
+    /// The first one.
+    pub first: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// Tells the contexts on the way to `owner` that it may give these ids away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantIds {
+    /// Who may.
+    pub owner: ContextId,
+    /// The first id.
+    pub first: u32,
+    /// How many there are.
+    pub count: u32,
 }
 
 /// Announces that context `id` will be below `toward`.

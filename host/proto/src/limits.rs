@@ -53,6 +53,29 @@ pub const CALLS_CONCURRENT_MAX: usize = 256;
 /// Contexts that one context may have below it.
 pub const CONTEXTS_MAX: usize = 1 << 20;
 
+/// Context ids that the controller grants at once to a context that makes contexts of its own.
+pub const ID_BLOCK: u32 = 1000;
+
+/// Blocks of ids that one context is granted in its life. The next one comes once half of the ids
+/// of those before were announced, so a context holds at most half of them unused.
+pub const ID_BLOCKS_MAX: u32 = 64;
+
+/// Blocks that the contexts behind one child of the controller are granted as long as its link
+/// lasts: a child that makes contexts up cannot reserve more than a quarter of the places that
+/// there are, nor burn more than a ten-thousandth of the ids.
+pub const ID_BLOCKS_PER_LINK_MAX: u32 = 256;
+const _: () = assert!(
+    (ID_BLOCKS_PER_LINK_MAX * ID_BLOCK) as usize <= CONTEXTS_MAX / 4,
+    "one child must leave places to its siblings"
+);
+
+/// Ids that a driver may take without placing a context.
+pub const IDS_UNPLACED_MAX: usize = 1024;
+
+/// Contexts elsewhere that those behind one link have sent to and that are told apart; a link
+/// with more is told of every loss.
+pub const CONTACTS_MAX: usize = 4096;
+
 /// Bytes of plugin images that one context keeps.
 pub const DEPOT_BYTES_MAX: usize = 1 << 30;
 

@@ -38,6 +38,8 @@ pub(crate) struct Outbox {
 pub(crate) enum Origin {
     Own,
     Relay,
+    /// A refusal that another context sent unasked: the peer is not to blame if it piles up.
+    Unasked,
 }
 
 #[derive(Debug)]
@@ -217,7 +219,7 @@ impl Outbox {
 
     /// The sum that a message counts to when it is a refusal.
     fn refusals(&mut self, outgoing: &Outgoing) -> Option<&mut usize> {
-        if !outgoing.header.dead {
+        if !outgoing.header.dead || outgoing.origin == Origin::Unasked {
             return None;
         }
         if outgoing.header.dst == self.peer {
@@ -232,7 +234,7 @@ impl Outbox {
     fn bytes(&mut self, origin: Origin) -> &mut usize {
         match origin {
             Origin::Own => &mut self.own_bytes,
-            Origin::Relay => &mut self.relay_bytes,
+            Origin::Relay | Origin::Unasked => &mut self.relay_bytes,
         }
     }
 }

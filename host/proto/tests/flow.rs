@@ -25,6 +25,7 @@ impl Middle {
             name: "middle".to_owned(),
             message_max: MESSAGE_MAX_DEFAULT,
             log_level: 3,
+            unidirectional: true,
         };
         let (mut node, parent) = Node::child(&welcome, 7);
         let children = CHILDREN.map(|id| {

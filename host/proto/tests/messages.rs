@@ -33,6 +33,7 @@ impl Pair {
             parents: vec![ROOT],
             name: "child".to_owned(),
             message_max: MESSAGE_MAX_DEFAULT,
+            unidirectional: true,
             log_level: 3,
         };
         let (child, up) = Node::child(&welcome, 2);

@@ -100,6 +100,7 @@ impl World {
                 self.schedule(at, Action::Grow { process, id });
             }
             Event::Log { src, record } => self.on_log(src, &record),
+            Event::IdsGranted | Event::IdsRefused { .. } => {}
             Event::ContextLost { id, .. } => self.on_lost(process, id),
             Event::CutLink { link, .. } => self.on_cut(process, link),
             Event::Shutdown => self.on_shutdown(process),
@@ -329,6 +330,7 @@ impl World {
                 name: String::new(),
                 message_max: MESSAGE_MAX_DEFAULT,
                 log_level: 3,
+                unidirectional: true,
             };
             let (node, own_link) = Node::child(&welcome, self.rng.word());
             (Kind::Honest(Box::new(node)), own_link)

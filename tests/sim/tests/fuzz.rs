@@ -154,6 +154,7 @@ fn a_welcome() -> Welcome {
         name: "a name".to_owned(),
         message_max: 1 << 27,
         log_level: 3,
+        unidirectional: true,
     }
 }
 

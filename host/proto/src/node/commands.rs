@@ -9,9 +9,7 @@ use bytes::Bytes;
 
 use super::{Node, timeout_micros};
 use crate::callee::{CallKey, Caller};
-use crate::control::{
-    self, AddRoute, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord,
-};
+use crate::control::{self, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord};
 use crate::depot::Delivery;
 use crate::frame::{Frame, Header};
 use crate::handles::{Listener, Purpose};
@@ -43,6 +41,10 @@ pub enum SendError {
     /// No more handles, or no more context ids.
     #[error("no more {0}")]
     Exhausted(&'static str),
+    /// No ids for new contexts are left of those that this context was granted;
+    /// [`Node::request_ids`] asks for more.
+    #[error("no context ids are left here; the controller must be asked for more")]
+    NeedsIds,
 }
 
 /// A call to make.
@@ -74,37 +76,6 @@ pub struct CallRequest<'a> {
 const GRACE: Duration = Duration::from_millis(500);
 
 impl Node {
-    /// Allots the id of a new child of `via`, or of a direct one, and announces it to the
-    /// contexts on the way. Only the controller can: ids come from above.
-    ///
-    /// # Errors
-    ///
-    /// Fails when `via` is gone or no ids are left.
-    pub fn allocate_context(&mut self, via: Option<ContextId>) -> Result<ContextId, SendError> {
-        if self.topology.me != ContextId::CONTROLLER || self.next_context == u32::MAX {
-            return Err(SendError::Exhausted("context ids"));
-        }
-        let id = ContextId(self.next_context);
-        match via.filter(|&via| via != self.topology.me) {
-            None => {
-                self.topology.expect(id);
-            }
-            Some(toward) => {
-                // It could not be asked for a child, and the id would stay behind.
-                if self.shunned.contains(&toward) {
-                    return Err(SendError::NoRoute(toward));
-                }
-                let link = self
-                    .topology
-                    .place(id, toward)
-                    .ok_or(SendError::NoRoute(toward))?;
-                self.send_add_route(link, &AddRoute { id, toward });
-            }
-        }
-        self.next_context += 1;
-        Ok(id)
-    }
-
     /// Adds the link of a direct child that is expected and has said hello; `None` when it is
     /// not expected any more.
     pub fn attach(&mut self, id: ContextId) -> Option<LinkId> {
@@ -119,7 +90,8 @@ impl Node {
     /// A direct child that was expected will not appear.
     pub fn abandon(&mut self, id: ContextId, reason: &str) {
         if self.topology.forget_expected(id) {
-            self.announce_lost(alloc::vec![id], reason.into());
+            let reason = format!("context {id} did not appear: {reason}");
+            self.announce_lost(alloc::vec![id], reason);
         }
     }
 
@@ -222,6 +194,7 @@ impl Node {
 
     /// Ends the wait on a handle. A call that it waited for is cancelled where it runs.
     pub fn forget(&mut self, handle: Handle) {
+        self.asked_ids.take_if(|asked| *asked == handle);
         if let Some(listener) = self.handles.remove(handle) {
             self.give_up(handle, &listener);
         }
@@ -307,10 +280,6 @@ impl Node {
         self.reply(dst, reply_to, Body::Dead(dead));
     }
 
-    pub(super) fn send_add_route(&mut self, link: LinkId, route: &AddRoute) {
-        self.send_to_neighbour(link, Handle::ADD_ROUTE, control::encode(route).into());
-    }
-
     /// Sends the image towards `toward`, or the word to pass it on where it is known already.
     pub(super) fn deliver_image(&mut self, hash: ImageHash, toward: ContextId) {
         let Some(link) = self.topology.link_below(toward) else {
@@ -363,7 +332,7 @@ impl Node {
     }
 
     /// Sends a message that is answered at `reply_to`, which ends at once when it cannot leave.
-    fn send_or_forget(
+    pub(super) fn send_or_forget(
         &mut self,
         dst: ContextId,
         handle: Handle,
@@ -422,10 +391,24 @@ impl Node {
     /// Sends an answer. The one who waits for it is told of its loss by others if it cannot
     /// leave, so there is nobody to tell here.
     pub(super) fn reply(&mut self, dst: ContextId, reply_to: Handle, body: Body) {
+        self.reply_as(self.topology.me, dst, reply_to, body);
+    }
+
+    /// Sends an answer on the authority of `auth`, which is this context or below it.
+    pub(super) fn reply_as(
+        &mut self,
+        auth: ContextId,
+        dst: ContextId,
+        reply_to: Handle,
+        body: Body,
+    ) {
         if reply_to == Handle::NONE {
             return;
         }
-        let message = self.own(dst, reply_to, Handle::NONE, body);
+        let message = Message {
+            auth,
+            ..self.own(dst, reply_to, Handle::NONE, body)
+        };
         match self.topology.hop(dst) {
             Some(Hop::Link(link)) => self.enqueue_message(link, message),
             Some(Hop::Here) => self.deliver_here(message),

@@ -43,7 +43,23 @@ impl Node {
             }
             Handle::FORWARD_LOG if side == Side::Child => self.on_log(&message),
             Handle::ADD_ROUTE if from_parent => {
-                control::decode(bytes).is_some_and(|route| self.on_add_route(route))
+                control::decode(bytes).is_some_and(|route| self.on_add_route(&route))
+            }
+            Handle::ADD_ROUTE if from_child => {
+                let route = control::decode::<AddRoute>(bytes);
+                if !route.is_some_and(|route| self.on_announced_route(link, &route)) {
+                    self.offend(link, message.src, Offence::Announcement);
+                }
+                return;
+            }
+            Handle::GRANT_IDS if from_parent => {
+                control::decode(bytes).is_some_and(|grant| self.on_grant_ids(&grant))
+            }
+            Handle::ALLOCATE_ID if self.topology.me == ContextId::CONTROLLER => {
+                self.on_allocate_id(link, &message)
+            }
+            Handle::DEL_ROUTE if from_parent => {
+                control::decode(bytes).is_some_and(|route| self.on_lost_elsewhere(route))
             }
             Handle::LOAD_IMAGE if from_parent => {
                 Delivery::parse(bytes).is_some_and(|delivery| self.on_image(delivery, now))
@@ -55,7 +71,7 @@ impl Node {
                 }
                 return;
             }
-            Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE => {
+            Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE | Handle::GRANT_IDS => {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }
@@ -66,6 +82,14 @@ impl Node {
             | Handle::CONNECT
             | Handle::SHUTDOWN => {
                 self.refuse(&message, DeadKind::Refused, "only an ancestor may ask that");
+                return;
+            }
+            Handle::ALLOCATE_ID => {
+                self.refuse(
+                    &message,
+                    DeadKind::Refused,
+                    "only the controller grants ids",
+                );
                 return;
             }
             handle => {
@@ -127,9 +151,12 @@ impl Node {
 
     /// Whether `message` is the word of a context between us and `respondent` that there will be
     /// no answer. Such a context could have kept silent as well, so believing it gives it nothing.
+    /// One that is neither above nor below us shows that it is on the way by the authority that
+    /// it bears: every hop has checked that `respondent` is where the message comes from.
     pub(super) fn may_announce_death(&self, message: &Message, respondent: ContextId) -> bool {
         matches!(message.body, Body::Dead(_))
-            && (self.topology.is_above(message.src, respondent)
+            && (message.auth == respondent
+                || self.topology.is_above(message.src, respondent)
                 || self.topology.is_ancestor(message.src)
                     && self.topology.link_below(respondent).is_none())
     }
@@ -231,34 +258,6 @@ impl Node {
             src: message.src,
             record,
         });
-        true
-    }
-
-    /// A context will appear below `toward`, which is us or below us.
-    fn on_add_route(&mut self, route: AddRoute) -> bool {
-        if route.toward == self.topology.me {
-            // The `CONNECT` that follows says so again, and expects it.
-            return true;
-        }
-        let Some(link) = self.topology.place(route.id, route.toward) else {
-            return false;
-        };
-        self.send_add_route(link, &route);
-        true
-    }
-
-    fn on_del_route(&mut self, link: LinkId, mut route: DelRoute) -> bool {
-        // Saying it often must not cost us often.
-        route.ids.sort_unstable();
-        route.ids.dedup();
-        let all_theirs = |&id: &ContextId| self.topology.link_below(id) == Some(link);
-        let peer = self.links.get(&link).map(|link| link.peer);
-        if route.ids.iter().any(|&id| Some(id) == peer) || !route.ids.iter().all(all_theirs) {
-            return false;
-        }
-        let reason = Dead::new(DeadKind::Disconnected, route.reason).reason;
-        self.stats.delivered += 1;
-        self.lose(link, route.ids, &reason, &crate::Set::default());
         true
     }
 

@@ -39,6 +39,10 @@ pub struct Gauges {
     pub streams_in: usize,
     /// Bytes of messages that programs have not taken yet.
     pub held_bytes: u64,
+    /// Blocks of ids that contexts below were granted.
+    pub blocks: usize,
+    /// Contexts elsewhere that the busiest link has sent to and that are told apart.
+    pub contacts: usize,
 }
 
 impl Node {
@@ -71,6 +75,13 @@ impl Node {
             streams_out,
             streams_in,
             held_bytes,
+            blocks: self.blocks.granted(),
+            contacts: self
+                .links
+                .values()
+                .map(|link| link.contacts.len())
+                .max()
+                .unwrap_or(0),
         }
     }
 

@@ -3,9 +3,11 @@
 mod commands;
 mod dispatch;
 mod gauges;
+mod ids;
 mod inbound;
 mod lost;
 mod messages;
+mod routes;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -18,8 +20,10 @@ use bytes::Bytes;
 pub use commands::{CallRequest, SendError};
 pub use gauges::Gauges;
 pub use messages::{Listen, ListenError, PutError};
+pub use routes::{Route, RouteError};
 
 use crate::assembly::Assemblies;
+use crate::blocks::Blocks;
 use crate::callee::{CallKey, Callee};
 use crate::control::{Bind, BindingKey, CallBody, Connect, ImageHash, LogRecord, Welcome};
 use crate::depot::Depot;
@@ -40,8 +44,11 @@ pub struct Node {
     message_max: u32,
     links: Map<LinkId, Link>,
     next_link: u32,
-    /// The controller's counter of context ids; other contexts are given theirs.
-    next_context: u32,
+    blocks: Blocks,
+    /// The handle at which we wait for a block of ids.
+    asked_ids: Option<Handle>,
+    /// Whether messages between two of our children are refused.
+    unidirectional: bool,
     next_message: u32,
     assemblies: Assemblies,
     handles: Handles,
@@ -111,6 +118,13 @@ pub enum Event {
         /// The record.
         record: LogRecord,
     },
+    /// The controller granted ids that [`Node::request_ids`] asked for: try again.
+    IdsGranted,
+    /// It did not, or is gone.
+    IdsRefused {
+        /// Why not.
+        reason: String,
+    },
     /// A context below us is gone.
     ContextLost {
         /// Which one.
@@ -166,17 +180,18 @@ pub struct Stats {
 impl Node {
     /// The root of a tree. `seed` makes its handles hard to guess.
     pub fn controller(seed: u64) -> Self {
-        Self::new(
-            Topology::new(ContextId::CONTROLLER, Vec::new()),
-            seed,
-            MESSAGE_MAX_DEFAULT,
-        )
+        let topology = Topology::new(ContextId::CONTROLLER, Vec::new());
+        Self {
+            blocks: Blocks::all(),
+            ..Self::new(topology, seed, MESSAGE_MAX_DEFAULT)
+        }
     }
 
     /// A child that `welcome` made welcome, and the link to its parent.
     pub fn child(welcome: &Welcome, seed: u64) -> (Self, LinkId) {
         let topology = Topology::new(welcome.id, welcome.parents.clone());
         let mut node = Self::new(topology, seed, welcome.message_max);
+        node.unidirectional = welcome.unidirectional;
         let parent = welcome.parents.first().copied().unwrap_or_default();
         let link = node.add_link(Side::Parent, parent);
         node.topology.set_parent_link(Some(link));
@@ -189,7 +204,9 @@ impl Node {
             message_max,
             links: Map::default(),
             next_link: 0,
-            next_context: 1,
+            blocks: Blocks::default(),
+            asked_ids: None,
+            unidirectional: true,
             next_message: 0,
             assemblies: Assemblies::default(),
             handles: Handles::new(seed),
@@ -218,6 +235,18 @@ impl Node {
     /// Bytes of a message at most.
     pub fn message_max(&self) -> u32 {
         self.message_max
+    }
+
+    /// Whether messages between two children of one context are refused (`B041`). They are,
+    /// unless the controller allows them.
+    pub fn unidirectional(&self) -> bool {
+        self.unidirectional
+    }
+
+    /// Decides that. Contexts that exist keep to what they were told, so this belongs before the
+    /// first one.
+    pub fn set_unidirectional(&mut self, unidirectional: bool) {
+        self.unidirectional = unidirectional;
     }
 
     /// What has happened so far.
@@ -267,7 +296,8 @@ impl Node {
 
     /// The next thing for the driver to act on.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        Some(self.answer_to_driver(event))
     }
 
     /// A link that has got something to send since it was last named here.

@@ -160,6 +160,7 @@ impl Chain {
             name: "middle".to_owned(),
             message_max: MESSAGE_MAX_DEFAULT,
             log_level: 3,
+            unidirectional: true,
         };
         let (mut middle, up) = Node::child(&welcome, 8);
         let low = controller.node.allocate_context(Some(EVIL)).unwrap();

@@ -108,6 +108,7 @@ fn rig() -> Rig {
         name: String::new(),
         message_max: MESSAGE_MAX_DEFAULT,
         log_level: 3,
+        unidirectional: true,
     };
     let (mut node, parent) = Node::child(&welcome, 7);
     let mut bytes = Vec::new();
