@@ -44,7 +44,12 @@ pub(crate) fn shape(ty: &Type) -> TokenStream {
 }
 
 fn implementation(function: &Function) -> TokenStream {
-    let Function { handle, name, .. } = function;
+    let Function {
+        handle,
+        name,
+        concurrent,
+        ..
+    } = function;
     let types = function.callable.arguments.iter().map(|(_, ty)| ty);
     let fields = function.callable.arguments.iter().map(|(name, ty)| {
         let name = name.unraw().to_string();
@@ -69,6 +74,7 @@ fn implementation(function: &Function) -> TokenStream {
             const NAME: &'static str = #name;
             const SIGNATURE: u64 =
                 ::offshoot_guest::__private::record::signature(__ARGUMENTS, &__RESULT);
+            const CONCURRENT: bool = #concurrent;
             type Arguments = (#(#types,)*);
             type Output = #value;
         }
