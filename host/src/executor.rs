@@ -11,8 +11,8 @@ use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
 
 use crate::hub::Hub;
 use crate::wasm::{
-    CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink, Plugin,
-    Profile, Runtime,
+    Around, CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink,
+    Plugin, Profile, Runtime,
 };
 
 /// The plugins of this context and the calls that run in other threads.
@@ -112,8 +112,11 @@ impl Executor {
             &hash,
             &run.bind.grants,
             &limits,
-            &host,
-            sink,
+            Around {
+                host: &host,
+                sink,
+                sessions: None,
+            },
         );
         match plugin {
             Ok(plugin) => {

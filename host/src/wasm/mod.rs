@@ -15,9 +15,11 @@ mod clock;
 mod compile;
 mod engine;
 mod error;
+mod exchange;
 mod executor;
 mod finish;
 mod grants;
+mod handed;
 mod image;
 mod imports;
 mod instance;
@@ -27,6 +29,7 @@ mod plugin;
 mod runtime;
 #[cfg(feature = "controller")]
 mod sections;
+mod session;
 mod state;
 mod target;
 mod task;
@@ -43,8 +46,13 @@ pub(crate) use error::{EngineError, LoadError};
 pub(crate) use finish::Finish;
 pub(crate) use image::ImageHash;
 pub(crate) use limits::Limits;
-pub(crate) use plugin::{Invocation, Plugin};
+pub(crate) use plugin::{Around, Invocation, Plugin};
 pub(crate) use runtime::Runtime;
+#[expect(
+    unused_imports,
+    reason = "the router's side is implemented by the host library"
+)]
+pub(crate) use session::{Exchange, Session, Sessions};
 pub(crate) use state::LogSink;
 #[cfg(feature = "controller")]
 pub(crate) use target::ParseTargetError;

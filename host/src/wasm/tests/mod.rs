@@ -111,6 +111,7 @@ struct Loader {
     grants: Vec<Grant>,
     limits: Limits,
     records: Arc<Records>,
+    sessions: Option<Arc<dyn Sessions>>,
 }
 
 impl Default for Loader {
@@ -124,6 +125,7 @@ impl Default for Loader {
             grants: Vec::new(),
             limits,
             records: Arc::default(),
+            sessions: None,
         }
     }
 }
@@ -147,8 +149,11 @@ impl Loader {
             hash,
             &self.grants,
             &self.limits,
-            &host,
-            sink,
+            Around {
+                host: &host,
+                sink,
+                sessions: self.sessions.clone(),
+            },
         )
     }
 }
