@@ -55,7 +55,7 @@ fn run<F: Future>(
     future: F,
     deadline: Option<Instant>,
 ) -> Result<Option<F::Output>, Error> {
-    let in_runtime = tokio::runtime::Handle::try_current().is_ok();
+    let in_runtime = runtime::Handle::try_current().is_ok();
     if in_runtime || hub.is_some_and(Hub::is_settling) {
         return Err(Error::Usage(
             "cannot make a blocking call on the broker's thread, or in an async runtime: await \

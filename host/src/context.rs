@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use offshoot_abi::Function;
-use offshoot_proto::{CallRequest, ContextId, SendError};
+use offshoot_abi::{ContextAddress, Function, Travels};
+use offshoot_proto::{CallRequest, ContextId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{Callee, Pending};
 use crate::blocking;
+use crate::call::{Callee, Pending};
 use crate::chain::CallChain;
 use crate::error::Error;
 use crate::hub::State;
@@ -67,6 +67,17 @@ impl Context {
         self.inner.id
     }
 
+    /// The context as a plugin's type, to be an argument of its functions.
+    ///
+    /// With a plugin `tour` it is `context.call::<tour::visit>((other.pass(),))`.
+    pub fn pass<C: Travels<Address = ContextAddress>>(&self) -> C {
+        C::from_address(ContextAddress {
+            id: self.inner.id.0,
+            name: self.inner.name.to_string(),
+            target: self.inner.target.to_string(),
+        })
+    }
+
     /// The same context, with a deadline for each call made through this handle.
     ///
     /// The callee stops a function whose time is up, even one that loops; the caller's wait ends
@@ -89,11 +100,6 @@ impl Context {
 
     pub(crate) fn tree(&self) -> &Arc<Tree> {
         &self.inner.tree
-    }
-
-    /// What images it runs.
-    pub(crate) fn target(&self) -> &str {
-        &self.inner.target
     }
 
     /// Calls a function and waits for its value (`S109`).
@@ -157,7 +163,8 @@ impl Context {
     pub async fn call_no_reply<F: Function>(&self, arguments: F::Arguments) -> Result<(), Error> {
         let (plugin, arguments) = self.prepare::<F>(&arguments)?;
         let call = (F::NAME, &arguments[..]);
-        self.send_request(&plugin, call, Pace::Gather, false).await?;
+        self.send_request(&plugin, call, Pace::Gather, false)
+            .await?;
         Ok(())
     }
 
@@ -375,7 +382,9 @@ impl Context {
         let call = (function, arguments);
         let (reply, function) = self.send_request(plugin, call, pace, true).await?;
         let Some(reply) = reply else {
-            return Err(Error::Usage("a call without an answer was awaited".to_owned()));
+            return Err(Error::Usage(
+                "a call without an answer was awaited".to_owned(),
+            ));
         };
         Ok(Pending {
             reply,

@@ -139,7 +139,9 @@ impl Error {
             kind: match error {
                 SendError::NoRoute(_) => ChannelErrorKind::NoRoute,
                 SendError::TooLarge { .. } => ChannelErrorKind::TooLarge,
-                SendError::Backlog(_) | SendError::Exhausted(_) => ChannelErrorKind::Exhausted,
+                SendError::Backlog(_) | SendError::Exhausted(_) | SendError::NeedsIds => {
+                    ChannelErrorKind::Exhausted
+                }
             },
             reason: error.to_string(),
             may_have_run: false,

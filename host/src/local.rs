@@ -9,7 +9,7 @@ use offshoot_proto::{Body, ContextId, Node};
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::hub::Hub;
+use crate::hub::{Hub, Known};
 use crate::launch::{self, LocalSpec, NewChild, StreamError, Up};
 use crate::messages::{Content, Listening, Taken};
 use crate::router::Tree;
@@ -110,7 +110,8 @@ impl Local {
                     log_level,
                     timeout: self.connect_timeout,
                 };
-                hub.inside(launch::make_child(hub, child, self.spec)).await?
+                hub.inside(launch::make_child(hub, child, self.spec))
+                    .await?
             }
             Some(via) => {
                 let connect = Connect {
@@ -184,7 +185,12 @@ async fn connect_via(hub: Arc<Hub>, via: Context, connect: Connect) -> Result<Up
                 return Err(failed(reason).into());
             }
             let name: Arc<str> = name.into();
-            hub.learn_name(id, name.clone());
+            let target = hello.target.as_str().into();
+            let known = Known {
+                name: name.clone(),
+                target,
+            };
+            hub.learn(id, known);
             Ok(Up { hello, name })
         }
         Some(Connected::Failed(reason)) => Err(failed(crate::logs::quote(&reason)).into()),

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::local::Local;
-use crate::messages::{Handler, Listen, Listening, Message, Receiver, Sender};
+use crate::messages::{Handler, Listen, Message, Receiver, Sender};
 use crate::plugin::{Plugin, PluginError, Registry};
 
 /// The controller's place in the tree: makes contexts, knows plugins, and moves messages between
@@ -220,12 +220,13 @@ impl Router {
         let address = context.to_address();
         let id = ContextId(address.id);
         let hub = &self.tree.hub;
-        let name = hub.adopt_name(id, &address.name)?;
+        let known = hub.adopt(id, &address.name, &address.target);
+        let known = known.map_err(|error| Error::unsent(&hub.name(id), &error))?;
         Ok(Context::new(
             self.tree.clone(),
             id,
-            name,
-            address.target.into(),
+            known.name,
+            known.target,
         ))
     }
 
@@ -237,10 +238,7 @@ impl Router {
         let id = ContextId(id);
         let hub = &self.tree.hub;
         let known = id == ContextId::CONTROLLER || hub.lock().node.link_to(id).is_some();
-        known.then(|| {
-            let target = hub.target_of(id);
-            Context::new(self.tree.clone(), id, hub.name(id), target)
-        })
+        known.then(|| Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id)))
     }
 
     /// This context itself (`B053`): messages to it arrive here.
@@ -292,19 +290,32 @@ impl Router {
         Some(state.node.peer_of(link)?.0)
     }
 
-    /// Allots an id for a context that will be a child of `via`, or of this one, and announces it
-    /// on the way (`S074`). [`local`](Self::local) and its like do so themselves.
+    /// Takes an id that no other context ever had (`S074`). [`local`](Self::local) and its like do
+    /// so themselves.
     ///
     /// # Errors
     ///
-    /// [`Error::Channel`] when `via` is gone or no ids are left.
-    pub fn allocate_id(&self, via: Option<&Context>) -> Result<u32, Error> {
-        let hub = &self.tree.hub;
-        let toward = via.map(Context::context_id);
-        let id = hub.drive(|state, _| state.node.allocate_context(toward));
-        let name = via.map_or("controller", Context::name);
+    /// [`Error::Channel`] when no ids are left, or too many have no place yet.
+    pub fn allocate_id(&self) -> Result<u32, Error> {
+        let id = self.tree.hub.drive(|state, _| state.node.allocate_id());
         id.map(|id| id.0)
-            .map_err(|error| Error::unsent(name, &error))
+            .map_err(|error| Error::unsent("controller", &error))
+    }
+
+    /// Says that the context of an id that was [allotted](Self::allocate_id) will be below `via`,
+    /// which is this context or below it, and announces that on the way (`S063`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when `via` is not there, or the id is not one that was allotted or has its
+    /// place already. Nothing has changed then.
+    pub fn add_route(&self, id: u32, via: u32) -> Result<(), Error> {
+        let (id, via) = (ContextId(id), ContextId(via));
+        let added = self
+            .tree
+            .hub
+            .drive(|state, _| state.node.add_route(id, via));
+        added.map_err(|error| Error::Usage(format!("cannot add a route: {error}")))
     }
 
     /// What has happened so far, and what is held now (`B053`).

@@ -113,7 +113,7 @@ impl Hub {
             }
             Event::ContextLost { id, reason } => {
                 let name = Self::name_of(&state, id);
-                state.names.remove(&id);
+                state.known.remove(&id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
             Event::IdsGranted => tracing::debug!("the controller granted ids"),

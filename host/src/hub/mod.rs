@@ -9,6 +9,7 @@
 //! a child without children has none.
 
 mod events;
+mod known;
 mod link;
 mod output;
 mod parent;
@@ -26,12 +27,13 @@ use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+pub(crate) use known::Known;
 pub(crate) use link::LinkParts;
 
 use crate::executor::Executor;
-use crate::messages::{Holders, Inbox};
 #[cfg(feature = "controller")]
 use crate::messages::Registered;
+use crate::messages::{Holders, Inbox};
 use output::Output;
 
 /// One context of the tree, as a process: its node, its links and who waits for what.
@@ -68,8 +70,8 @@ pub(crate) struct State {
     /// Who takes the messages of each handle.
     takers: HashMap<Handle, Taker>,
     streams: HashMap<(ContextId, Handle), Holders>,
-    /// Names of the contexts below, for errors and logs.
-    names: HashMap<ContextId, Arc<str>>,
+    /// What is known of the contexts below.
+    known: HashMap<ContextId, Known>,
     /// The deadline that the timer sleeps for.
     armed: Option<offshoot_proto::Instant>,
     /// Changes whose bytes were left to gather.
@@ -107,7 +109,7 @@ impl Hub {
                 outputs: HashMap::default(),
                 takers: HashMap::default(),
                 streams: HashMap::default(),
-                names: HashMap::default(),
+                known: HashMap::default(),
                 armed: None,
                 gathered: 0,
                 ended: false,
@@ -207,29 +209,13 @@ impl Hub {
         state.takers.insert(handle, Taker::Handler(handler));
     }
 
-    /// Stops to listen on a handle; a call behind it is cancelled.
-    pub(crate) fn forget(&self, handle: Handle) {
-        self.drive(|state, _| {
-            state.takers.remove(&handle);
-            state.node.forget(handle);
-        });
-    }
-
-    /// Names of contexts are known to whoever made them.
-    #[cfg_attr(
-        not(feature = "controller"),
-        expect(dead_code, reason = "only a program that waits for answers needs it")
-    )]
-    pub(crate) fn learn_name(&self, id: ContextId, name: Arc<str>) {
-        self.lock().names.insert(id, name);
-    }
-
-    fn name_of(state: &State, id: ContextId) -> Arc<str> {
-        match state.names.get(&id) {
-            Some(name) => name.clone(),
-            None if id == ContextId::CONTROLLER => "controller".into(),
-            None => format!("context {id}").into(),
-        }
+    /// Stops to listen on a handle; a call behind it is cancelled. Says whether there was one.
+    pub(crate) fn forget(&self, handle: Handle) -> bool {
+        let (taker, was_there) =
+            self.drive(|state, _| (state.takers.remove(&handle), state.node.forget(handle)));
+        // A handler may own anything, and what is dropped may call back.
+        drop(taker);
+        was_there
     }
 
     /// Spawns a task that a shutdown waits for.

@@ -20,7 +20,7 @@ use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
 use rustix::io::Errno;
 
-use crate::hub::{Hub, LinkParts};
+use crate::hub::{Hub, Known, LinkParts};
 
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
@@ -150,7 +150,11 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         Err(error) => return Err(refused(format!("cannot write to it: {error}"))),
     }
     let name: Arc<str> = name.into();
-    match hub.attach_child(child.id, name.clone(), parts, &rest) {
+    let known = Known {
+        name: name.clone(),
+        target: hello.target.as_str().into(),
+    };
+    match hub.attach_child(child.id, known, parts, &rest) {
         Ok(()) => {
             crate::logs::follow_errors(hub, errors, name.clone());
             Ok(Up { hello, name })

@@ -147,7 +147,8 @@ impl Registered {
         let (src, reply_to) = (mail.src, mail.reply_to);
         let message = Message::from_mail(hub.weak(), self.handle, mail);
         let handled = catch_unwind(AssertUnwindSafe(|| {
-            let allowed = message.is_dead() || policy.as_mut().is_none_or(|policy| policy(&message));
+            let allowed =
+                message.is_dead() || policy.as_mut().is_none_or(|policy| policy(&message));
             if allowed {
                 function(message);
             }

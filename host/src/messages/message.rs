@@ -1,7 +1,7 @@
 //! A message, as programs see it.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use bytes::Bytes;
 use offshoot_proto::{Body, ContextId, Dead, DeadKind, Handle};
@@ -165,8 +165,7 @@ impl Message {
             return Err(Error::Usage("the message wants no answer".to_owned()));
         };
         let hub = self.hub.upgrade().ok_or_else(gone)?;
-        let sent =
-            hub.drive(|state, _| state.node.post(self.src, Handle(to), Handle::NONE, body));
+        let sent = hub.drive(|state, _| state.node.post(self.src, Handle(to), Handle::NONE, body));
         sent.map_err(|error| Error::unsent(&hub.name(self.src), &error))
     }
 
@@ -218,11 +217,4 @@ pub(crate) fn decode<T: DeserializeOwned>(
         what: what(),
         reason,
     })
-}
-
-impl Hub {
-    /// A context's name, for errors.
-    pub(crate) fn name(&self, id: ContextId) -> Arc<str> {
-        Self::name_of(&self.lock(), id)
-    }
 }

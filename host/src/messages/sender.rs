@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use offshoot_abi::{SenderAddress, Travels};
 use offshoot_proto::{ContextId, Handle};
 use serde::Serialize;
 
@@ -48,6 +49,14 @@ impl<T> Sender<T> {
     /// Id of the context that it sends to.
     pub fn context_id(&self) -> u32 {
         self.outlet.context().0
+    }
+
+    /// The sender as a plugin's type, to be an argument of its functions (`B029`): a plugin may
+    /// send to where it is handed a sender for, without a grant.
+    ///
+    /// With a plugin `streams` it is `context.call::<streams::numbers>((sender.pass(), 1000))`.
+    pub fn pass<S: Travels<Address = SenderAddress<T>>>(&self) -> S {
+        S::from_address(SenderAddress::new(self.context_id(), self.handle()))
     }
 
     /// Tells the receiver that there will be no more from here: whoever waits there gets

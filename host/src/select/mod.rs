@@ -75,7 +75,6 @@ pub enum SelectError {
 }
 
 /// What a [`Select`] can wait for.
-#[derive(Debug)]
 pub enum Source<T> {
     /// One receiver.
     Receiver(Receiver<T>),
@@ -99,7 +98,7 @@ struct Member<T> {
     ticket: Ticket,
 }
 
-impl<T> Select<T> {
+impl<T: 'static> Select<T> {
     /// A select without sources, whose sources are removed as they give a value.
     pub fn new() -> Self {
         Self {
@@ -463,6 +462,15 @@ impl<T> Source<T> {
     }
 }
 
+impl<T> fmt::Debug for Source<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Receiver(receiver) => receiver.fmt(f),
+            Self::Select(_) => f.write_str("Select"),
+        }
+    }
+}
+
 impl<T> Clone for Source<T> {
     fn clone(&self) -> Self {
         match self {
@@ -504,9 +512,9 @@ impl<T> From<&Select<T>> for Source<T> {
 
 /// The values of a select, one after the other. See [`Select::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T>(&'a Select<T>);
+pub struct Iter<'a, T: 'static>(&'a Select<T>);
 
-impl<T> Iterator for Iter<'_, T> {
+impl<T: 'static> Iterator for Iter<'_, T> {
     type Item = SelectEvent<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -514,7 +522,7 @@ impl<T> Iterator for Iter<'_, T> {
     }
 }
 
-impl<'a, T> IntoIterator for &'a Select<T> {
+impl<'a, T: 'static> IntoIterator for &'a Select<T> {
     type Item = SelectEvent<T>;
     type IntoIter = Iter<'a, T>;
 
@@ -523,7 +531,7 @@ impl<'a, T> IntoIterator for &'a Select<T> {
     }
 }
 
-impl<T> Default for Select<T> {
+impl<T: 'static> Default for Select<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -545,7 +553,7 @@ impl<T> PartialEq for Select<T> {
 
 impl<T> Eq for Select<T> {}
 
-impl<T> fmt::Debug for Select<T> {
+impl<T: 'static> fmt::Debug for Select<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Select")
             .field("sources", &self.len())

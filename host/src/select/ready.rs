@@ -116,10 +116,7 @@ impl<S> Ready<S> {
     }
 }
 
-impl<S: Clone + Send + 'static> Ready<S>
-where
-    Self: Sync,
-{
+impl<S: Clone + Send + Sync + 'static> Ready<S> {
     /// What a source is to tell.
     pub(super) fn notifier(self: &Arc<Self>, source: S, ticket: Ticket) -> Arc<dyn Notify> {
         Arc::new(Notifier {

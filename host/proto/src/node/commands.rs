@@ -192,12 +192,15 @@ impl Node {
         self.send_or_forget(dst, Handle::CALL_FUNCTION, reply_to, body.into())
     }
 
-    /// Ends the wait on a handle. A call that it waited for is cancelled where it runs.
-    pub fn forget(&mut self, handle: Handle) {
+    /// Ends the wait on a handle; says whether there was one. A call that it waited for is
+    /// cancelled where it runs.
+    pub fn forget(&mut self, handle: Handle) -> bool {
         self.asked_ids.take_if(|asked| *asked == handle);
-        if let Some(listener) = self.handles.remove(handle) {
-            self.give_up(handle, &listener);
-        }
+        let Some(listener) = self.handles.remove(handle) else {
+            return false;
+        };
+        self.give_up(handle, &listener);
+        true
     }
 
     /// Forgets a chain of calls that were made to `dst`.

@@ -272,6 +272,32 @@ impl Node {
         self.links.get(&link).map(|link| link.peer)
     }
 
+    /// The direct children that are up, in order.
+    pub fn children(&self) -> Vec<ContextId> {
+        let links = self.links.values().filter(|link| link.side == Side::Child);
+        let mut children: Vec<_> = links.map(|link| link.peer).collect();
+        children.sort_unstable();
+        children
+    }
+
+    /// The parent of a context below this one.
+    pub fn parent_of(&self, id: ContextId) -> Option<ContextId> {
+        Some(self.topology.way_to(id)?.1)
+    }
+
+    /// Changes how many bytes a message may have, in a controller that has no children yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there is a tree already: its contexts have been told.
+    pub fn set_message_max(&mut self, bytes: u32) {
+        assert!(
+            self.topology.me == ContextId::CONTROLLER && self.links.is_empty(),
+            "the tree must not exist yet"
+        );
+        self.message_max = bytes.min(MESSAGE_MAX_DEFAULT);
+    }
+
     /// Handles that are listened on.
     pub fn listeners(&self) -> usize {
         self.handles.len()
