@@ -48,10 +48,6 @@ pub(crate) use image::ImageHash;
 pub(crate) use limits::Limits;
 pub(crate) use plugin::{Around, Invocation, Plugin};
 pub(crate) use runtime::Runtime;
-#[expect(
-    unused_imports,
-    reason = "the router's side is implemented by the host library"
-)]
 pub(crate) use session::{Exchange, Session, Sessions};
 pub(crate) use state::LogSink;
 #[cfg(feature = "controller")]
