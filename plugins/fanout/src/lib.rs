@@ -83,6 +83,8 @@ pub fn sum(router: &Router, parts: u32, count: u64) -> Result<u64> {
     if u64::from(parts) > CONTEXTS_MAX {
         bail!("{parts} parts are more than {CONTEXTS_MAX}");
     }
+    let wanted = u64::from(parts).checked_mul(count);
+    let wanted = wanted.context("that is too many numbers")?;
     let children = start(router, parts)?;
     // A stream stays in the select until it says that it has ended.
     let streams = Select::new().oneshot(false);
@@ -103,11 +105,8 @@ pub fn sum(router: &Router, parts: u32, count: u64) -> Result<u64> {
     }
     // A stream also ends with its context. Only the call's own value says that it was whole.
     let sent: u64 = Select::all(counts)?.iter().sum();
-    if sent != u64::from(parts) * count {
-        bail!(
-            "{sent} numbers were sent instead of {}",
-            u64::from(parts) * count
-        );
+    if sent != wanted {
+        bail!("{sent} numbers were sent instead of {wanted}");
     }
     end(&children)?;
     Ok(total)

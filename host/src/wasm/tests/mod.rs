@@ -3,6 +3,8 @@
 mod caching;
 mod calls;
 mod ending;
+#[cfg(feature = "cli")]
+mod forest;
 mod hostile;
 mod loading;
 mod routing;

@@ -121,6 +121,7 @@ impl Session for Busy {
                     kind: CallErrorKind::Function,
                     error: GuestError::default(),
                 }))),
+                Request::Shutdown { .. } => panic!("a bug of the tree's"),
                 _ => Ok(Response::Done),
             }
         })
@@ -384,6 +385,26 @@ fn a_guest_that_waits_is_cancelled_and_its_session_closed() {
     assert_eq!(waiting.wait(), Finish::Cancelled);
     assert_eq!(Tree::count(&world.tree.abandoned), 1);
     assert_eq!(Tree::count(&world.tree.dropped), 1);
+    assert_eq!(
+        world.ask(&WAITING),
+        Ok(Response::Count(5)),
+        "the plugin lives on"
+    );
+}
+
+#[test]
+fn a_bug_behind_the_session_ends_the_call_and_nothing_else() {
+    let world = World::granted();
+    let request = Request::Shutdown {
+        context: 1,
+        wait: true,
+    };
+    let request = postcard::to_allocvec(&request).unwrap();
+    let finish = call(&world.plugin, "ask", &request);
+    assert!(
+        matches!(&finish, Finish::Limit(text) if text.contains("bug")),
+        "{finish:?}"
+    );
     assert_eq!(
         world.ask(&WAITING),
         Ok(Response::Count(5)),
