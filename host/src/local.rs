@@ -9,10 +9,9 @@ use offshoot_proto::{Body, ContextId, Node};
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::hub::Hub;
+use crate::hub::{Hub, Known};
 use crate::launch::{self, LocalSpec, NewChild, StreamError, Up};
-use crate::mailbox::Mail;
-use crate::reply::Reply;
+use crate::messages::{Content, Listening, Taken};
 use crate::router::Tree;
 
 /// How long a child may take to say hello, unless its builder says otherwise (`B011`).
@@ -111,7 +110,8 @@ impl Local {
                     log_level,
                     timeout: self.connect_timeout,
                 };
-                launch::make_child(hub, child, self.spec).await?
+                hub.inside(launch::make_child(hub, child, self.spec))
+                    .await?
             }
             Some(via) => {
                 let connect = Connect {
@@ -125,7 +125,8 @@ impl Local {
                     log_level,
                 };
                 // A task of its own, so that a child nobody waits for any more is still ended.
-                let connecting = tokio::spawn(connect_via(hub.clone(), via.clone(), connect));
+                let connecting = connect_via(hub.clone(), via.clone(), connect);
+                let connecting = hub.runtime().spawn(connecting);
                 let mut unwanted = Unwanted {
                     hub: hub.clone(),
                     task: Some(connecting),
@@ -160,13 +161,17 @@ async fn connect_via(hub: Arc<Hub>, via: Context, connect: Connect) -> Result<Up
     };
     let reply = hub.drive(|state, now| {
         let handle = state.node.connect_via(via.context_id(), &connect, now)?;
-        Ok(Reply::new(&hub, state, via.context_id(), handle))
+        Ok(Listening::new(&hub, state, Some(via.context_id()), handle))
     });
-    let mut reply = reply.map_err(|error| Error::unsent(via.name(), &error))?;
-    let body = match reply.mail().await {
-        Mail::Message(Body::Data(body)) => body,
-        Mail::Message(Body::Dead(dead)) => return Err(failed(dead.reason).into()),
-        Mail::Expired => return Err(failed("it did not answer in time".to_owned()).into()),
+    let reply = reply.map_err(|error| Error::unsent(via.name(), &error))?;
+    let content = match reply.take().await {
+        Taken::Mail(mail) => mail.content,
+        Taken::Over(reason) => return Err(failed(reason.to_string()).into()),
+    };
+    let body = match content {
+        Content::Body(Body::Data(body)) => body,
+        Content::Body(Body::Dead(dead)) => return Err(failed(dead.reason).into()),
+        Content::Expired => return Err(failed("it did not answer in time".to_owned()).into()),
     };
     match control::decode::<Connected>(&body) {
         Some(Connected::Up { hello, name }) => {
@@ -180,7 +185,12 @@ async fn connect_via(hub: Arc<Hub>, via: Context, connect: Connect) -> Result<Up
                 return Err(failed(reason).into());
             }
             let name: Arc<str> = name.into();
-            hub.learn_name(id, name.clone());
+            let target = hello.target.as_str().into();
+            let known = Known {
+                name: name.clone(),
+                target,
+            };
+            hub.learn(id, known);
             Ok(Up { hello, name })
         }
         Some(Connected::Failed(reason)) => Err(failed(crate::logs::quote(&reason)).into()),

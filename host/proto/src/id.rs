@@ -41,10 +41,14 @@ impl Handle {
     /// One log record, towards the controller; a [`LogRecord`](crate::control::LogRecord).
     pub const FORWARD_LOG: Self = Self(102);
     /// Announces where a new context will be; an [`AddRoute`](crate::control::AddRoute). From the
-    /// parent.
+    /// parent, or from a child for an id that was granted to a context there.
     pub const ADD_ROUTE: Self = Self(103);
-    /// Announces which contexts are gone; a [`DelRoute`](crate::control::DelRoute). From a child.
+    /// Announces which contexts are gone; a [`DelRoute`](crate::control::DelRoute). From a child,
+    /// or from the parent for contexts elsewhere that were sent to.
     pub const DEL_ROUTE: Self = Self(104);
+    /// Asks the controller for ids; an [`AllocateId`](crate::control::AllocateId), answered with an
+    /// [`IdBlock`](crate::control::IdBlock).
+    pub const ALLOCATE_ID: Self = Self(105);
     /// Ends the context. From an ancestor.
     pub const SHUTDOWN: Self = Self(106);
     /// A plugin image, or where to pass one on; see `depot.rs`. From the parent.
@@ -57,9 +61,24 @@ impl Handle {
     pub const CONNECT: Self = Self(109);
     /// Ends a call that nobody waits for any more. From an ancestor: the one that made the call.
     pub const CANCEL: Self = Self(110);
+    /// Says to whom a block of ids is granted; a [`GrantIds`](crate::control::GrantIds). From the
+    /// parent.
+    pub const GRANT_IDS: Self = Self(111);
 
-    /// Handles below this one are fixed; the others are allotted while running.
+    /// Forgets a chain of calls, and whether one of them has failed. From an ancestor: the one
+    /// that made the calls.
+    pub const FORGET_CHAIN: Self = Self(112);
+
+    /// Handles below this one are the router's own.
+    pub const FIRST_FREE: u64 = 200;
+    /// Handles from here on are allotted while running. Those between are for programs that agree
+    /// on a number beforehand.
     pub const FIRST_DYNAMIC: u64 = 1000;
+
+    /// Whether the router keeps it for itself.
+    pub const fn is_reserved(self) -> bool {
+        self.0 < Self::FIRST_FREE
+    }
 }
 
 impl fmt::Display for Handle {

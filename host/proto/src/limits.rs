@@ -1,7 +1,7 @@
 //! Every bound, in one place, with its arithmetic.
 
 /// Version of the wire format and of the rules behind it. Neighbours must agree.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Payload of one frame at most. Larger messages travel as several frames, so that a small one
 /// waits for one frame at most.
@@ -53,6 +53,29 @@ pub const CALLS_CONCURRENT_MAX: usize = 256;
 /// Contexts that one context may have below it.
 pub const CONTEXTS_MAX: usize = 1 << 20;
 
+/// Context ids that the controller grants at once to a context that makes contexts of its own.
+pub const ID_BLOCK: u32 = 1000;
+
+/// Blocks of ids that one context is granted in its life. The next one comes once half of the ids
+/// of those before were announced, so a context holds at most half of them unused.
+pub const ID_BLOCKS_MAX: u32 = 64;
+
+/// Blocks that the contexts behind one child of the controller are granted as long as its link
+/// lasts: a child that makes contexts up cannot reserve more than a quarter of the places that
+/// there are, nor burn more than a ten-thousandth of the ids.
+pub const ID_BLOCKS_PER_LINK_MAX: u32 = 256;
+const _: () = assert!(
+    (ID_BLOCKS_PER_LINK_MAX * ID_BLOCK) as usize <= CONTEXTS_MAX / 4,
+    "one child must leave places to its siblings"
+);
+
+/// Ids that a driver may take without placing a context.
+pub const IDS_UNPLACED_MAX: usize = 1024;
+
+/// Contexts elsewhere that those behind one link have sent to and that are told apart; a link
+/// with more is told of every loss.
+pub const CONTACTS_MAX: usize = 4096;
+
 /// Bytes of plugin images that one context keeps.
 pub const DEPOT_BYTES_MAX: usize = 1 << 30;
 
@@ -73,3 +96,19 @@ pub const LOG_TEXT_MAX: usize = 8 * 1024;
 
 /// Bytes of a reason that travels in a dead message; the rest is cut.
 pub const REASON_MAX: usize = 1024;
+
+/// Bytes of one stream that may be under way: sent, and not yet taken by the receiver's program.
+/// At 50 ms of round trip it lets 5 MB/s through.
+pub const STREAM_WINDOW: u64 = 256 * 1024;
+const _: () = assert!(
+    STREAM_WINDOW < RELAY_BACKLOG_MAX as u64,
+    "a stream that is not read must not block the links on its way"
+);
+
+/// Bytes of streams from one link that may wait for this context's programs to take them: a
+/// thousand full windows. An honest subtree stays far below; one that makes up contexts to get more
+/// windows meets it.
+pub const LINK_STREAMS_BYTES_MAX: u64 = 256 << 20;
+
+/// Failed chains of calls that one context remembers.
+pub const CHAINS_MAX: usize = 1024;

@@ -1,6 +1,7 @@
 //! This context's view of one link to a neighbour.
 
 use crate::Set;
+use crate::contacts::Contacts;
 use crate::control::ImageHash;
 use crate::decoder::Decoder;
 use crate::id::{ContextId, LinkId};
@@ -23,6 +24,10 @@ pub(crate) struct Link {
     pub(crate) outbox: Outbox,
     /// Forged or impossible messages so far.
     pub(crate) offences: u32,
+    /// Contexts elsewhere that those behind the link have sent to.
+    pub(crate) contacts: Contacts,
+    /// Answers of contexts elsewhere that those behind the link have asked for and not got.
+    pub(crate) asked: u64,
     /// Images that the peer has or that are on their way to it.
     pub(crate) images: Set<ImageHash>,
     /// The full link that this one's messages wait for.
@@ -39,6 +44,8 @@ impl Link {
             decoder: Decoder::default(),
             outbox: Outbox::new(peer),
             offences: 0,
+            contacts: Contacts::default(),
+            asked: 0,
             images: Set::default(),
             blocked_by: None,
             announced: false,

@@ -38,6 +38,8 @@ pub(crate) struct Outbox {
 pub(crate) enum Origin {
     Own,
     Relay,
+    /// A refusal that another context sent unasked: the peer is not to blame if it piles up.
+    Unasked,
 }
 
 #[derive(Debug)]
@@ -217,7 +219,7 @@ impl Outbox {
 
     /// The sum that a message counts to when it is a refusal.
     fn refusals(&mut self, outgoing: &Outgoing) -> Option<&mut usize> {
-        if !outgoing.header.dead {
+        if !outgoing.header.dead || outgoing.origin == Origin::Unasked {
             return None;
         }
         if outgoing.header.dst == self.peer {
@@ -232,15 +234,16 @@ impl Outbox {
     fn bytes(&mut self, origin: Origin) -> &mut usize {
         match origin {
             Origin::Own => &mut self.own_bytes,
-            Origin::Relay => &mut self.relay_bytes,
+            Origin::Relay | Origin::Unasked => &mut self.relay_bytes,
         }
     }
 }
 
 fn flow_of(header: &Header) -> Flow {
     let handle = match header.handle {
-        // A cancel must not overtake the call that it ends, nor a call the binding it names.
-        Handle::CANCEL | Handle::BIND => Handle::CALL_FUNCTION,
+        // A cancel must not overtake the call that it ends, nor a call the binding it names, nor
+        // the end of a chain the calls of it.
+        Handle::CANCEL | Handle::BIND | Handle::FORGET_CHAIN => Handle::CALL_FUNCTION,
         handle => handle,
     };
     (header.src, header.dst, handle)
@@ -257,6 +260,7 @@ mod tests {
                 first: true,
                 last: true,
                 dead: false,
+                stream: false,
                 hops: 0,
                 number,
                 total: length as u32,

@@ -67,6 +67,11 @@ impl Topology {
         self.parent_link.map(Hop::Link)
     }
 
+    /// The link to `id` and its parent, when it is below us.
+    pub(crate) fn way_to(&self, id: ContextId) -> Option<(LinkId, ContextId)> {
+        self.below.get(&id).map(|below| (below.link, below.parent))
+    }
+
     /// The link to `id`, when it is below us.
     pub(crate) fn link_below(&self, id: ContextId) -> Option<LinkId> {
         self.below.get(&id).map(|below| below.link)
@@ -75,6 +80,11 @@ impl Topology {
     /// Allows `id` to appear as our direct child.
     pub(crate) fn expect(&mut self, id: ContextId) -> bool {
         !self.is_known(id) && self.expected.insert(id)
+    }
+
+    /// Whether `id` may appear as our direct child.
+    pub(crate) fn expects(&self, id: ContextId) -> bool {
+        self.expected.contains(&id)
     }
 
     /// Takes that back.
@@ -95,7 +105,7 @@ impl Topology {
     /// Places `id` below `parent`, which is below us. Gives the link to both.
     pub(crate) fn place(&mut self, id: ContextId, parent: ContextId) -> Option<LinkId> {
         let link = self.link_below(parent)?;
-        if self.is_known(id) || self.below.len() >= CONTEXTS_MAX {
+        if self.is_known(id) || self.is_full() {
             return None;
         }
         self.insert(id, link, parent);
@@ -167,6 +177,15 @@ impl Topology {
         self.below.len()
     }
 
+    /// Contexts known below us, and those that may appear as our children.
+    pub(crate) fn places(&self) -> usize {
+        self.below.len() + self.expected.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.places() >= CONTEXTS_MAX
+    }
+
     fn insert(&mut self, id: ContextId, link: LinkId, parent: ContextId) {
         let below = Below {
             link,
@@ -176,7 +195,7 @@ impl Topology {
         self.below.insert(id, below);
     }
 
-    fn is_known(&self, id: ContextId) -> bool {
+    pub(crate) fn is_known(&self, id: ContextId) -> bool {
         id == self.me
             || self.below.contains_key(&id)
             || self.expected.contains(&id)

@@ -25,6 +25,7 @@ impl Middle {
             name: "middle".to_owned(),
             message_max: MESSAGE_MAX_DEFAULT,
             log_level: 3,
+            unidirectional: true,
         };
         let (mut node, parent) = Node::child(&welcome, 7);
         let children = CHILDREN.map(|id| {
@@ -79,6 +80,7 @@ fn message(dst: ContextId, handle: Handle, payload: &[u8]) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: payload.len() as u32,
@@ -130,6 +132,7 @@ fn only_who_may_call_may_cancel() {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: body.len() as u32,
@@ -159,6 +162,7 @@ fn no_id_is_allotted_below_a_context_that_is_not_listened_to_any_more() {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 1,
         number: 1,
         total: 0,

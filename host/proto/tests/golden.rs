@@ -32,6 +32,7 @@ fn lines() -> String {
     let mut vectors = handshake();
     vectors.extend(bodies());
     vectors.extend(conversation());
+    vectors.extend(growth());
     vectors
         .iter()
         .map(|(name, bytes)| format!("{name} {}\n", hex(bytes)))
@@ -64,6 +65,7 @@ fn handshake() -> Vectors {
         name: "web1".to_owned(),
         message_max: 128 << 20,
         log_level: 3,
+        unidirectional: true,
     };
     vec![
         (format!("version-{PROTOCOL_VERSION}"), Vec::new()),
@@ -167,6 +169,7 @@ fn conversation() -> Vectors {
         name: "child".to_owned(),
         message_max: controller.message_max(),
         log_level: 3,
+        unidirectional: true,
     };
     let (child, up) = Node::child(&welcome, 8);
     let mut vectors = Vec::new();
@@ -218,6 +221,8 @@ fn conversation() -> Vectors {
             function: "walk",
             signature: 0x5167,
             concurrent,
+            chain: 0,
+            is_awaited: true,
             arguments,
             timeout: Some(Duration::from_secs(5)),
         };
@@ -249,12 +254,63 @@ fn conversation() -> Vectors {
         text: "done".to_owned(),
     });
     below.node.abandon(ContextId(99), "it is not even expected");
-    let unknown = message(Handle(105), Handle(1001));
+    let unknown = message(Handle(199), Handle(1001));
     below.node.handle_bytes(up, &unknown, NOW);
     let link = LinkId(1);
     below.node.handle_closed(link, "it ended", NOW);
     below.sent(&["answer", "FORWARD_LOG", "dead", "DEL_ROUTE"], up);
     vectors.extend(above.vectors);
+    vectors.extend(below.vectors);
+    vectors
+}
+
+/// A child is granted ids, makes a child of its own, and is told that a sibling to which it has
+/// sent is gone.
+fn growth() -> Vectors {
+    let mut controller = Node::controller(7);
+    controller.set_unidirectional(false);
+    let [(child_id, down), (sibling, elsewhere)] = [(); 2].map(|()| {
+        let id = controller.allocate_context(None).unwrap();
+        (id, controller.attach(id).unwrap())
+    });
+    let welcome = Welcome {
+        id: child_id,
+        parents: vec![ContextId::CONTROLLER],
+        name: "child".to_owned(),
+        message_max: controller.message_max(),
+        log_level: 3,
+        unidirectional: false,
+    };
+    let (child, up) = Node::child(&welcome, 8);
+    let talk = |node| Talk {
+        node,
+        vectors: Vec::new(),
+    };
+    let (mut above, mut below) = (talk(controller), talk(child));
+
+    let _ = below.node.request_ids(NOW).unwrap();
+    let asked = below.sent(&["ALLOCATE_ID"], up);
+    above.node.handle_bytes(down, &asked, NOW);
+    let granted = above.sent(&["GRANT_IDS", "id-block"], down);
+    below.node.handle_bytes(up, &granted, NOW);
+    assert!(matches!(below.node.poll_event(), Some(Event::IdsGranted)));
+    let _ = below.node.allocate_context(None).unwrap();
+    let connect = Connect {
+        id: ContextId(9),
+        name: None,
+        method: Method::Local {
+            remote_name: None,
+            child_path: None,
+        },
+        timeout_ms: 1,
+        log_level: 3,
+    };
+    let _ = below.node.connect_via(sibling, &connect, NOW).unwrap();
+    let announced = below.sent(&["ADD_ROUTE-up", "CONNECT-to-a-sibling"], up);
+    above.node.handle_bytes(down, &announced, NOW);
+    above.node.handle_closed(elsewhere, "it ended", NOW);
+    above.sent(&["DEL_ROUTE-down"], down);
+    let mut vectors = above.vectors;
     vectors.extend(below.vectors);
     vectors
 }
@@ -265,6 +321,7 @@ fn message(handle: Handle, reply_to: Handle) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 9,
         total: 0,

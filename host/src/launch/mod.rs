@@ -20,7 +20,7 @@ use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
 use rustix::io::Errno;
 
-use crate::hub::{Hub, LinkParts};
+use crate::hub::{Hub, Known, LinkParts};
 
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
@@ -123,12 +123,14 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         program: program.clone(),
         reason,
     };
-    let (parents, message_max, own_name) = {
+    let (parents, message_max, unidirectional, own_name) = {
         let state = hub.lock();
         let mut parents = vec![state.node.id()];
         parents.extend_from_slice(state.node.parent_ids());
         let own_name = (!state.node.parent_ids().is_empty()).then(crate::child::name);
-        (parents, state.node.message_max(), own_name)
+        let node = &state.node;
+        let (message_max, unidirectional) = (node.message_max(), node.unidirectional());
+        (parents, message_max, unidirectional, own_name)
     };
     let name = child.name.clone();
     let name = name.unwrap_or_else(|| default_name(own_name.as_deref(), hello.pid));
@@ -138,6 +140,7 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         name: name.clone(),
         message_max,
         log_level: child.log_level,
+        unidirectional,
     });
     // A new pipe has room for this; what has no room is not an empty pipe of ours.
     match rustix::io::write(&parts.output, &welcome) {
@@ -147,7 +150,11 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         Err(error) => return Err(refused(format!("cannot write to it: {error}"))),
     }
     let name: Arc<str> = name.into();
-    match hub.attach_child(child.id, name.clone(), parts, &rest) {
+    let known = Known {
+        name: name.clone(),
+        target: hello.target.as_str().into(),
+    };
+    match hub.attach_child(child.id, known, parts, &rest) {
         Ok(()) => {
             crate::logs::follow_errors(hub, errors, name.clone());
             Ok(Up { hello, name })

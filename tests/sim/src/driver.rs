@@ -75,6 +75,7 @@ impl World {
             Event::Message {
                 handle, src, body, ..
             } => self.on_message(process, handle, src, &body),
+            Event::Writable { .. } => {}
             Event::Expired { handle } => self.on_expired(process, handle),
             Event::Run(run) => self.on_run(process, run),
             // It may have returned since the node decided that.
@@ -99,6 +100,7 @@ impl World {
                 self.schedule(at, Action::Grow { process, id });
             }
             Event::Log { src, record } => self.on_log(src, &record),
+            Event::IdsGranted | Event::IdsRefused { .. } => {}
             Event::ContextLost { id, .. } => self.on_lost(process, id),
             Event::CutLink { link, .. } => self.on_cut(process, link),
             Event::Shutdown => self.on_shutdown(process),
@@ -163,6 +165,7 @@ impl World {
             bind,
             body,
             deadline,
+            ..
         } = run;
         let state = &mut self.processes[process];
         if !body.concurrent && state.serial.replace(key).is_some() {
@@ -327,6 +330,7 @@ impl World {
                 name: String::new(),
                 message_max: MESSAGE_MAX_DEFAULT,
                 log_level: 3,
+                unidirectional: true,
             };
             let (node, own_link) = Node::child(&welcome, self.rng.word());
             (Kind::Honest(Box::new(node)), own_link)

@@ -2,7 +2,7 @@
 //! checksum always fits, so that they get behind it.
 
 use offshoot_proto::control::{
-    self, AddRoute, Bind, CallBody, CallOutcome, Connect, Connected, DelRoute, Hello, LogRecord,
+    self, AddRoute, Bind, CallHead, CallOutcome, Connect, Connected, DelRoute, Hello, LogRecord,
     Method, PluginLimits,
 };
 use offshoot_proto::{ContextId, Handle, Header};
@@ -80,6 +80,7 @@ pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>)
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: *number,
         total: payload.len() as u32,
@@ -103,6 +104,7 @@ pub fn intruding(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>
         first: true,
         last: true,
         dead: rng.chance(300),
+        stream: false,
         hops: 0,
         number: *number,
         total: payload.len() as u32,
@@ -145,6 +147,7 @@ pub fn frame(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
         first: whole || rng.chance(600),
         last: whole || rng.chance(300),
         dead: rng.chance(100),
+        stream: false,
         hops: *rng.pick(&[0, 0, 0, 0, 1, 61, 62, 63, 64, 255]),
         number: *number,
         total,
@@ -167,6 +170,7 @@ pub(crate) fn answer(asked: &Header, payload: &[u8], number: u32, out: &mut Vec<
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number,
         total: payload.len() as u32,
@@ -222,8 +226,15 @@ fn body(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
 fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
     match handle {
         Handle::CALL_FUNCTION => {
-            let mut bytes =
-                CallBody::start(&[rng.below(6) as u8; 16], 0, rng.below(9), true, "f", 0);
+            let head = CallHead {
+                binding: [rng.below(6) as u8; 16],
+                timeout: rng.below(9),
+                chain: rng.below(3),
+                concurrent: true,
+                function: "f",
+                ..CallHead::default()
+            };
+            let mut bytes = head.start(4);
             bytes.extend_from_slice(&(rng.below(20) as u32).to_le_bytes());
             bytes
         }

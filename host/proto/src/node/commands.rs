@@ -9,16 +9,14 @@ use bytes::Bytes;
 
 use super::{Node, timeout_micros};
 use crate::callee::{CallKey, Caller};
-use crate::control::{
-    self, AddRoute, Bind, CallBody, CallOutcome, Connect, Connected, ImageHash, LogRecord,
-};
+use crate::control::{self, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord};
 use crate::depot::Delivery;
 use crate::frame::{Frame, Header};
-use crate::handles::Listener;
+use crate::handles::{Listener, Purpose};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{NAME_MAX, OWN_BACKLOG_MAX};
 use crate::link::Side;
-use crate::message::{Body, Dead, Message, commands_a_terminal};
+use crate::message::{Body, Dead, DeadKind, Message, commands_a_terminal};
 use crate::outbox::Origin;
 use crate::time::Instant;
 use crate::topology::Hop;
@@ -43,6 +41,10 @@ pub enum SendError {
     /// No more handles, or no more context ids.
     #[error("no more {0}")]
     Exhausted(&'static str),
+    /// No ids for new contexts are left of those that this context was granted;
+    /// [`Node::request_ids`] asks for more.
+    #[error("no context ids are left here; the controller must be asked for more")]
+    NeedsIds,
 }
 
 /// A call to make.
@@ -58,6 +60,11 @@ pub struct CallRequest<'a> {
     pub signature: u64,
     /// Whether it may run beside other calls.
     pub concurrent: bool,
+    /// The chain that it belongs to, or 0: it does not run if an earlier call of the chain has
+    /// failed.
+    pub chain: u64,
+    /// Whether its outcome is wanted.
+    pub is_awaited: bool,
     /// The arguments, in postcard.
     pub arguments: &'a [u8],
     /// How long it may take.
@@ -69,37 +76,6 @@ pub struct CallRequest<'a> {
 const GRACE: Duration = Duration::from_millis(500);
 
 impl Node {
-    /// Allots the id of a new child of `via`, or of a direct one, and announces it to the
-    /// contexts on the way. Only the controller can: ids come from above.
-    ///
-    /// # Errors
-    ///
-    /// Fails when `via` is gone or no ids are left.
-    pub fn allocate_context(&mut self, via: Option<ContextId>) -> Result<ContextId, SendError> {
-        if self.topology.me != ContextId::CONTROLLER || self.next_context == u32::MAX {
-            return Err(SendError::Exhausted("context ids"));
-        }
-        let id = ContextId(self.next_context);
-        match via.filter(|&via| via != self.topology.me) {
-            None => {
-                self.topology.expect(id);
-            }
-            Some(toward) => {
-                // It could not be asked for a child, and the id would stay behind.
-                if self.shunned.contains(&toward) {
-                    return Err(SendError::NoRoute(toward));
-                }
-                let link = self
-                    .topology
-                    .place(id, toward)
-                    .ok_or(SendError::NoRoute(toward))?;
-                self.send_add_route(link, &AddRoute { id, toward });
-            }
-        }
-        self.next_context += 1;
-        Ok(id)
-    }
-
     /// Adds the link of a direct child that is expected and has said hello; `None` when it is
     /// not expected any more.
     pub fn attach(&mut self, id: ContextId) -> Option<LinkId> {
@@ -114,7 +90,8 @@ impl Node {
     /// A direct child that was expected will not appear.
     pub fn abandon(&mut self, id: ContextId, reason: &str) {
         if self.topology.forget_expected(id) {
-            self.announce_lost(alloc::vec![id], reason.into());
+            let reason = format!("context {id} did not appear: {reason}");
+            self.announce_lost(alloc::vec![id], reason);
         }
     }
 
@@ -130,11 +107,11 @@ impl Node {
         now: Instant,
     ) -> Result<Handle, SendError> {
         let timeout = Duration::from_millis(connect.timeout_ms).saturating_add(GRACE);
-        let reply_to = self.listen(Listener {
+        let reply_to = self.listen_for(Listener {
             respondent: Some(via),
             persist: false,
             deadline: Some(now + timeout),
-            call: false,
+            purpose: Purpose::Messages,
         })?;
         self.send_or_forget(
             via,
@@ -172,8 +149,9 @@ impl Node {
         self.bound.get(&dst).is_some_and(|told| told.contains(key))
     }
 
-    /// Makes a call. The answer, a [`CallOutcome`], goes to the handle; on the first call of a
-    /// binding the image travels ahead of it.
+    /// Makes a call. The answer, a [`CallOutcome`], goes to the handle, which is
+    /// [`Handle::NONE`] if none is wanted; on the first call of a binding the image travels ahead
+    /// of it.
     ///
     /// # Errors
     ///
@@ -182,37 +160,58 @@ impl Node {
         let dst = request.dst;
         self.tell_binding(dst, request.bind)?;
         let timeout = timeout_micros(request.timeout);
-        let mut body = CallBody::start(
-            &request.bind.key,
-            request.signature,
+        let head = CallHead {
+            binding: request.bind.key,
+            signature: request.signature,
             timeout,
-            request.concurrent,
-            request.function,
-            request.arguments.len(),
-        );
+            // Whether a call may run depends on those before it.
+            concurrent: request.concurrent && request.chain == 0,
+            chain: request.chain,
+            function: request.function,
+        };
+        let mut body = head.start(request.arguments.len());
         body.extend_from_slice(request.arguments);
+        if !request.is_awaited {
+            self.send(
+                dst,
+                Handle::CALL_FUNCTION,
+                Handle::NONE,
+                Body::Data(body.into()),
+            )?;
+            return Ok(Handle::NONE);
+        }
         let deadline = request
             .timeout
             .map(|timeout| now + timeout.saturating_add(GRACE));
-        let reply_to = self.listen(Listener {
+        let reply_to = self.listen_for(Listener {
             respondent: Some(dst),
             persist: false,
             deadline,
-            call: true,
+            purpose: Purpose::Call,
         })?;
         self.send_or_forget(dst, Handle::CALL_FUNCTION, reply_to, body.into())
     }
 
-    /// Ends the wait on a handle. A call that it waited for is cancelled where it runs.
-    pub fn forget(&mut self, handle: Handle) {
-        if let Some(listener) = self.handles.remove(handle) {
-            self.give_up(handle, &listener);
-        }
+    /// Ends the wait on a handle; says whether there was one. A call that it waited for is
+    /// cancelled where it runs.
+    pub fn forget(&mut self, handle: Handle) -> bool {
+        self.asked_ids.take_if(|asked| *asked == handle);
+        let Some(listener) = self.handles.remove(handle) else {
+            return false;
+        };
+        self.give_up(handle, &listener);
+        true
+    }
+
+    /// Forgets a chain of calls that were made to `dst`.
+    pub fn forget_chain(&mut self, dst: ContextId, chain: u64) {
+        let body = Body::Data(control::encode(&chain).into());
+        let _ = self.send(dst, Handle::FORGET_CHAIN, Handle::NONE, body);
     }
 
     /// Says how a call that [`Event::Run`](super::Event::Run) named has ended.
     pub fn finish(&mut self, key: CallKey, outcome: &CallOutcome, now: Instant) {
-        if let Some(caller) = self.callee.finish(key) {
+        if let Some(caller) = self.callee.finish(key, outcome) {
             self.reply_call(caller, outcome);
             self.schedule(now);
         }
@@ -261,7 +260,8 @@ impl Node {
         {
             self.assemblies.forget(link, respondent, handle);
         }
-        if let (true, Some(callee)) = (listener.call, listener.respondent) {
+        self.close_streams(handle);
+        if let (Purpose::Call, Some(callee)) = (listener.purpose, listener.respondent) {
             let body = Body::Data(control::encode(&handle).into());
             let _ = self.send(callee, Handle::CANCEL, Handle::NONE, body);
         }
@@ -281,10 +281,6 @@ impl Node {
 
     pub(super) fn reply_dead(&mut self, dst: ContextId, reply_to: Handle, dead: Dead) {
         self.reply(dst, reply_to, Body::Dead(dead));
-    }
-
-    pub(super) fn send_add_route(&mut self, link: LinkId, route: &AddRoute) {
-        self.send_to_neighbour(link, Handle::ADD_ROUTE, control::encode(route).into());
     }
 
     /// Sends the image towards `toward`, or the word to pass it on where it is known already.
@@ -332,14 +328,14 @@ impl Node {
         Ok(())
     }
 
-    fn listen(&mut self, listener: Listener) -> Result<Handle, SendError> {
+    pub(super) fn listen_for(&mut self, listener: Listener) -> Result<Handle, SendError> {
         self.handles
             .listen(listener)
             .ok_or(SendError::Exhausted("handles"))
     }
 
     /// Sends a message that is answered at `reply_to`, which ends at once when it cannot leave.
-    fn send_or_forget(
+    pub(super) fn send_or_forget(
         &mut self,
         dst: ContextId,
         handle: Handle,
@@ -355,20 +351,20 @@ impl Node {
         }
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         dst: ContextId,
         handle: Handle,
         reply_to: Handle,
         body: Body,
     ) -> Result<(), SendError> {
-        let Some(Hop::Link(link)) = self.topology.hop(dst) else {
-            return Err(SendError::NoRoute(dst));
-        };
-        if !self.shunned.is_empty() && self.shunned.contains(&dst) {
-            return Err(SendError::NoRoute(dst));
-        }
-        let size = match &body {
+        let message = self.own(dst, handle, reply_to, body);
+        self.send_message(message)
+    }
+
+    pub(super) fn send_message(&mut self, message: Message) -> Result<(), SendError> {
+        let dst = message.dst;
+        let size = match &message.body {
             Body::Data(bytes) => bytes.len(),
             Body::Dead(_) => 0,
         };
@@ -376,34 +372,78 @@ impl Node {
             let max = self.message_max;
             return Err(SendError::TooLarge { size, max });
         }
+        let link = match self.topology.hop(dst) {
+            Some(Hop::Link(link)) => link,
+            Some(Hop::Here) => {
+                self.deliver_here(message);
+                return Ok(());
+            }
+            None => return Err(SendError::NoRoute(dst)),
+        };
+        if !self.shunned.is_empty() && self.shunned.contains(&dst) {
+            return Err(SendError::NoRoute(dst));
+        }
         let backlog = self.links.get(&link).map(|link| link.outbox.own_bytes());
         if backlog.is_some_and(|backlog| backlog + size > OWN_BACKLOG_MAX) {
             return Err(SendError::Backlog(dst));
         }
-        let message = self.own(dst, handle, reply_to, body);
         self.enqueue_message(link, message);
         Ok(())
     }
 
     /// Sends an answer. The one who waits for it is told of its loss by others if it cannot
     /// leave, so there is nobody to tell here.
-    fn reply(&mut self, dst: ContextId, reply_to: Handle, body: Body) {
+    pub(super) fn reply(&mut self, dst: ContextId, reply_to: Handle, body: Body) {
+        self.reply_as(self.topology.me, dst, reply_to, body);
+    }
+
+    /// Sends an answer on the authority of `auth`, which is this context or below it.
+    pub(super) fn reply_as(
+        &mut self,
+        auth: ContextId,
+        dst: ContextId,
+        reply_to: Handle,
+        body: Body,
+    ) {
         if reply_to == Handle::NONE {
             return;
         }
-        if let Some(Hop::Link(link)) = self.topology.hop(dst) {
-            let message = self.own(dst, reply_to, Handle::NONE, body);
-            self.enqueue_message(link, message);
+        let message = Message {
+            auth,
+            ..self.own(dst, reply_to, Handle::NONE, body)
+        };
+        match self.topology.hop(dst) {
+            Some(Hop::Link(link)) => self.enqueue_message(link, message),
+            Some(Hop::Here) => self.deliver_here(message),
+            None => {}
         }
     }
 
-    fn own(&self, dst: ContextId, handle: Handle, reply_to: Handle, body: Body) -> Message {
+    /// Hands over a message of this context to itself. The router's own handles are for others:
+    /// a context that waits for itself would wait for ever.
+    fn deliver_here(&mut self, message: Message) {
+        if message.handle.is_reserved() {
+            let reason = "a context does not send that to itself";
+            self.refuse(&message, DeadKind::Refused, reason);
+        } else {
+            self.dispatch_dynamic(None, message);
+        }
+    }
+
+    pub(super) fn own(
+        &self,
+        dst: ContextId,
+        handle: Handle,
+        reply_to: Handle,
+        body: Body,
+    ) -> Message {
         Message {
             dst,
             src: self.topology.me,
             auth: self.topology.me,
             handle,
             reply_to,
+            stream: false,
             body,
         }
     }
@@ -418,6 +458,7 @@ impl Node {
             first: true,
             last: true,
             dead,
+            stream: message.stream,
             hops: 0,
             number: self.next_message,
             total: payload.len() as u32,

@@ -16,8 +16,8 @@ use crate::trust::Offence;
 impl Node {
     /// Acts on a message whose source and authority were checked.
     pub(super) fn dispatch(&mut self, link: LinkId, side: Side, message: Message, now: Instant) {
-        if message.handle.0 >= Handle::FIRST_DYNAMIC {
-            self.dispatch_dynamic(message);
+        if !message.handle.is_reserved() {
+            self.dispatch_dynamic(Some(link), message);
             return;
         }
         let Body::Data(bytes) = &message.body else {
@@ -32,6 +32,7 @@ impl Node {
         let understood = match message.handle {
             Handle::CALL_FUNCTION if from_above => self.on_call(&message, now),
             Handle::CANCEL if from_above => self.on_cancel(&message),
+            Handle::FORGET_CHAIN if from_above => self.on_forget_chain(&message),
             Handle::BIND if from_above => {
                 control::decode(bytes).is_some_and(|bind| self.on_bind(bind))
             }
@@ -42,7 +43,23 @@ impl Node {
             }
             Handle::FORWARD_LOG if side == Side::Child => self.on_log(&message),
             Handle::ADD_ROUTE if from_parent => {
-                control::decode(bytes).is_some_and(|route| self.on_add_route(route))
+                control::decode(bytes).is_some_and(|route| self.on_add_route(&route))
+            }
+            Handle::ADD_ROUTE if from_child => {
+                let route = control::decode::<AddRoute>(bytes);
+                if !route.is_some_and(|route| self.on_announced_route(link, &route)) {
+                    self.offend(link, message.src, Offence::Announcement);
+                }
+                return;
+            }
+            Handle::GRANT_IDS if from_parent => {
+                control::decode(bytes).is_some_and(|grant| self.on_grant_ids(&grant))
+            }
+            Handle::ALLOCATE_ID if self.topology.me == ContextId::CONTROLLER => {
+                self.on_allocate_id(link, &message)
+            }
+            Handle::DEL_ROUTE if from_parent => {
+                control::decode(bytes).is_some_and(|route| self.on_lost_elsewhere(route))
             }
             Handle::LOAD_IMAGE if from_parent => {
                 Delivery::parse(bytes).is_some_and(|delivery| self.on_image(delivery, now))
@@ -54,16 +71,25 @@ impl Node {
                 }
                 return;
             }
-            Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE => {
+            Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE | Handle::GRANT_IDS => {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }
             Handle::CALL_FUNCTION
             | Handle::CANCEL
+            | Handle::FORGET_CHAIN
             | Handle::BIND
             | Handle::CONNECT
             | Handle::SHUTDOWN => {
                 self.refuse(&message, DeadKind::Refused, "only an ancestor may ask that");
+                return;
+            }
+            Handle::ALLOCATE_ID => {
+                self.refuse(
+                    &message,
+                    DeadKind::Refused,
+                    "only the controller grants ids",
+                );
                 return;
             }
             handle => {
@@ -101,10 +127,15 @@ impl Node {
                     self.events.push_back(Event::Run(Run {
                         key,
                         caller: call.caller.context,
+                        is_awaited: call.caller.reply_to != Handle::NONE,
                         bind: call.bind,
                         deadline: (timeout > 0).then(|| Instant(now.0.saturating_add(timeout))),
                         body: call.body,
                     }));
+                }
+                Next::FailWithChain(caller, failure) => {
+                    self.reply_call(caller, &CallOutcome::Failed(failure));
+                    return self.schedule(now);
                 }
                 Next::FailWithoutImage(call) => {
                     let reason = "the plugin's image did not arrive whole: a context on the way \
@@ -118,51 +149,14 @@ impl Node {
         }
     }
 
-    fn dispatch_dynamic(&mut self, message: Message) {
-        let Some(listener) = self.handles.get(message.handle) else {
-            // Usually an answer that comes after its caller gave up.
-            self.stats.stray += 1;
-            if matches!(message.body, Body::Data(_)) {
-                let reason = format!(
-                    "nobody listens on that handle in context {}",
-                    self.topology.me
-                );
-                self.reply_dead(
-                    message.src,
-                    message.reply_to,
-                    Dead::new(DeadKind::NoHandle, reason),
-                );
-            }
-            return;
-        };
-        if let Some(respondent) = listener.respondent
-            && respondent != message.src
-            && !self.may_announce_death(&message, respondent)
-        {
-            self.refuse(
-                &message,
-                DeadKind::Refused,
-                "the handle waits for another context",
-            );
-            return;
-        }
-        if !listener.persist {
-            self.handles.remove(message.handle);
-        }
-        self.stats.delivered += 1;
-        self.events.push_back(Event::Message {
-            handle: message.handle,
-            src: message.src,
-            reply_to: message.reply_to,
-            body: message.body,
-        });
-    }
-
     /// Whether `message` is the word of a context between us and `respondent` that there will be
     /// no answer. Such a context could have kept silent as well, so believing it gives it nothing.
-    fn may_announce_death(&self, message: &Message, respondent: ContextId) -> bool {
+    /// One that is neither above nor below us shows that it is on the way by the authority that
+    /// it bears: every hop has checked that `respondent` is where the message comes from.
+    pub(super) fn may_announce_death(&self, message: &Message, respondent: ContextId) -> bool {
         matches!(message.body, Body::Dead(_))
-            && (self.topology.is_above(message.src, respondent)
+            && (message.auth == respondent
+                || self.topology.is_above(message.src, respondent)
                 || self.topology.is_ancestor(message.src)
                     && self.topology.link_below(respondent).is_none())
     }
@@ -205,6 +199,17 @@ impl Node {
         if let Some(key) = self.callee.cancel(caller) {
             self.events.push_back(Event::CancelRun(key));
         }
+        true
+    }
+
+    fn on_forget_chain(&mut self, message: &Message) -> bool {
+        let Body::Data(bytes) = &message.body else {
+            return false;
+        };
+        let Some(chain) = control::decode::<u64>(bytes) else {
+            return false;
+        };
+        self.callee.forget_chain(message.src, chain);
         true
     }
 
@@ -256,34 +261,6 @@ impl Node {
         true
     }
 
-    /// A context will appear below `toward`, which is us or below us.
-    fn on_add_route(&mut self, route: AddRoute) -> bool {
-        if route.toward == self.topology.me {
-            // The `CONNECT` that follows says so again, and expects it.
-            return true;
-        }
-        let Some(link) = self.topology.place(route.id, route.toward) else {
-            return false;
-        };
-        self.send_add_route(link, &route);
-        true
-    }
-
-    fn on_del_route(&mut self, link: LinkId, mut route: DelRoute) -> bool {
-        // Saying it often must not cost us often.
-        route.ids.sort_unstable();
-        route.ids.dedup();
-        let all_theirs = |&id: &ContextId| self.topology.link_below(id) == Some(link);
-        let peer = self.links.get(&link).map(|link| link.peer);
-        if route.ids.iter().any(|&id| Some(id) == peer) || !route.ids.iter().all(all_theirs) {
-            return false;
-        }
-        let reason = Dead::new(DeadKind::Disconnected, route.reason).reason;
-        self.stats.delivered += 1;
-        self.lose(link, route.ids, &reason, &crate::Set::default());
-        true
-    }
-
     fn on_image(&mut self, delivery: Delivery, now: Instant) -> bool {
         let Delivery {
             hash,
@@ -302,7 +279,7 @@ impl Node {
         true
     }
 
-    fn refuse(&mut self, message: &Message, kind: DeadKind, reason: &str) {
+    pub(super) fn refuse(&mut self, message: &Message, kind: DeadKind, reason: &str) {
         self.stats.refused += 1;
         if matches!(message.body, Body::Data(_)) {
             self.reply_dead(message.src, message.reply_to, Dead::new(kind, reason));

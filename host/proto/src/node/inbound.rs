@@ -12,7 +12,7 @@ use crate::limits::{
     ANNOUNCEMENT_MAX, HOPS_MAX, OFFENCES_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX,
 };
 use crate::link::Side;
-use crate::message::{Dead, DeadKind};
+use crate::message::{Body, Dead, DeadKind};
 use crate::outbox::Origin;
 use crate::time::Instant;
 use crate::topology::Hop;
@@ -61,7 +61,14 @@ impl Node {
             _ => {
                 let (dst, me) = (header.dst, self.topology.me);
                 let reason = format!("no route to context {dst} from context {me}");
-                self.refuse_frame(&header, DeadKind::NoRoute, &reason);
+                if header.first && !header.dead {
+                    // A context elsewhere cannot know that we are on the way; those between us
+                    // can tell that `dst` is here once it is announced.
+                    let here = self.topology.expects(dst);
+                    let auth = if here { dst } else { me };
+                    let dead = Body::Dead(Dead::new(DeadKind::NoRoute, reason));
+                    self.reply_as(auth, header.src, header.reply_to, dead);
+                }
             }
         }
     }
@@ -87,16 +94,19 @@ impl Node {
     /// Whether a message is worth the memory that it takes until it is whole. Those that are one
     /// frame are judged when they are dispatched.
     fn wants(&self, link: LinkId, side: Side, header: &Header) -> bool {
-        if header.handle.0 >= Handle::FIRST_DYNAMIC {
-            let listener = self.handles.get(header.handle);
-            let respondent = listener.map(|listener| listener.respondent);
-            return respondent.is_some_and(|it| it.is_none_or(|it| it == header.src));
+        if !header.handle.is_reserved() {
+            let Some(listener) = self.handles.get(header.handle) else {
+                return false;
+            };
+            let (src, length) = (header.src, header.total as usize);
+            return listener.respondent.is_none_or(|it| it == src)
+                && (!listener.persist || self.admits(Some(link), src, header.handle, length));
         }
         let neighbour = self.links.get(&link).map(|link| link.peer) == Some(header.src);
         match header.handle {
             Handle::DEL_ROUTE => neighbour && header.total <= ANNOUNCEMENT_MAX,
-            // All that children say to the other fixed handles is short.
-            _ => side == Side::Parent,
+            // All that others say to the other fixed handles is short.
+            _ => side == Side::Parent && self.topology.is_ancestor(header.auth),
         }
     }
 
@@ -109,7 +119,7 @@ impl Node {
         let Some(out_link) = self.links.get(&out) else {
             return;
         };
-        if side == Side::Child && out_link.side == Side::Child {
+        if self.unidirectional && side == Side::Child && out_link.side == Side::Child {
             let (src, dst, me) = (header.src, header.dst, self.topology.me);
             let reason = format!(
                 "context {me} does not pass messages between its children ({src} to {dst})"
@@ -125,13 +135,48 @@ impl Node {
             return;
         }
         self.stats.forwarded += 1;
-        let backlog = self.enqueue(out, Frame { header, payload }, Origin::Relay);
+        let mut origin = Origin::Relay;
+        if !self.unidirectional {
+            if side == Side::Child && header.first {
+                self.note_contact(link, &header);
+            }
+            if header.dead && !self.was_asked_for(out, header.src) {
+                origin = Origin::Unasked;
+            }
+        }
+        let backlog = self.enqueue(out, Frame { header, payload }, origin);
         if backlog > RELAY_BACKLOG_MAX
             && let Some(link) = self.links.get_mut(&link)
         {
             // The first one stays: a second one that drains must not let this link go on feeding it.
             link.blocked_by.get_or_insert(out);
         }
+    }
+
+    /// Notes that someone behind `link` may come to wait for `dst`. The end of an ancestor is
+    /// everyone's, so nobody needs to be told of it.
+    fn note_contact(&mut self, link: LinkId, header: &Header) {
+        if !self.topology.is_ancestor(header.dst)
+            && let Some(link) = self.links.get_mut(&link)
+        {
+            link.contacts.note(header.dst);
+            let wants_answer = !header.dead && header.reply_to != Handle::NONE;
+            link.asked = link.asked.saturating_add(wants_answer.into());
+        }
+    }
+
+    /// Whether a refusal by `src` can be one that someone behind `out` has asked for. Without
+    /// this, a sibling could have others cut off for what it sends them.
+    fn was_asked_for(&mut self, out: LinkId, src: ContextId) -> bool {
+        if self.topology.is_ancestor(src) {
+            return true;
+        }
+        let Some(link) = self.links.get_mut(&out) else {
+            return false;
+        };
+        let asked = link.asked > 0;
+        link.asked = link.asked.saturating_sub(1);
+        asked
     }
 
     /// Queues a frame and gives the bytes that the link now holds for others.
@@ -175,7 +220,13 @@ impl Node {
         let Some(state) = self.links.get(&link) else {
             return;
         };
-        if state.side == Side::Parent || state.peer == src {
+        let neighbour = state.peer == src;
+        if state.side == Side::Parent && !neighbour && !self.topology.is_ancestor(src) {
+            // Nobody is to lose a parent for what a sibling says through it.
+            self.stats.offences += 1;
+            return;
+        }
+        if state.side == Side::Parent || neighbour {
             self.offend_link(link, offence);
             return;
         }

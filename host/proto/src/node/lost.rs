@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 use super::{Event, Node};
 use crate::Set;
 use crate::control::{self, DelRoute};
+use crate::handles::Purpose;
 use crate::id::{ContextId, Handle, LinkId};
-use crate::link::Side;
+use crate::link::{Link, Side};
 use crate::message::{Body, Dead, DeadKind};
+use crate::streams::Receipt;
 use crate::time::Instant;
 
 impl Node {
@@ -22,11 +24,13 @@ impl Node {
             return;
         };
         self.assemblies.forget_link(link);
-        let broken_off = state
-            .decoder
-            .unfinished()
-            .map(|(bytes, _)| format!("{reason}; a frame broke off after {bytes} bytes"));
-        let reason = broken_off.as_deref().unwrap_or(reason);
+        self.blocks.forget_link(link);
+        // Whoever waits for a context behind it, here or elsewhere, learns which one is to blame.
+        let mut reason = format!("context {} was lost: {reason}", state.peer);
+        if let Some((bytes, _)) = state.decoder.unfinished() {
+            reason.push_str(&format!("; a frame broke off after {bytes} bytes"));
+        }
+        let reason = &*reason;
         let unsent: Set<Handle> = state.outbox.unsent().collect();
         match state.side {
             Side::Child => {
@@ -67,6 +71,7 @@ impl Node {
             self.shunned.remove(&id);
             self.assemblies.forget_source(id);
         }
+        self.blocks.forget_owners(&lost);
         for link in self.links.values_mut() {
             link.outbox.forget_sources(&lost);
         }
@@ -77,27 +82,92 @@ impl Node {
                 reason: reason.into(),
             });
         }
+        self.announce_lost_below(&lost, Some(link), reason);
         self.announce_lost(lost, reason.into());
+    }
+
+    /// A child says that contexts behind it are gone.
+    pub(super) fn on_del_route(&mut self, link: LinkId, mut route: DelRoute) -> bool {
+        // Saying it often must not cost us often.
+        route.ids.sort_unstable();
+        route.ids.dedup();
+        let all_theirs = |&id: &ContextId| self.topology.link_below(id) == Some(link);
+        let peer = self.links.get(&link).map(|link| link.peer);
+        if route.ids.iter().any(|&id| Some(id) == peer) || !route.ids.iter().all(all_theirs) {
+            return false;
+        }
+        let reason = Dead::new(DeadKind::Disconnected, route.reason).reason;
+        self.stats.delivered += 1;
+        self.lose(link, route.ids, &reason, &Set::default());
+        true
+    }
+
+    /// Our parent says that contexts are gone that are neither above nor below us, and that we or
+    /// those below us have sent to (`B040`).
+    pub(super) fn on_lost_elsewhere(&mut self, mut route: DelRoute) -> bool {
+        route.ids.sort_unstable();
+        route.ids.dedup();
+        if route.ids.iter().any(|&id| self.topology.is_known(id)) {
+            return false;
+        }
+        let reason = Dead::new(DeadKind::Disconnected, route.reason).reason;
+        for &id in &route.ids {
+            self.assemblies.forget_source(id);
+        }
+        self.wake_waiters(&route.ids, &reason, &Set::default());
+        self.announce_lost_below(&route.ids, None, &reason);
+        true
+    }
+
+    /// Tells each child behind which someone has sent to one of `lost`, which is sorted; but not
+    /// the one that it came from.
+    fn announce_lost_below(&mut self, lost: &[ContextId], from: Option<LinkId>, reason: &str) {
+        if self.unidirectional {
+            return;
+        }
+        let others = |(&id, link): (&LinkId, &mut Link)| {
+            let told = link.side == Side::Child && Some(id) != from;
+            let ids = told.then(|| link.contacts.take(lost))?;
+            (!ids.is_empty()).then_some((id, ids))
+        };
+        let mut told: Vec<_> = self.links.iter_mut().filter_map(others).collect();
+        told.sort_unstable();
+        for (link, ids) in told {
+            let reason = reason.into();
+            let body = control::encode(&DelRoute { ids, reason });
+            self.send_to_neighbour(link, Handle::DEL_ROUTE, body.into());
+        }
     }
 
     /// Ends each wait for one of `lost`, which is sorted.
     pub(super) fn wake_waiters(&mut self, lost: &[ContextId], reason: &str, unsent: &Set<Handle>) {
+        self.streams.forget(lost);
         for (handle, respondent) in self.handles.of_respondents(lost) {
-            self.handles.remove(handle);
+            let listener = self.handles.remove(handle);
             let dead = if unsent.contains(&handle) {
-                let reason =
-                    format!("context {respondent} was lost before the message left: {reason}");
+                let reason = format!("before the message left, {reason}");
                 Dead::new(DeadKind::NoRoute, reason)
             } else {
                 Dead::new(DeadKind::Disconnected, reason)
             };
-            self.events.push_back(Event::Message {
-                handle,
-                src: respondent,
-                reply_to: Handle::NONE,
-                body: Body::Dead(dead),
-            });
+            if let Some(Purpose::Credit(at)) = listener.map(|listener| listener.purpose) {
+                self.end_stream(respondent, at, dead);
+            } else {
+                self.bring_dead(handle, respondent, dead);
+            }
         }
+    }
+
+    /// Tells whoever listens on a handle, which is gone already, that nothing more will come.
+    pub(super) fn bring_dead(&mut self, handle: Handle, src: ContextId, dead: Dead) {
+        self.events.push_back(Event::Message {
+            handle,
+            src,
+            reply_to: Handle::NONE,
+            body: Body::Dead(dead),
+            receipt: Receipt::default(),
+            last: true,
+        });
     }
 
     /// Tells our parent, which tells its own.

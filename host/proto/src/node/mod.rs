@@ -3,8 +3,11 @@
 mod commands;
 mod dispatch;
 mod gauges;
+mod ids;
 mod inbound;
 mod lost;
+mod messages;
+mod routes;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -16,8 +19,11 @@ use bytes::Bytes;
 
 pub use commands::{CallRequest, SendError};
 pub use gauges::Gauges;
+pub use messages::{Listen, ListenError, PutError};
+pub use routes::{Route, RouteError};
 
 use crate::assembly::Assemblies;
+use crate::blocks::Blocks;
 use crate::callee::{CallKey, Callee};
 use crate::control::{Bind, BindingKey, CallBody, Connect, ImageHash, LogRecord, Welcome};
 use crate::depot::Depot;
@@ -26,6 +32,7 @@ use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{MESSAGE_MAX_DEFAULT, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX};
 use crate::link::{Link, Side};
 use crate::message::Body;
+use crate::streams::{Receipt, Streams};
 use crate::time::Instant;
 use crate::topology::{Hop, Topology};
 use crate::{Map, Set};
@@ -37,11 +44,15 @@ pub struct Node {
     message_max: u32,
     links: Map<LinkId, Link>,
     next_link: u32,
-    /// The controller's counter of context ids; other contexts are given theirs.
-    next_context: u32,
+    blocks: Blocks,
+    /// The handle at which we wait for a block of ids.
+    asked_ids: Option<Handle>,
+    /// Whether messages between two of our children are refused.
+    unidirectional: bool,
     next_message: u32,
     assemblies: Assemblies,
     handles: Handles,
+    streams: Streams,
     callee: Callee,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
@@ -58,8 +69,8 @@ pub struct Node {
 /// Something that the driver must act on.
 #[derive(Debug)]
 pub enum Event {
-    /// A message for a handle that this context listens on. If the handle was not persistent,
-    /// it is gone. A dead body also says that the respondent was lost.
+    /// A message for a handle that this context listens on. A dead body says that there will be
+    /// no answer, or that its sender has closed.
     Message {
         /// The handle.
         handle: Handle,
@@ -69,6 +80,18 @@ pub enum Event {
         reply_to: Handle,
         /// What it says.
         body: Body,
+        /// To be given to [`Node::taken`] when the program has taken the message.
+        receipt: Receipt,
+        /// Whether the handle is gone now: it was for one message, or its respondent is lost.
+        last: bool,
+    },
+    /// A stream takes messages again, or has ended: a [`Node::put`] that was refused for want of
+    /// credit may be tried again.
+    Writable {
+        /// The receiver's context.
+        dst: ContextId,
+        /// Its handle.
+        handle: Handle,
     },
     /// Nobody answered in time; the handle is gone.
     Expired {
@@ -94,6 +117,13 @@ pub enum Event {
         src: ContextId,
         /// The record.
         record: LogRecord,
+    },
+    /// The controller granted ids that [`Node::request_ids`] asked for: try again.
+    IdsGranted,
+    /// It did not, or is gone.
+    IdsRefused {
+        /// Why not.
+        reason: String,
     },
     /// A context below us is gone.
     ContextLost {
@@ -122,6 +152,8 @@ pub struct Run {
     pub key: CallKey,
     /// The context that made it.
     pub caller: ContextId,
+    /// Whether anyone waits for its outcome.
+    pub is_awaited: bool,
     /// The plugin and its grants.
     pub bind: Arc<Bind>,
     /// The call.
@@ -148,17 +180,18 @@ pub struct Stats {
 impl Node {
     /// The root of a tree. `seed` makes its handles hard to guess.
     pub fn controller(seed: u64) -> Self {
-        Self::new(
-            Topology::new(ContextId::CONTROLLER, Vec::new()),
-            seed,
-            MESSAGE_MAX_DEFAULT,
-        )
+        let topology = Topology::new(ContextId::CONTROLLER, Vec::new());
+        Self {
+            blocks: Blocks::all(),
+            ..Self::new(topology, seed, MESSAGE_MAX_DEFAULT)
+        }
     }
 
     /// A child that `welcome` made welcome, and the link to its parent.
     pub fn child(welcome: &Welcome, seed: u64) -> (Self, LinkId) {
         let topology = Topology::new(welcome.id, welcome.parents.clone());
         let mut node = Self::new(topology, seed, welcome.message_max);
+        node.unidirectional = welcome.unidirectional;
         let parent = welcome.parents.first().copied().unwrap_or_default();
         let link = node.add_link(Side::Parent, parent);
         node.topology.set_parent_link(Some(link));
@@ -171,10 +204,13 @@ impl Node {
             message_max,
             links: Map::default(),
             next_link: 0,
-            next_context: 1,
+            blocks: Blocks::default(),
+            asked_ids: None,
+            unidirectional: true,
             next_message: 0,
             assemblies: Assemblies::default(),
             handles: Handles::new(seed),
+            streams: Streams::default(),
             callee: Callee::default(),
             depot: Depot::default(),
             bindings: Map::default(),
@@ -201,6 +237,18 @@ impl Node {
         self.message_max
     }
 
+    /// Whether messages between two children of one context are refused (`B041`). They are,
+    /// unless the controller allows them.
+    pub fn unidirectional(&self) -> bool {
+        self.unidirectional
+    }
+
+    /// Decides that. Contexts that exist keep to what they were told, so this belongs before the
+    /// first one.
+    pub fn set_unidirectional(&mut self, unidirectional: bool) {
+        self.unidirectional = unidirectional;
+    }
+
     /// What has happened so far.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -217,6 +265,37 @@ impl Node {
             Hop::Link(link) => Some(link),
             Hop::Here => None,
         }
+    }
+
+    /// The neighbour at the other end of a link.
+    pub fn peer_of(&self, link: LinkId) -> Option<ContextId> {
+        self.links.get(&link).map(|link| link.peer)
+    }
+
+    /// The direct children that are up, in order.
+    pub fn children(&self) -> Vec<ContextId> {
+        let links = self.links.values().filter(|link| link.side == Side::Child);
+        let mut children: Vec<_> = links.map(|link| link.peer).collect();
+        children.sort_unstable();
+        children
+    }
+
+    /// The parent of a context below this one.
+    pub fn parent_of(&self, id: ContextId) -> Option<ContextId> {
+        Some(self.topology.way_to(id)?.1)
+    }
+
+    /// Changes how many bytes a message may have, in a controller that has no children yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there is a tree already: its contexts have been told.
+    pub fn set_message_max(&mut self, bytes: u32) {
+        assert!(
+            self.topology.me == ContextId::CONTROLLER && self.links.is_empty(),
+            "the tree must not exist yet"
+        );
+        self.message_max = bytes.min(MESSAGE_MAX_DEFAULT);
     }
 
     /// Handles that are listened on.
@@ -243,7 +322,8 @@ impl Node {
 
     /// The next thing for the driver to act on.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        Some(self.answer_to_driver(event))
     }
 
     /// A link that has got something to send since it was last named here.

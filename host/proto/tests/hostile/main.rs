@@ -3,4 +3,5 @@
 mod below;
 mod direct;
 mod framing;
+mod ids;
 mod worlds;

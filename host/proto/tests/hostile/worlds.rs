@@ -53,6 +53,8 @@ impl World {
             function: "f",
             signature: 0,
             concurrent: false,
+            chain: 0,
+            is_awaited: true,
             arguments: b"",
             timeout: Some(Duration::from_secs(1)),
         };
@@ -118,6 +120,7 @@ pub(crate) fn header(src: ContextId, handle: Handle) -> Header {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: 0,
@@ -157,6 +160,7 @@ impl Chain {
             name: "middle".to_owned(),
             message_max: MESSAGE_MAX_DEFAULT,
             log_level: 3,
+            unidirectional: true,
         };
         let (mut middle, up) = Node::child(&welcome, 8);
         let low = controller.node.allocate_context(Some(EVIL)).unwrap();

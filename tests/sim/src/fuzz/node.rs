@@ -108,6 +108,7 @@ fn rig() -> Rig {
         name: String::new(),
         message_max: MESSAGE_MAX_DEFAULT,
         log_level: 3,
+        unidirectional: true,
     };
     let (mut node, parent) = Node::child(&welcome, 7);
     let mut bytes = Vec::new();
@@ -150,6 +151,7 @@ fn order(handle: Handle, body: &[u8], out: &mut Vec<u8>) {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: body.len() as u32,
@@ -188,6 +190,7 @@ impl Rig {
             first: flags & 1 == 0,
             last: flags & 2 == 0,
             dead: flags & 4 != 0,
+            stream: flags & 8 != 0,
             hops,
             number: self.number,
             total,
