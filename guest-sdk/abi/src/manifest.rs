@@ -183,8 +183,8 @@ impl Manifest {
         }
         let mut manifest = manifest.ok_or(ManifestError::Empty)?;
         manifest.wants = wants;
-        manifest.want_router();
         manifest.functions.sort_by(|a, b| a.name.cmp(&b.name));
+        manifest.want_router();
         for pair in manifest.functions.windows(2) {
             if pair[0].name == pair[1].name {
                 return Err(ManifestError::Contradiction(alloc::format!(

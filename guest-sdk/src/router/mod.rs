@@ -99,7 +99,6 @@ impl Router {
     }
 
     /// A context in a process of its own on this machine, or on that of another context.
-    #[must_use]
     pub fn local(&self) -> Local {
         Local::new()
     }
