@@ -1,20 +1,22 @@
 //! Waiting in a plain thread, for programs or parts of them without a runtime of their own.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use tokio::runtime;
 
+use crate::broker::Broker;
 use crate::error::Error;
 use crate::hub::Hub;
 
 /// Runs a future of this library in a plain thread until it is done.
 ///
 /// The router's own tasks run elsewhere: in the runtime that it was made in, or in its
-/// [`Broker`](crate::Broker)'s thread.
+/// [`Broker`](crate::Broker)'s thread. Timers of the future itself run there as well, if there is a
+/// broker.
 ///
 /// # Errors
 ///
@@ -65,7 +67,7 @@ fn run<F: Future>(
     }
     let runtime = match hub {
         Some(hub) => Some(hub.runtime().clone()),
-        None => latest().clone(),
+        None => Broker::latest().map(|broker| broker.runtime()),
     };
     let _timers = runtime.as_ref().map(runtime::Handle::enter);
     let mut future = pin!(future);
@@ -85,20 +87,6 @@ fn run<F: Future>(
         }
         thread::park_timeout(left);
     }
-}
-
-/// The runtime of the router that was made last: for timers of futures that belong to none.
-static LATEST: Mutex<Option<runtime::Handle>> = Mutex::new(None);
-
-/// A router's tasks run in that runtime.
-pub(crate) fn remember(runtime: &runtime::Handle) {
-    *latest() = Some(runtime.clone());
-}
-
-fn latest() -> MutexGuard<'static, Option<runtime::Handle>> {
-    LATEST
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 struct Unpark(Thread);

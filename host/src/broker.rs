@@ -51,6 +51,9 @@ struct State {
     thread: Option<ThreadId>,
 }
 
+/// The broker that was made last: for timers of futures that belong to no router.
+static LATEST: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
 /// How long the links of a tree may take to close before they are cut (`S141`).
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -93,6 +96,7 @@ impl Broker {
         });
         let thread = thread.map_err(unavailable)?;
         shared.lock().thread = Some(thread.thread().id());
+        *latest() = Arc::downgrade(&shared);
         Ok(Self { shared })
     }
 
@@ -174,6 +178,13 @@ impl Broker {
         blocking::block_on(take)?.map_err(ended)
     }
 
+    /// The broker that was made last, if it is still there.
+    pub(crate) fn latest() -> Option<Self> {
+        let shared = latest().upgrade()?;
+        let ended = shared.lock().ended;
+        (!ended).then_some(Self { shared })
+    }
+
     pub(crate) fn runtime(&self) -> runtime::Handle {
         self.shared.runtime.clone()
     }
@@ -184,6 +195,12 @@ impl Broker {
         state.hubs.retain(|hub| hub.strong_count() > 0);
         state.hubs.push(Arc::downgrade(hub));
     }
+}
+
+fn latest() -> MutexGuard<'static, Weak<Shared>> {
+    LATEST
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Lives in the thread until it is to end.

@@ -98,7 +98,6 @@ impl RouterBuilder {
                 (broker.runtime(), Some(broker))
             }
         };
-        blocking::remember(&runtime);
         let mut seed = [0; 8];
         // Without randomness handles are easier to guess, and still bound to who may use them.
         let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);

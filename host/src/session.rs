@@ -226,7 +226,8 @@ impl Shared {
     /// given, and no others.
     fn call(&self, hub: &Arc<Hub>, call: router::Call) -> Result<Response, Failure> {
         let dst = ContextId(call.context);
-        let (own, target) = (hub.lock().node.id(), hub.target_of(dst));
+        let own = hub.lock().node.id();
+        let target = hub.target_of(dst);
         if dst == own {
             return Err(Failure::Usage(
                 "a plugin cannot call its own context: the call would wait for the one that makes \

@@ -16,12 +16,25 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// The module of the test plugin, compiled once for each test program.
 pub fn plugin_file() -> PathBuf {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("plugin");
-        let artifact = offshoot_build::Build::new(source).build();
-        artifact.unwrap_or_else(|error| panic!("{error}")).wasm
-    };
-    FILE.get_or_init(build).clone()
+    FILE.get_or_init(|| build("plugin")).clone()
+}
+
+/// The plugin `fanout`, without any grant.
+///
+/// # Panics
+///
+/// Panics if it does not compile.
+pub fn fanout() -> Plugin {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let file = FILE.get_or_init(|| build("../../plugins/fanout"));
+    Plugin::open(file).expect("the example plugin is usable")
+}
+
+/// Compiles the plugin whose source is at a path from here.
+fn build(source: &str) -> PathBuf {
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(source);
+    let artifact = offshoot_build::Build::new(source).build();
+    artifact.unwrap_or_else(|error| panic!("{error}")).wasm
 }
 
 /// The test plugin.
