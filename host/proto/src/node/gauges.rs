@@ -65,7 +65,7 @@ impl Node {
             told: self.bound.len(),
             links: self.links.len(),
             listeners: self.handles.len(),
-            blocks: self.blocks.granted(),
+            blocks: self.blocks.granted().len(),
             contacts: self
                 .links
                 .values()
@@ -73,6 +73,12 @@ impl Node {
                 .max()
                 .unwrap_or(0),
         }
+    }
+
+    /// Blocks of ids that contexts below were granted: owner, first id, how many.
+    #[doc(hidden)]
+    pub fn granted_blocks(&self) -> Vec<(ContextId, u32, u32)> {
+        self.blocks.granted().collect()
     }
 
     /// Contexts known below this one, in order.
