@@ -41,7 +41,11 @@ impl World {
             }
             75..83 => self.forget_one(),
             83..85 => self.give_up_one(),
-            85..92 => self.ask_sibling(),
+            85..92 => {
+                for _ in 0..=self.rng.below(4) {
+                    self.ask_sibling();
+                }
+            }
             92..97 => {
                 let process = self.rng.index(self.processes.len());
                 if process > 0 {
