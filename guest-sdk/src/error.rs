@@ -73,7 +73,7 @@ impl Error {
     pub(crate) fn to_guest_error(&self) -> GuestError {
         let mut messages = self.messages();
         GuestError {
-            type_name: self.0.type_name.to_owned(),
+            type_name: report::type_name_of(&*self.0.source, self.0.type_name),
             message: messages.remove(0),
             causes: messages,
             location: Some(self.0.location.to_string()),

@@ -1,6 +1,7 @@
 //! What the host offers, made safe.
 
 use offshoot_abi::HostInfo;
+use offshoot_abi::router::{Failure, Request, Response};
 
 /// Bytes of a backtrace at most; the host leaves out what does not fit.
 const BACKTRACE_MAX: usize = 16 << 10;
@@ -45,6 +46,43 @@ pub(crate) fn host_info() -> HostInfo {
             Err(wanted) => panic!("the host's description has {wanted} bytes"),
         }
     }
+}
+
+/// Asks the router, and waits for its answer.
+pub(crate) fn exchange(request: &Request) -> Result<Response, Failure> {
+    let request = postcard::to_allocvec(request)
+        .map_err(|error| Failure::Usage(format!("the request cannot be encoded: {error}")))?;
+    // SAFETY: the host reads just the request's bytes, which outlive the call, and keeps neither.
+    let length = unsafe { raw::exchange(request.as_ptr(), request.len()) };
+    // What was asked is not needed while the answer is read, and both may be large.
+    drop(request);
+    match postcard::from_bytes(&take(length)) {
+        Ok(answer) => answer,
+        Err(error) => Err(misread(error)),
+    }
+}
+
+/// Sends a message, and waits until its receiver has room for it.
+pub(crate) fn send(context: u32, handle: u64, data: &[u8]) -> Result<(), Failure> {
+    // SAFETY: as in `exchange`.
+    let length = unsafe { raw::send(context, handle, data.as_ptr(), data.len()) };
+    match length {
+        0 => Ok(()),
+        length => Err(postcard::from_bytes(&take(length)).unwrap_or_else(misread)),
+    }
+}
+
+fn take(length: usize) -> Vec<u8> {
+    filled(length, |buffer, capacity| {
+        // SAFETY: as in `backtrace`.
+        unsafe { raw::take(buffer, capacity) }
+    })
+}
+
+fn misread(error: postcard::Error) -> Failure {
+    Failure::Usage(format!(
+        "the host's answer is not understood, build both with the same version of Offshoot: {error}"
+    ))
 }
 
 /// The most verbose level that anyone listens to; 0 is none.
@@ -112,5 +150,8 @@ mod raw {
         pub(super) fn panic(text: *const u8, text_len: usize, place: *const u8, place_len: usize);
         pub(super) fn backtrace(buffer: *mut u8, capacity: usize) -> usize;
         pub(super) fn host_info(buffer: *mut u8, capacity: usize) -> usize;
+        pub(super) fn exchange(request: *const u8, len: usize) -> usize;
+        pub(super) fn take(buffer: *mut u8, capacity: usize) -> usize;
+        pub(super) fn send(context: u32, handle: u64, data: *const u8, len: usize) -> usize;
     }
 }

@@ -16,3 +16,31 @@ pub(crate) fn host_info() -> HostInfo {
         name: "controller".to_owned(),
     }
 }
+
+// This crate's own tests have a small one.
+#[cfg(test)]
+pub(crate) use crate::router::tests::host::{exchange, send};
+
+#[cfg(not(test))]
+pub(crate) use outside::{exchange, send};
+
+/// There is no router behind a plugin's unit tests.
+#[cfg(not(test))]
+mod outside {
+    use offshoot_abi::router::{Failure, Request, Response};
+
+    pub(crate) fn exchange(_: &Request) -> Result<Response, Failure> {
+        Err(failure())
+    }
+
+    pub(crate) fn send(_: u32, _: u64, _: &[u8]) -> Result<(), Failure> {
+        Err(failure())
+    }
+
+    fn failure() -> Failure {
+        Failure::Usage(
+            "there is no router here: the function runs outside of any context, as in a unit test"
+                .to_owned(),
+        )
+    }
+}

@@ -34,13 +34,19 @@ mod imports;
 mod log_backend;
 mod probe;
 mod report;
+mod router;
 #[cfg(all(feature = "tracing", target_arch = "wasm32"))]
 mod tracing_backend;
 
 pub use error::{Error, Explain, Result};
 pub use host::{Host, context_id, is_controller, parent_id, parent_ids};
+pub use offshoot_abi::router::{CallError, CallErrorKind, ChannelError};
 pub use offshoot_abi::{Blob, Function, Schema};
 pub use offshoot_macros::{data, function, functions, wants};
+pub use router::{
+    CallChain, Channel, Context, Items, Local, Message, Receiver, Router, RouterError, Select,
+    SelectError, Selected, Selection, Sender, Source, TimeoutError,
+};
 
 /// What the macros' expansions name. Not for use by hand: it changes without notice.
 #[doc(hidden)]
@@ -48,6 +54,7 @@ pub mod __private {
     pub use crate::call::call;
     pub use crate::host::current as host;
     pub use crate::probe::{Fallible, NoSchema, Probe, argument, error, result};
+    pub use crate::router::current as router;
     /// The traits by which an error is reported.
     pub mod report {
         pub use crate::report::{

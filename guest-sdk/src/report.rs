@@ -10,8 +10,8 @@ use std::fmt::Display;
 
 use offshoot_abi::GuestError;
 
-use crate::Error;
 use crate::imports;
+use crate::{Error, RouterError};
 
 /// An error that a function returned.
 pub struct Caught<'a, E>(pub &'a E);
@@ -89,9 +89,15 @@ pub(crate) fn causes(error: &dyn StdError) -> Vec<String> {
         .collect()
 }
 
+/// How a report calls an error's type: as Rust does, except for those that stand for another one.
+pub(crate) fn type_name_of(error: &(dyn StdError + 'static), own: &str) -> String {
+    let router = error.downcast_ref::<RouterError>();
+    router.map_or(own, RouterError::type_name).to_owned()
+}
+
 fn chain<E>(error: &(dyn StdError + 'static)) -> GuestError {
     GuestError {
-        type_name: type_name::<E>().to_owned(),
+        type_name: type_name_of(error, type_name::<E>()),
         message: error.to_string(),
         causes: causes(error),
         location: None,

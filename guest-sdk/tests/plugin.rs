@@ -45,10 +45,13 @@ fn a_plugin_is_built_and_says_what_it_is() {
         lines,
         [
             "fn Figure::moved(figure: Figure, by: Point) -> Result<Figure, Error>",
+            "fn ask(children: u8) -> Result<Option<Context>, Error>",
+            "fn count(out: Sender, up_to: u64) -> Result<(), Error>",
             "fn echo(bytes: Bytes) -> Bytes",
             "fn fail(text: String) -> Result<(), String>",
             "fn greet(name: String, times: u8) -> String",
             "fn panic(text: String)",
+            "fn routed() -> bool",
             "fn size(path: String) -> Result<u64, Error>",
             "fn who() -> String",
         ]
@@ -59,13 +62,20 @@ fn a_plugin_is_built_and_says_what_it_is() {
     assert!(manifest.function("size").unwrap().concurrent);
     assert!(manifest.function("who").unwrap().takes_host);
     assert_eq!(manifest.wants[0].grant, Grant::Read("/etc".to_owned()));
-    assert_eq!(manifest.wants.len(), 1);
+    assert_eq!(manifest.wants[1].grant, Grant::Router);
+    assert_eq!(manifest.wants[1].reason, "`ask` takes `&Router`");
+    assert_eq!(manifest.wants.len(), 2);
+    for (function, takes) in [("ask", true), ("routed", true), ("count", false)] {
+        assert_eq!(manifest.function(function).unwrap().takes_router, takes);
+    }
     assert!(inspection.uses_wasi);
 
     let signature = |name| manifest.function(name).unwrap().signature;
     assert_eq!(signature("greet"), demo::greet::SIGNATURE);
     assert_eq!(signature("Figure::moved"), demo::Figure_moved::SIGNATURE);
     assert_eq!(signature("who"), demo::who::SIGNATURE);
+    assert_eq!(signature("count"), demo::count::SIGNATURE);
+    const { assert!(demo::size::CONCURRENT && !demo::count::CONCURRENT) };
 }
 
 #[test]

@@ -1,21 +1,24 @@
 //! A context, as its users hold it, and how calls of functions in it are made.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use offshoot_abi::Function;
-use offshoot_proto::{CallRequest, ContextId, SendError};
+use offshoot_abi::{ContextAddress, Function, Travels};
+use offshoot_proto::{CallRequest, ContextId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{Callee, Pending, Receiver};
+use crate::blocking;
+use crate::call::{Callee, Pending};
+use crate::chain::CallChain;
 use crate::error::Error;
 use crate::hub::State;
+use crate::messages::{Listen, Listening, Message, Receiver};
 use crate::plugin::{Plugin, PluginError};
-use crate::reply::Reply;
-use crate::router::Tree;
+use crate::router::{Router, Tree};
 
 /// A handle to one process in the tree (`S100`).
 ///
@@ -24,6 +27,8 @@ use crate::router::Tree;
 pub struct Context {
     inner: Arc<Inner>,
     timeout: Option<Duration>,
+    /// The chain that calls through this handle belong to, or 0.
+    chain: u64,
 }
 
 struct Inner {
@@ -44,6 +49,7 @@ impl Context {
                 target,
             }),
             timeout: None,
+            chain: 0,
         }
     }
 
@@ -61,6 +67,17 @@ impl Context {
         self.inner.id
     }
 
+    /// The context as a plugin's type, to be an argument of its functions.
+    ///
+    /// With a plugin `tour` it is `context.call::<tour::visit>((other.pass(),))`.
+    pub fn pass<C: Travels<Address = ContextAddress>>(&self) -> C {
+        C::from_address(ContextAddress {
+            id: self.inner.id.0,
+            name: self.inner.name.to_string(),
+            target: self.inner.target.to_string(),
+        })
+    }
+
     /// The same context, with a deadline for each call made through this handle.
     ///
     /// The callee stops a function whose time is up, even one that loops; the caller's wait ends
@@ -68,9 +85,21 @@ impl Context {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
-            inner: self.inner.clone(),
             timeout: Some(timeout),
+            ..self.clone()
         }
+    }
+
+    /// The same context, with calls that belong to that chain.
+    pub(crate) fn with_chain(&self, chain: u64) -> Self {
+        Self {
+            chain,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn tree(&self) -> &Arc<Tree> {
+        &self.inner.tree
     }
 
     /// Calls a function and waits for its value (`S109`).
@@ -89,8 +118,18 @@ impl Context {
     ///
     /// When dropped, the call is cancelled where it runs; it may have run by then.
     pub async fn call<F: Function>(&self, arguments: F::Arguments) -> Result<F::Output, Error> {
-        let receiver = self.start_typed::<F>(arguments, Pace::Now).await?;
-        receiver.get().await
+        let pending = self.start_typed::<F>(arguments, Pace::Now).await?;
+        pending.callee.decode(&pending.value().await?)
+    }
+
+    /// The same, from a thread that is not the runtime's.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), and [`Error::Usage`] in a thread that must not wait: it drives the
+    /// router itself.
+    pub fn call_blocking<F: Function>(&self, arguments: F::Arguments) -> Result<F::Output, Error> {
+        blocking::wait(Some(&self.inner.tree.hub), self.call::<F>(arguments))?
     }
 
     /// Starts a call and gives a receiver of its value (`S105`). The call is on its way when the
@@ -107,7 +146,52 @@ impl Context {
         &self,
         arguments: F::Arguments,
     ) -> Result<Receiver<F::Output>, Error> {
-        self.start_typed::<F>(arguments, Pace::Gather).await
+        let pending = self.start_typed::<F>(arguments, Pace::Gather).await?;
+        Ok(Receiver::of_call(pending.reply, pending.callee))
+    }
+
+    /// Starts a call whose outcome nobody waits for (`B021`). If the function fails, the context
+    /// logs that.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), for what can be known before the call leaves.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, no call was made.
+    pub async fn call_no_reply<F: Function>(&self, arguments: F::Arguments) -> Result<(), Error> {
+        let (plugin, arguments) = self.prepare::<F>(&arguments)?;
+        let call = (F::NAME, &arguments[..]);
+        self.send_request(&plugin, call, Pace::Gather, false)
+            .await?;
+        Ok(())
+    }
+
+    /// Starts a call of a function by its name; see [`call_named`](Self::call_named).
+    ///
+    /// # Errors
+    ///
+    /// As [`call_async`](Self::call_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call_async`](Self::call_async).
+    pub async fn call_named_async<R: DeserializeOwned>(
+        &self,
+        plugin: &Plugin,
+        function: &str,
+        arguments: &impl Serialize,
+    ) -> Result<Receiver<R>, Error> {
+        let pending = self
+            .start(plugin, function, arguments, Pace::Gather)
+            .await?;
+        Ok(Receiver::of_call(pending.reply, pending.callee))
+    }
+
+    /// A chain of calls, which stops at the first that fails (`B020`).
+    pub fn chain(&self) -> CallChain {
+        CallChain::new(self)
     }
 
     /// Calls a function by its name, with arguments and a result of any types that fit it.
@@ -129,8 +213,8 @@ impl Context {
         function: &str,
         arguments: &impl Serialize,
     ) -> Result<R, Error> {
-        let receiver = self.start(plugin, function, arguments, Pace::Now).await?;
-        receiver.get().await
+        let pending = self.start(plugin, function, arguments, Pace::Now).await?;
+        pending.callee.decode(&pending.value().await?)
     }
 
     /// Calls a function by its name, with arguments and a value in postcard's encoding. For
@@ -149,10 +233,65 @@ impl Context {
         function: &str,
         arguments: &[u8],
     ) -> Result<Bytes, Error> {
-        let mut pending = self
+        let pending = self
             .send_call(plugin, function, arguments, Pace::Now)
             .await?;
         pending.value().await
+    }
+
+    /// Sends a message to a handle in the context (`S101`). Nobody says whether it has arrived.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave.
+    pub fn send(&self, message: Message) -> Result<(), Error> {
+        let (handle, reply_to, body) = message.into_parts();
+        let hub = &self.inner.tree.hub;
+        let sent = hub.drive(|state, _| state.node.post(self.inner.id, handle, reply_to, body));
+        sent.map_err(|error| Error::unsent(self.name(), &error))
+    }
+
+    /// Sends a message and gives a receiver of the answer (`S102`), or, if `persist`, of all that
+    /// is sent to where the answer goes. Only this context can answer.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave; [`Error::Usage`] in a handler, which must not wait.
+    pub fn send_async<T: DeserializeOwned>(
+        &self,
+        message: Message,
+        persist: bool,
+    ) -> Result<Receiver<T>, Error> {
+        let listen = Listen::new().persist(persist).respondent(self);
+        let router = Router {
+            tree: self.inner.tree.clone(),
+        };
+        let receiver = Receiver::new(&router, listen)?;
+        self.send(message.with_reply_to(receiver.handle()))?;
+        Ok(receiver)
+    }
+
+    /// Sends a message and waits for the one answer, so long at most if `deadline` says so
+    /// (`S103`). An answer that comes later is nobody's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`], [`Error::Channel`] when there will be no answer, [`Error::Malformed`]
+    /// when it is something else than `T`.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the message was sent, and the answer is nobody's.
+    pub async fn send_await<T: DeserializeOwned>(
+        &self,
+        message: Message,
+        deadline: Option<Duration>,
+    ) -> Result<T, Error> {
+        let receiver = self.send_async(message, false)?;
+        match deadline {
+            Some(deadline) => receiver.get_timeout(deadline).await,
+            None => receiver.get().await,
+        }
     }
 
     /// Asks the context to end (`B022`). Its descendants end with it.
@@ -164,11 +303,50 @@ impl Context {
             .drive(|state, _| state.node.shut_down(id));
     }
 
+    /// The same, and waits until it is gone (`B022`).
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the context ends all the same.
+    pub async fn shutdown_wait(&self) {
+        self.shutdown();
+        self.lost().await;
+    }
+
+    /// Waits until the context is gone, for whatever reason, and gives that (`S104`, `B050`).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does nothing.
+    pub async fn lost(&self) -> String {
+        let router = Router {
+            tree: self.inner.tree.clone(),
+        };
+        let watch = Receiver::<()>::new(&router, Listen::new().respondent(self));
+        let watch = match watch {
+            Ok(watch) => watch,
+            Err(error) => return error.to_string(),
+        };
+        loop {
+            match watch.get().await {
+                Err(Error::Channel(error)) if watch.is_over() => return error.reason,
+                // The context can send what it likes; only its loss ends the watch.
+                _ => {}
+            }
+        }
+    }
+
     async fn start_typed<F: Function>(
         &self,
         arguments: F::Arguments,
         pace: Pace,
-    ) -> Result<Receiver<F::Output>, Error> {
+    ) -> Result<Pending, Error> {
+        let (plugin, arguments) = self.prepare::<F>(&arguments)?;
+        self.send_call(&plugin, F::NAME, &arguments, pace).await
+    }
+
+    /// Finds the function, and checks that it is the one that the caller was compiled with.
+    fn prepare<F: Function>(&self, arguments: &F::Arguments) -> Result<(Plugin, Vec<u8>), Error> {
         let plugin = self.inner.tree.plugins.get(F::PLUGIN)?;
         let function = plugin.function(F::NAME)?;
         if function.signature != F::SIGNATURE {
@@ -179,22 +357,19 @@ impl Context {
             }
             .into());
         }
-        self.start(&plugin, F::NAME, &arguments, pace).await
+        let arguments = encode(&plugin, F::NAME, arguments)?;
+        Ok((plugin, arguments))
     }
 
-    async fn start<R>(
+    async fn start(
         &self,
         plugin: &Plugin,
         function: &str,
         arguments: &impl Serialize,
         pace: Pace,
-    ) -> Result<Receiver<R>, Error> {
-        let arguments = postcard::to_allocvec(arguments).map_err(|error| PluginError::Encode {
-            function: format!("{}::{function}", plugin.name()),
-            reason: error.to_string(),
-        })?;
-        let pending = self.send_call(plugin, function, &arguments, pace).await?;
-        Ok(Receiver::new(pending))
+    ) -> Result<Pending, Error> {
+        let arguments = encode(plugin, function, arguments)?;
+        self.send_call(plugin, function, &arguments, pace).await
     }
 
     async fn send_call(
@@ -204,6 +379,33 @@ impl Context {
         arguments: &[u8],
         pace: Pace,
     ) -> Result<Pending, Error> {
+        let call = (function, arguments);
+        let (reply, function) = self.send_request(plugin, call, pace, true).await?;
+        let Some(reply) = reply else {
+            return Err(Error::Usage(
+                "a call without an answer was awaited".to_owned(),
+            ));
+        };
+        Ok(Pending {
+            reply,
+            callee: Callee {
+                context: self.clone(),
+                plugin: plugin.clone(),
+                function,
+                timeout: self.timeout,
+            },
+        })
+    }
+
+    /// Sends a call; gives the wait for its answer, if one is wanted, and the function's place in
+    /// the manifest.
+    async fn send_request(
+        &self,
+        plugin: &Plugin,
+        (function, arguments): (&str, &[u8]),
+        pace: Pace,
+        wait: bool,
+    ) -> Result<(Option<Listening>, usize), Error> {
         let index = plugin.function_index(function)?;
         let info = &plugin.manifest().functions[index];
         let target = &self.inner.target;
@@ -217,6 +419,8 @@ impl Context {
             function: &info.name,
             signature: info.signature,
             concurrent: info.concurrent,
+            chain: self.chain,
+            is_awaited: wait,
             arguments,
             timeout: self.timeout,
         };
@@ -226,23 +430,29 @@ impl Context {
                 state.node.provide_image(ready.bind.image, &ready.image)?;
             }
             let handle = state.node.call(&request, now)?;
-            Ok(Reply::new(hub, state, request.dst, handle))
+            let from = Some(request.dst);
+            Ok(wait.then(|| Listening::new(hub, state, from, handle)))
         };
-        let reply = match pace {
+        let sent = match pace {
             Pace::Now => hub.drive(send),
             Pace::Gather => hub.drive_lazily(send),
         };
-        let reply = reply.map_err(|error: SendError| Error::unsent(self.name(), &error))?;
-        Ok(Pending {
-            reply,
-            callee: Callee {
-                context: self.clone(),
-                plugin: plugin.clone(),
-                function: index,
-                timeout: self.timeout,
-            },
-        })
+        match sent {
+            Ok(reply) => Ok((reply, index)),
+            Err(error) => Err(Error::unsent(self.name(), &error)),
+        }
     }
+}
+
+fn encode(
+    plugin: &Plugin,
+    function: &str,
+    arguments: &impl Serialize,
+) -> Result<Vec<u8>, PluginError> {
+    postcard::to_allocvec(arguments).map_err(|error| PluginError::Encode {
+        function: format!("{}::{function}", plugin.name()),
+        reason: error.to_string(),
+    })
 }
 
 /// When the bytes of a call leave.
@@ -267,3 +477,9 @@ impl PartialEq for Context {
 }
 
 impl Eq for Context {}
+
+impl Hash for Context {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.id.hash(state);
+    }
+}

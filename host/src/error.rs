@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use offshoot_proto::SendError;
+use offshoot_proto::{Dead, DeadKind, SendError};
 
 use crate::launch::{Seconds, StreamError};
 use crate::plugin::PluginError;
+use crate::select::SelectError;
 
 /// Why something did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,17 @@ pub enum Error {
     /// A plugin cannot be used as it is.
     #[error(transparent)]
     Plugin(#[from] PluginError),
+    /// A message is something else than what its reader expects (`S152`).
+    #[error("{what} cannot be read: {reason}")]
+    Malformed {
+        /// What was read.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A select of receivers cannot do that (`S042`).
+    #[error(transparent)]
+    Select(#[from] SelectError),
     /// The program uses this library in a way that cannot work.
     #[error("{0}")]
     Usage(String),
@@ -124,6 +136,13 @@ impl Error {
     pub(crate) fn unsent(context: &str, error: &SendError) -> Self {
         Self::Channel(ChannelError {
             context: context.to_owned(),
+            kind: match error {
+                SendError::NoRoute(_) => ChannelErrorKind::NoRoute,
+                SendError::TooLarge { .. } => ChannelErrorKind::TooLarge,
+                SendError::Backlog(_) | SendError::Exhausted(_) | SendError::NeedsIds => {
+                    ChannelErrorKind::Exhausted
+                }
+            },
             reason: error.to_string(),
             may_have_run: false,
         })
@@ -136,20 +155,68 @@ impl From<CallError> for Error {
     }
 }
 
-/// Why there will be no answer (`S162`).
+/// Why there will be no answer, or no more messages (`S162`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelError {
-    /// Name of the context that was to answer.
+    /// Name of the context that was to answer; empty when it could be any.
     pub context: String,
+    /// What kind of end it is.
+    pub kind: ChannelErrorKind,
     /// What happened.
     pub reason: String,
     /// Whether the context was lost after the message left, so that a call may have run.
     pub may_have_run: bool,
 }
 
+/// The kinds of end without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChannelErrorKind {
+    /// One of the ends was closed on purpose.
+    Closed,
+    /// A context on the way, or at its end, is gone.
+    Disconnected,
+    /// Nobody knows the way to the context.
+    NoRoute,
+    /// Nobody listens on the handle.
+    NoHandle,
+    /// The other end, or a context on the way, does not allow it.
+    Refused,
+    /// The message exceeds what a context on the way accepts.
+    TooLarge,
+    /// A table or queue on the way is full.
+    Exhausted,
+    /// What was sent, or the answer, makes no sense.
+    Malformed,
+}
+
+impl ChannelError {
+    pub(crate) fn new(context: &str, dead: &Dead) -> Self {
+        Self {
+            context: context.to_owned(),
+            kind: match dead.kind {
+                DeadKind::Closed => ChannelErrorKind::Closed,
+                DeadKind::Disconnected => ChannelErrorKind::Disconnected,
+                DeadKind::NoRoute => ChannelErrorKind::NoRoute,
+                DeadKind::NoHandle => ChannelErrorKind::NoHandle,
+                DeadKind::Refused => ChannelErrorKind::Refused,
+                DeadKind::TooLarge => ChannelErrorKind::TooLarge,
+                DeadKind::Exhausted => ChannelErrorKind::Exhausted,
+                DeadKind::Malformed => ChannelErrorKind::Malformed,
+            },
+            reason: dead.reason.clone(),
+            may_have_run: false,
+        }
+    }
+}
+
 impl fmt::Display for ChannelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no answer from {}: {}", self.context, self.reason)?;
+        if self.context.is_empty() {
+            write!(f, "channel closed: {}", self.reason)?;
+        } else {
+            write!(f, "no answer from {}: {}", self.context, self.reason)?;
+        }
         if self.may_have_run {
             f.write_str("; the function may have run")?;
         }

@@ -10,9 +10,10 @@ use offshoot_proto::Run;
 use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
 
 use crate::hub::Hub;
+use crate::session::HubSessions;
 use crate::wasm::{
-    CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink, Plugin,
-    Profile, Runtime,
+    Around, CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink,
+    Plugin, Profile, Runtime,
 };
 
 /// The plugins of this context and the calls that run in other threads.
@@ -112,8 +113,11 @@ impl Executor {
             &hash,
             &run.bind.grants,
             &limits,
-            &host,
-            sink,
+            Around {
+                host: &host,
+                sink,
+                sessions: Some(Arc::new(HubSessions::new(hub.weak()))),
+            },
         );
         match plugin {
             Ok(plugin) => {

@@ -20,7 +20,13 @@
 //! ```
 
 #[cfg(feature = "controller")]
+mod blocking;
+#[cfg(feature = "controller")]
+mod broker;
+#[cfg(feature = "controller")]
 mod call;
+#[cfg(feature = "controller")]
+mod chain;
 pub mod child;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -36,13 +42,15 @@ mod launch;
 #[cfg(feature = "controller")]
 mod local;
 mod logs;
-mod mailbox;
+mod messages;
+mod outcome;
 #[cfg(feature = "controller")]
 mod plugin;
 #[cfg(feature = "controller")]
-mod reply;
-#[cfg(feature = "controller")]
 mod router;
+#[cfg(feature = "controller")]
+mod select;
+mod session;
 mod wasm;
 mod watched;
 
@@ -51,14 +59,19 @@ pub(crate) const BUILD_ID: &str = env!("OFFSHOOT_BUILD_ID");
 
 #[cfg(feature = "controller")]
 pub use {
-    call::Receiver,
+    blocking::block_on,
+    broker::Broker,
+    chain::CallChain,
     context::Context,
-    error::{CallError, CallErrorKind, ChannelError, Error},
+    error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error},
     launch::StreamError,
     local::Local,
+    messages::{Channel, Handler, Listen, Message, Receiver, Sender},
     offshoot_abi::{
-        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Type, Want,
+        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Travels, Type,
+        Want,
     },
     plugin::{Plugin, PluginError, search_path},
-    router::Router,
+    router::{Router, RouterBuilder, RouterStats},
+    select::{Select, SelectError, SelectEvent, Source},
 };

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use offshoot_proto::Node;
+use offshoot_abi::{ContextAddress, SenderAddress, Travels};
+use offshoot_proto::{ContextId, Handle, Node};
+use serde::de::DeserializeOwned;
 
+use crate::blocking;
+use crate::broker::Broker;
+use crate::context::Context;
 use crate::error::Error;
 use crate::hub::Hub;
 use crate::local::Local;
+use crate::messages::{Handler, Listen, Message, Receiver, Sender};
 use crate::plugin::{Plugin, PluginError, Registry};
 
-/// The controller's place in the tree: makes contexts and knows plugins.
+/// The controller's place in the tree: makes contexts, knows plugins, and moves messages between
+/// contexts and programs (`S060`).
 ///
 /// Cheap to clone; all clones are one router. When the last clone, and the last [`Context`] made
 /// by it, is dropped, every context ends; [`shutdown`](Self::shutdown) also waits for that.
-///
-/// [`Context`]: crate::Context
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), offshoot::Error> {
@@ -34,33 +39,126 @@ pub struct Router {
 pub(crate) struct Tree {
     pub(crate) hub: Arc<Hub>,
     pub(crate) plugins: Registry,
+    /// Where the hub's tasks run, if not in the program's own runtime. Dropped after the hub.
+    _broker: Option<Broker>,
+}
+
+/// A router that is about to be made, and what is special about it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), offshoot::Error> {
+/// let router = offshoot::Router::builder()
+///     .max_message_size(1 << 20)
+///     .unidirectional(false)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+#[must_use]
+pub struct RouterBuilder {
+    broker: Option<Broker>,
+    unidirectional: Option<bool>,
+    max_message_size: Option<u32>,
+}
+
+impl RouterBuilder {
+    /// Runs the router's tasks in that broker's thread instead of in the current tokio runtime.
+    pub fn broker(mut self, broker: &Broker) -> Self {
+        self.broker = Some(broker.clone());
+        self
+    }
+
+    /// Whether contexts can reach only those above and below them, and not their siblings
+    /// (`B041`). They cannot unless this says `false`: one that is taken over then reaches its
+    /// parents only. Calls can be made from above only, whatever this says.
+    pub fn unidirectional(mut self, unidirectional: bool) -> Self {
+        self.unidirectional = Some(unidirectional);
+        self
+    }
+
+    /// Bytes that a message of this tree may have, 128 MiB unless changed (`B044`). Larger ones
+    /// are an error for whoever sends them.
+    pub fn max_message_size(mut self, bytes: u32) -> Self {
+        self.max_message_size = Some(bytes);
+        self
+    }
+
+    /// Makes the router.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when it needs a thread of its own and the system gives none.
+    pub fn build(self) -> Result<Router, Error> {
+        let (runtime, broker) = match (self.broker, tokio::runtime::Handle::try_current()) {
+            (Some(broker), _) => (broker.runtime(), Some(broker)),
+            (None, Ok(runtime)) => (runtime, None),
+            (None, Err(_)) => {
+                let broker = Broker::new()?;
+                (broker.runtime(), Some(broker))
+            }
+        };
+        blocking::remember(&runtime);
+        let mut seed = [0; 8];
+        // Without randomness handles are easier to guess, and still bound to who may use them.
+        let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
+        let mut node = Node::controller(u64::from_le_bytes(seed));
+        if let Some(unidirectional) = self.unidirectional {
+            node.set_unidirectional(unidirectional);
+        }
+        if let Some(bytes) = self.max_message_size {
+            node.set_message_max(bytes);
+        }
+        let hub = Hub::new(node, crate::logs::level_wanted(), Some(runtime));
+        if let Some(broker) = &broker {
+            broker.look_after(&hub);
+        }
+        Ok(Router {
+            tree: Arc::new(Tree {
+                hub,
+                plugins: Registry::default(),
+                _broker: broker,
+            }),
+        })
+    }
+}
+
+/// How many messages a router has moved, and what it holds (`B053`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouterStats {
+    /// Messages handed to someone in this context.
+    pub delivered: u64,
+    /// Frames passed on from one context to another.
+    pub forwarded: u64,
+    /// Messages that came too late for a handle that is gone.
+    pub stray: u64,
+    /// Messages that a rule refused.
+    pub refused: u64,
+    /// Messages that no context of this build would send.
+    pub offences: u64,
+    /// Contexts in the tree below.
+    pub contexts: usize,
+    /// Handles that are listened on.
+    pub handles: usize,
+    /// Bytes of messages that receivers and handlers have not taken yet.
+    pub held_bytes: u64,
 }
 
 impl Router {
     /// A router of its own tree. Its tasks run in the current tokio runtime, whose timers and
-    /// I/O must be enabled; either flavour of runtime will do.
+    /// I/O must be enabled; either flavour will do. In a plain thread it gets a [`Broker`].
     ///
     /// # Errors
     ///
-    /// Fails outside of a tokio runtime.
+    /// As [`RouterBuilder::build`].
     pub fn new() -> Result<Self, Error> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
-            Error::Usage(
-                "a router needs a tokio runtime: make it inside `#[tokio::main]` or \
-                 `Runtime::block_on`"
-                    .to_owned(),
-            )
-        })?;
-        let mut seed = [0; 8];
-        // Without randomness handles are easier to guess, and still bound to who may use them.
-        let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
-        let node = Node::controller(u64::from_le_bytes(seed));
-        Ok(Self {
-            tree: Arc::new(Tree {
-                hub: Hub::new(node, crate::logs::level_wanted(), Some(runtime)),
-                plugins: Registry::default(),
-            }),
-        })
+        Self::builder().build()
+    }
+
+    /// A router with something special about it.
+    pub fn builder() -> RouterBuilder {
+        RouterBuilder::default()
     }
 
     /// A new context in a process of the same user on this machine, or on that of another
@@ -84,13 +182,191 @@ impl Router {
         self.tree.plugins.get(name)
     }
 
-    /// Ends every context and waits until the processes are gone.
+    /// A receiver of all that is sent to a new handle of this context.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::new`].
+    pub fn receiver<T: DeserializeOwned>(&self) -> Result<Receiver<T>, Error> {
+        Receiver::new(self, Listen::new())
+    }
+
+    /// A receiver that listens as `listen` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::new`].
+    pub fn receiver_with<T: DeserializeOwned>(&self, listen: Listen) -> Result<Receiver<T>, Error> {
+        Receiver::new(self, listen)
+    }
+
+    /// A sender to where a plugin's sender sends: the way back from [`Sender::pass`].
+    pub fn sender<T>(&self, sender: &impl Travels<Address = SenderAddress<T>>) -> Sender<T> {
+        let address = sender.to_address();
+        let context = ContextId(address.context);
+        Sender::from_parts(self.tree.clone(), context, Handle(address.handle))
+    }
+
+    /// The context that a plugin's context names: the way back from [`Context::pass`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Channel`] when there is no such context below this one. The name is believed only
+    /// where it says whose child the context is.
+    pub fn context(
+        &self,
+        context: &impl Travels<Address = ContextAddress>,
+    ) -> Result<Context, Error> {
+        let address = context.to_address();
+        let id = ContextId(address.id);
+        let hub = &self.tree.hub;
+        let known = hub.adopt(id, &address.name, &address.target);
+        let known = known.map_err(|error| Error::unsent(&hub.name(id), &error))?;
+        Ok(Context::new(
+            self.tree.clone(),
+            id,
+            known.name,
+            known.target,
+        ))
+    }
+
+    /// The context of that id, if it is below this one (`S075`).
+    ///
+    /// What it was made with is not known: it can be sent to and shut down, and functions can be
+    /// called in it if it runs the same images as its parent.
+    pub fn context_by_id(&self, id: u32) -> Option<Context> {
+        let id = ContextId(id);
+        let hub = &self.tree.hub;
+        let known = id == ContextId::CONTROLLER || hub.lock().node.link_to(id).is_some();
+        known.then(|| Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id)))
+    }
+
+    /// This context itself (`B053`): messages to it arrive here.
+    pub fn myself(&self) -> Context {
+        let hub = &self.tree.hub;
+        let id = hub.lock().node.id();
+        Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id))
+    }
+
+    /// Has a function take the messages of a handle (`S065`); gives the handle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
+    /// respondent is lost already.
+    pub fn add_handler(&self, handler: Handler) -> Result<u64, Error> {
+        let hub = &self.tree.hub;
+        let handle = hub.drive(|state, _| {
+            let handle = state.node.listen(&handler.listen.to_proto())?;
+            Hub::open_handler(state, handle, handler.register(handle));
+            Ok(handle.0)
+        });
+        handle.map_err(|error| Error::no_listener(hub, error))
+    }
+
+    /// Takes a handler, or a receiver's listening, back; says whether there was one.
+    pub fn del_handler(&self, handle: u64) -> bool {
+        self.tree.hub.forget(Handle(handle))
+    }
+
+    /// Sends a message to a context (`S068`), from any thread. Those from one thread to one
+    /// handle stay in order.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave.
+    pub fn route(&self, context_id: u32, message: Message) -> Result<(), Error> {
+        let (handle, reply_to, body) = message.into_parts();
+        let (hub, id) = (&self.tree.hub, ContextId(context_id));
+        let sent = hub.drive(|state, _| state.node.post(id, handle, reply_to, body));
+        sent.map_err(|error| Error::unsent(&hub.name(id), &error))
+    }
+
+    /// The id of the direct child through which a context is reached (`S062`); `None` when there
+    /// is no way to it.
+    pub fn stream_by_id(&self, context_id: u32) -> Option<u32> {
+        let state = self.tree.hub.lock();
+        let link = state.node.link_to(ContextId(context_id))?;
+        Some(state.node.peer_of(link)?.0)
+    }
+
+    /// Takes an id that no other context ever had (`S074`). [`local`](Self::local) and its like do
+    /// so themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Channel`] when no ids are left, or too many have no place yet.
+    pub fn allocate_id(&self) -> Result<u32, Error> {
+        let id = self.tree.hub.drive(|state, _| state.node.allocate_id());
+        id.map(|id| id.0)
+            .map_err(|error| Error::unsent("controller", &error))
+    }
+
+    /// Says that the context of an id that was [allotted](Self::allocate_id) will be below `via`,
+    /// which is this context or below it, and announces that on the way (`S063`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when `via` is not there, or the id is not one that was allotted or has its
+    /// place already. Nothing has changed then.
+    pub fn add_route(&self, id: u32, via: u32) -> Result<(), Error> {
+        let (id, via) = (ContextId(id), ContextId(via));
+        let added = self
+            .tree
+            .hub
+            .drive(|state, _| state.node.add_route(id, via));
+        added.map_err(|error| Error::Usage(format!("cannot add a route: {error}")))
+    }
+
+    /// What has happened so far, and what is held now (`B053`).
+    pub fn stats(&self) -> RouterStats {
+        let state = self.tree.hub.lock();
+        let (stats, gauges) = (state.node.stats(), state.node.gauges());
+        RouterStats {
+            delivered: stats.delivered,
+            forwarded: stats.forwarded,
+            stray: stats.stray,
+            refused: stats.refused,
+            offences: stats.offences,
+            contexts: state.node.descendants(),
+            handles: gauges.listeners,
+            held_bytes: gauges.held_bytes,
+        }
+    }
+
+    /// Cuts the connection to a direct child, which ends it and all below it at once (`B053`);
+    /// says whether it was one. [`Context::shutdown`] asks first.
+    pub fn disconnect(&self, context: &Context) -> bool {
+        self.tree.hub.disconnect(context.context_id())
+    }
+
+    /// Cuts the connections to all children.
+    pub fn disconnect_all(&self) {
+        let hub = &self.tree.hub;
+        let children = hub.lock().node.children();
+        for child in children {
+            hub.disconnect(child);
+        }
+    }
+
+    /// Ends every context and waits until the processes are gone. Every wait ends: receivers and
+    /// handlers learn that the router was shut down (`S071`).
     ///
     /// # Cancel safety
     ///
     /// When dropped, contexts are still ended, and nobody waits for them.
     pub async fn shutdown(&self) {
-        self.tree.hub.close().await;
+        let hub = &self.tree.hub;
+        hub.inside(hub.close()).await;
+    }
+
+    /// The same, from a thread that is not the runtime's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in a thread that must not wait: it drives the router itself.
+    pub fn shutdown_blocking(&self) -> Result<(), Error> {
+        blocking::wait(Some(&self.tree.hub), self.shutdown())
     }
 }
 

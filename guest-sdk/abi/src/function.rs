@@ -16,6 +16,8 @@ pub trait Function {
     const NAME: &'static str;
     /// Digest of the argument and result types; see [`crate::record::signature`].
     const SIGNATURE: u64;
+    /// Whether calls may run side by side, each on a fresh instance.
+    const CONCURRENT: bool;
     /// The arguments, as a tuple.
     type Arguments: Serialize;
     /// What a successful call returns. For a function that returns `Result<T, E>` it is `T`.

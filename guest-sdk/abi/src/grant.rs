@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// A capability given to a plugin. Nothing is granted by default.
 ///
 /// The text form is what the command line takes and what errors print: `read:/etc`,
-/// `write:/var/tmp`, `env:LANG`. The plugin sees a granted path under its own name.
+/// `write:/var/tmp`, `env:LANG`, `router`. The plugin sees a granted path under its own name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Grant {
     /// Read the directory and all below it. Given for a single file, just that file's directory
@@ -20,7 +20,12 @@ pub enum Grant {
     Write(String),
     /// See one environment variable of the context's process.
     Env(String),
+    /// Make contexts, call functions in them, send and receive.
+    Router,
 }
+
+/// Text form of [`Grant::Router`].
+const ROUTER: &str = "router";
 
 impl fmt::Display for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,6 +33,7 @@ impl fmt::Display for Grant {
             Self::Read(path) => write!(f, "read:{path}"),
             Self::Write(path) => write!(f, "write:{path}"),
             Self::Env(name) => write!(f, "env:{name}"),
+            Self::Router => f.write_str(ROUTER),
         }
     }
 }
@@ -40,7 +46,7 @@ impl fmt::Display for ParseGrantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is not a grant: write `read:/DIR`, `write:/DIR` or `env:NAME`",
+            "`{}` is not a grant: write `read:/DIR`, `write:/DIR`, `env:NAME` or `router`",
             self.0
         )
     }
@@ -53,6 +59,9 @@ impl FromStr for Grant {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || ParseGrantError(text.to_owned());
+        if text == ROUTER {
+            return Ok(Self::Router);
+        }
         let (kind, what) = text.split_once(':').ok_or_else(refused)?;
         match kind {
             "read" if what.starts_with('/') => Ok(Self::Read(what.to_owned())),

@@ -13,6 +13,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod address;
 mod blob;
 mod envelope;
 mod function;
@@ -21,10 +22,12 @@ mod grant;
 mod inspect;
 mod manifest;
 pub mod record;
+pub mod router;
 mod schema;
 #[cfg(feature = "std")]
 mod schema_std;
 
+pub use address::{ContextAddress, SENDER_ADDRESS_LEN, SENDER_MAGIC, SenderAddress, Travels};
 pub use blob::Blob;
 pub use envelope::{Envelope, GuestError, Outcome};
 pub use function::Function;
@@ -77,6 +80,17 @@ pub mod imports {
     /// `(buffer: i32, capacity: i32) -> i32`: writes the postcard bytes of a
     /// [`HostInfo`](crate::HostInfo) and returns their number, or a larger capacity to try.
     pub const HOST_INFO: &str = "host_info";
+    /// `(request: i32, len: i32) -> i32`: asks the router for something and waits as long as it
+    /// takes. The request is the postcard bytes of a [`Request`](crate::router::Request); the
+    /// result is the length of an answer, which [`TAKE`] fetches.
+    pub const EXCHANGE: &str = "exchange";
+    /// `(buffer: i32, capacity: i32) -> i32`: writes the answer and returns its length. If that
+    /// is more than `capacity` nothing was written, and the answer is still there.
+    pub const TAKE: &str = "take";
+    /// `(context: i32, handle: i64, data: i32, len: i32) -> i32`: sends a message, and waits while
+    /// its receiver takes no more. 0, or the length of a
+    /// [`Failure`](crate::router::Failure) for [`TAKE`].
+    pub const SEND: &str = "send";
 }
 
 /// Who and where the running context is.

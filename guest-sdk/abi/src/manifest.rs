@@ -184,6 +184,7 @@ impl Manifest {
         let mut manifest = manifest.ok_or(ManifestError::Empty)?;
         manifest.wants = wants;
         manifest.functions.sort_by(|a, b| a.name.cmp(&b.name));
+        manifest.want_router();
         for pair in manifest.functions.windows(2) {
             if pair[0].name == pair[1].name {
                 return Err(ManifestError::Contradiction(alloc::format!(
@@ -193,6 +194,18 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+
+    /// A function that takes the router says by that alone what it wants.
+    fn want_router(&mut self) {
+        let said = self.wants.iter().any(|want| want.grant == Grant::Router);
+        let mut functions = self.functions.iter();
+        if let Some(function) = functions.find(|function| function.takes_router && !said) {
+            self.wants.push(Want {
+                grant: Grant::Router,
+                reason: alloc::format!("`{}` takes `&Router`", function.name),
+            });
+        }
     }
 
     /// The function of that name.
@@ -476,6 +489,32 @@ mod tests {
             walk.to_string(),
             "fn walk(paths: Vec<Option<String>>, limit: Result) -> Result<(u64, String), io::Error>"
         );
+    }
+
+    #[test]
+    fn s011_a_function_that_takes_the_router_wants_the_grant() {
+        const TAKES: FunctionRecord = FunctionRecord {
+            flags: record::FLAG_TAKES_ROUTER,
+            ..RECORD
+        };
+        const TAKES_BYTES: [u8; function_len(&TAKES)] = function(&TAKES);
+        const WANT: record::WantRecord = record::WantRecord {
+            grant: "router",
+            reason: "a tree",
+        };
+        const WANT_BYTES: [u8; record::want_len(&WANT)] = record::want(&WANT);
+        let reasons = |section: &[u8]| {
+            let manifest = Manifest::parse(section).unwrap();
+            let routers = manifest.wants.into_iter();
+            let routers = routers.filter(|want| want.grant == Grant::Router);
+            routers.map(|want| want.reason).collect::<Vec<_>>()
+        };
+        assert_eq!(reasons(&TAKES_BYTES), ["`walk` takes `&Router`"]);
+        assert_eq!(
+            reasons(&[&TAKES_BYTES[..], &WANT_BYTES].concat()),
+            ["a tree"]
+        );
+        assert!(reasons(&BYTES).is_empty());
     }
 
     #[test]

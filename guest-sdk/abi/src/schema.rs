@@ -150,6 +150,24 @@ pub struct VariantType {
     pub content: Type,
 }
 
+impl Type {
+    /// Whether values of the type may hold what only programs can read, such as a sender.
+    pub fn has_opaque(&self) -> bool {
+        match self {
+            Self::Opaque(_) => true,
+            Self::Option(inner)
+            | Self::Seq(inner)
+            | Self::Array(inner, _)
+            | Self::Newtype(_, inner) => inner.has_opaque(),
+            Self::Map(key, value) => key.has_opaque() || value.has_opaque(),
+            Self::Tuple(parts) | Self::TupleStruct(_, parts) => parts.iter().any(Self::has_opaque),
+            Self::Struct(_, fields) => fields.iter().any(|field| field.ty.has_opaque()),
+            Self::Enum(_, variants) => variants.iter().any(|one| one.content.has_opaque()),
+            _ => false,
+        }
+    }
+}
+
 /// Writes the type as a Rust programmer would.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ use syn::spanned::Spanned;
 
 use crate::function::Function;
 use crate::text;
+use crate::types::Supplied;
 
 /// The items that stand beside the function.
 pub(crate) fn function(function: &Function) -> TokenStream {
@@ -44,7 +45,12 @@ pub(crate) fn shape(ty: &Type) -> TokenStream {
 }
 
 fn implementation(function: &Function) -> TokenStream {
-    let Function { handle, name, .. } = function;
+    let Function {
+        handle,
+        name,
+        concurrent,
+        ..
+    } = function;
     let types = function.callable.arguments.iter().map(|(_, ty)| ty);
     let fields = function.callable.arguments.iter().map(|(name, ty)| {
         let name = name.unraw().to_string();
@@ -69,6 +75,7 @@ fn implementation(function: &Function) -> TokenStream {
             const NAME: &'static str = #name;
             const SIGNATURE: u64 =
                 ::offshoot_guest::__private::record::signature(__ARGUMENTS, &__RESULT);
+            const CONCURRENT: bool = #concurrent;
             type Arguments = (#(#types,)*);
             type Output = #value;
         }
@@ -131,11 +138,11 @@ fn export(function: &Function) -> TokenStream {
         .map(|(name, ty)| format!("{}: {}", name.unraw(), text::source(ty)))
         .collect();
     let described = format!("({})", described.join(", "));
-    let host = function
-        .callable
-        .takes_host
-        .then(|| quote! { &::offshoot_guest::__private::host(), });
-    let call = quote! { #path(#host #(#names),*) };
+    let supplied = function.callable.supplied.iter().map(|kind| match kind {
+        Supplied::Host => quote! { &::offshoot_guest::__private::host(), },
+        Supplied::Router => quote! { &::offshoot_guest::__private::router(), },
+    });
+    let call = quote! { #path(#(#supplied)* #(#names),*) };
     let outcome = match &function.callable.returned.error {
         Some(_) => quote! {
             match #call {
@@ -196,8 +203,11 @@ fn flags(function: &Function) -> TokenStream {
     if function.callable.returned.error.is_some() {
         flags.push(quote!(::offshoot_guest::__private::record::FLAG_FALLIBLE));
     }
-    if function.callable.takes_host {
-        flags.push(quote!(::offshoot_guest::__private::record::FLAG_TAKES_HOST));
+    for kind in &function.callable.supplied {
+        flags.push(match kind {
+            Supplied::Host => quote!(::offshoot_guest::__private::record::FLAG_TAKES_HOST),
+            Supplied::Router => quote!(::offshoot_guest::__private::record::FLAG_TAKES_ROUTER),
+        });
     }
     quote! { #(#flags)|* }
 }

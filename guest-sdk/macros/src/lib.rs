@@ -37,7 +37,8 @@ use proc_macro::TokenStream;
 /// Arguments are owned values of any types that serde can read and write; types made with
 /// [`data`](macro@data) can also be called from the command line. A function that returns
 /// `Result<T, E>` hands its error to the caller, for any `E` that can be displayed. A leading
-/// `&Host` parameter is filled in by the runtime and not passed by callers.
+/// `&Host` parameter is filled in by the runtime and not passed by callers, and so is a leading
+/// `&Router`, before or after it, for which the plugin needs the grant `router`.
 ///
 /// Options: `#[function(concurrent)]` lets calls run side by side, each on a fresh instance, so
 /// the function must not count on the plugin's statics. `#[function(name = "other")]` makes it
@@ -97,6 +98,7 @@ pub fn data(options: TokenStream, item: TokenStream) -> TokenStream {
 /// offshoot_guest::wants! {
 ///     "read:/proc" = "uptime and load",
 ///     "env:LANG" = "the language of messages",
+///     "router" = "one process for each disk",
 /// }
 /// ```
 #[proc_macro]

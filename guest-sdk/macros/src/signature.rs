@@ -11,8 +11,8 @@ const ARGUMENTS_MAX: usize = 8;
 
 /// A signature that can be called from another process.
 pub(crate) struct Callable {
-    /// Whether a `&Host` comes first.
-    pub(crate) takes_host: bool,
+    /// What the runtime fills in, which comes first.
+    pub(crate) supplied: Vec<Supplied>,
     /// What callers pass.
     pub(crate) arguments: Vec<(Ident, Type)>,
     /// What it returns.
@@ -23,7 +23,7 @@ impl Callable {
     /// Reads `signature`, reporting everything in it that cannot work.
     pub(crate) fn new(signature: &Signature, errors: &mut Errors) -> Self {
         check_qualifiers(signature, errors);
-        let mut takes_host = false;
+        let mut supplied = Vec::new();
         let mut arguments = Vec::new();
         for input in &signature.inputs {
             let argument = match input {
@@ -38,11 +38,10 @@ impl Callable {
                 }
             };
             match types::supplied(&argument.ty) {
-                Some(Supplied::Host) if arguments.is_empty() && !takes_host => takes_host = true,
-                Some(Supplied::Router) if arguments.is_empty() => errors.at(
-                    argument.ty.span(),
-                    "`&Router` is not available to plugins yet: remove the parameter",
-                ),
+                Some(kind) if arguments.is_empty() && !supplied.contains(&kind) => {
+                    supplied.push(kind);
+                }
+                _ if types::check_supplied(&argument.ty, errors) => {}
                 _ => arguments.extend(self::argument(argument, errors)),
             }
         }
@@ -56,7 +55,7 @@ impl Callable {
             );
         }
         Self {
-            takes_host,
+            supplied,
             arguments,
             returned: Returned::new(&signature.output, errors),
         }

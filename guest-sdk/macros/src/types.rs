@@ -59,16 +59,47 @@ pub(crate) fn supplied(ty: &Type) -> Option<Supplied> {
     else {
         return None;
     };
-    let Type::Path(path) = &**elem else {
+    match supplied_name(elem)? {
+        HOST => Some(Supplied::Host),
+        _ => Some(Supplied::Router),
+    }
+}
+
+/// Reports a `Host` or `Router` that is taken in a way that the runtime cannot fill in; whether it
+/// is one.
+pub(crate) fn check_supplied(ty: &Type, errors: &mut Errors) -> bool {
+    let taken = match ty {
+        Type::Reference(reference) if reference.mutability.is_some() => &*reference.elem,
+        Type::Path(_) => ty,
+        _ => return false,
+    };
+    let Some(name) = supplied_name(taken) else {
+        return false;
+    };
+    let own = match ty {
+        Type::Path(_) => "; a type of your own needs another name",
+        _ => "",
+    };
+    errors.at(
+        ty.span(),
+        format!(
+            "the runtime fills in `&{name}`: write that instead of `{}`{own}",
+            text::source(ty)
+        ),
+    );
+    true
+}
+
+fn supplied_name(ty: &Type) -> Option<&'static str> {
+    let Type::Path(path) = ty else {
         return None;
     };
     let last = path.path.segments.last()?;
-    match last.ident.to_string().as_str() {
-        "Host" => Some(Supplied::Host),
-        "Router" => Some(Supplied::Router),
-        _ => None,
-    }
+    [HOST, ROUTER].into_iter().find(|name| last.ident == name)
 }
+
+const HOST: &str = "Host";
+const ROUTER: &str = "Router";
 
 /// What a function returns.
 pub(crate) struct Returned {

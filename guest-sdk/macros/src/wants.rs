@@ -19,7 +19,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         if !is_grant(&text) {
             errors.at(
                 grant.span(),
-                format!("`{text}` is not a grant: write `read:/DIR`, `write:/DIR` or `env:NAME`"),
+                format!(
+                    "`{text}` is not a grant: write `read:/DIR`, `write:/DIR`, `env:NAME` or \
+                     `router`"
+                ),
             );
         }
     }
@@ -51,6 +54,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 
 /// The rule of `offshoot_abi::Grant`, which a macro cannot call; a test compares the two.
 fn is_grant(text: &str) -> bool {
+    if text == "router" {
+        return true;
+    }
     match text.split_once(':') {
         Some(("read" | "write", path)) => path.starts_with('/'),
         Some(("env", name)) => !name.is_empty() && !name.contains(['=', '\0']),
@@ -104,6 +110,9 @@ mod tests {
             ":",
             "Read:/etc",
             "read:/a:b",
+            "router",
+            "router:",
+            "Router",
         ] {
             assert_eq!(is_grant(text), text.parse::<Grant>().is_ok(), "{text:?}");
         }

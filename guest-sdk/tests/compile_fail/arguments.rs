@@ -21,7 +21,16 @@ fn two_hosts(host: &Host, other: &Host) {}
 struct Router;
 
 #[function]
-fn routes(router: &Router) {}
+fn routes(router: &mut Router) {}
+
+#[function]
+fn owns(host: Host, router: Router) {}
+
+#[function]
+fn two_routers(host: &Host, router: &Router, other: &Router) {}
+
+#[function]
+fn router_is_late(name: String, router: &Router) {}
 
 #[functions]
 impl Range {

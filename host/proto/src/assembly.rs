@@ -114,6 +114,7 @@ fn message(header: &Header, payload: Bytes) -> Message {
         auth: header.auth,
         handle: header.handle,
         reply_to: header.reply_to,
+        stream: header.stream,
         body: if header.dead {
             Body::Dead(Dead::from_bytes(&payload))
         } else {

@@ -7,9 +7,9 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
-use crate::control::{Bind, CallBody};
+use crate::control::{Bind, CallBody, CallFailure, CallOutcome};
 use crate::id::{ContextId, Handle};
-use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX};
+use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX, CHAINS_MAX};
 use crate::{Map, Set};
 
 /// Names a call that runs here. Never used twice.
@@ -43,6 +43,8 @@ pub(crate) enum Readiness {
 #[derive(Debug)]
 pub(crate) enum Next {
     Run(CallKey, Incoming),
+    /// An earlier call of its chain has failed, and so it fails, unrun (`B020`).
+    FailWithChain(Caller, CallFailure),
     FailWithoutImage(Incoming),
 }
 
@@ -50,6 +52,7 @@ pub(crate) enum Next {
 struct Running {
     caller: Caller,
     concurrent: bool,
+    chain: u64,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +65,8 @@ pub(crate) struct Callee {
     /// Calls that were taken back before they began. Empty unless someone cancels, so that the
     /// path of a call does not pay for it.
     cancelled: Set<Caller>,
+    /// How chains of calls have failed, by who made them.
+    failed_chains: Map<(ContextId, u64), CallFailure>,
     next_key: u64,
 }
 
@@ -70,7 +75,11 @@ impl Callee {
     #[must_use = "a call that was refused must be answered"]
     pub(crate) fn push(&mut self, call: Incoming) -> bool {
         let bytes = self.queued_bytes + call.body.arguments().len();
-        if self.queued() >= CALLS_QUEUED_MAX || bytes > CALLS_QUEUED_BYTES_MAX {
+        let chains = self.failed_chains.len();
+        if self.queued() >= CALLS_QUEUED_MAX
+            || bytes > CALLS_QUEUED_BYTES_MAX
+            || call.body.chain != 0 && chains >= CHAINS_MAX
+        {
             return false;
         }
         self.queued_bytes = bytes;
@@ -105,6 +114,10 @@ impl Callee {
             if taken_back {
                 continue;
             }
+            let chain = (call.caller.context, call.body.chain);
+            if let Some(failure) = self.failed_chains.get(&chain) {
+                return Some(Next::FailWithChain(call.caller, failure.clone()));
+            }
             if readiness(&call.bind) == Readiness::Missing {
                 return Some(Next::FailWithoutImage(call));
             }
@@ -113,8 +126,14 @@ impl Callee {
     }
 
     /// Ends a running call; gives who waits for it.
-    pub(crate) fn finish(&mut self, key: CallKey) -> Option<Caller> {
+    pub(crate) fn finish(&mut self, key: CallKey, outcome: &CallOutcome) -> Option<Caller> {
         let running = self.running.remove(&key)?;
+        if let (CallOutcome::Failed(failure), true) = (outcome, running.chain != 0)
+            && self.failed_chains.len() < CHAINS_MAX
+        {
+            let chain = (running.caller.context, running.chain);
+            self.failed_chains.insert(chain, failure.clone());
+        }
         if !running.concurrent {
             self.serial_busy = false;
         }
@@ -138,6 +157,11 @@ impl Callee {
         None
     }
 
+    /// Forgets whether a chain has failed.
+    pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) {
+        self.failed_chains.remove(&(caller, chain));
+    }
+
     /// Calls that have not begun.
     pub(crate) fn queued(&self) -> usize {
         self.serial.len() + self.concurrent.len()
@@ -158,8 +182,12 @@ impl Callee {
         self.next_key += 1;
         let concurrent = call.body.concurrent;
         self.serial_busy |= !concurrent;
-        let caller = call.caller;
-        self.running.insert(key, Running { caller, concurrent });
+        let running = Running {
+            caller: call.caller,
+            concurrent,
+            chain: call.body.chain,
+        };
+        self.running.insert(key, running);
         key
     }
 }
@@ -173,22 +201,29 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::control::PluginLimits;
+    use crate::control::{CallHead, PluginLimits};
 
     fn call(reply_to: u64) -> Incoming {
         let bind = Bind {
             key: [0; 16],
+            plugin: "p".into(),
             image: [0; 32],
             grants: Vec::new(),
             limits: PluginLimits::default(),
         };
-        let body = CallBody::start(&[0; 16], 0, 0, false, "f", 0);
+        let head = CallHead {
+            function: "f",
+            ..CallHead::default()
+        };
+        let body = head.start(0);
         Incoming {
             caller: caller(reply_to),
             bind: bind.into(),
             body: CallBody::parse(body.into()).unwrap(),
         }
     }
+
+    const VALUE: CallOutcome = CallOutcome::Value(bytes::Bytes::new());
 
     fn caller(reply_to: u64) -> Caller {
         Caller {
@@ -200,7 +235,7 @@ mod tests {
     fn run(callee: &mut Callee) -> Option<CallKey> {
         match callee.next(|_| Readiness::Ready)? {
             Next::Run(key, _) => Some(key),
-            Next::FailWithoutImage(_) => None,
+            Next::FailWithoutImage(_) | Next::FailWithChain(..) => None,
         }
     }
 
@@ -211,11 +246,11 @@ mod tests {
             assert!(callee.push(call(number)));
         }
         let first = run(&mut callee).unwrap();
-        callee.finish(first);
+        callee.finish(first, &VALUE);
         let second = run(&mut callee).unwrap();
         assert_eq!(callee.cancel(caller(1)), None);
         assert_eq!(callee.cancel(caller(3)), None);
-        callee.finish(second);
+        callee.finish(second, &VALUE);
         assert_eq!(run(&mut callee), None, "the third was taken back");
         assert_eq!(callee.gauges(), (0, 0));
     }

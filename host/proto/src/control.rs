@@ -103,6 +103,8 @@ pub struct LogRecord {
 pub struct Bind {
     /// The name that calls use for it.
     pub key: BindingKey,
+    /// The plugin's name, by which plugins of the same context find it.
+    pub plugin: String,
     /// The image.
     pub image: ImageHash,
     /// What the plugin may touch.
@@ -177,44 +179,60 @@ pub struct CallBody {
     pub signature: u64,
     /// Microseconds the call may take; 0 is no limit.
     pub timeout: u64,
+    /// The chain that it belongs to, or 0.
+    pub chain: u64,
     /// Whether it may run beside other calls, on an instance of its own.
     pub concurrent: bool,
     bytes: Bytes,
     arguments_at: usize,
 }
 
-const FIXED_LEN: usize = 16 + 8 + 8 + 1 + 1;
+const FIXED_LEN: usize = 16 + 8 + 8 + 8 + 1 + 1;
 
-impl CallBody {
+/// All of a call's body but the arguments, as its caller has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallHead<'a> {
+    /// The plugin, with its grants.
+    pub binding: BindingKey,
+    /// Digest of the function's types as the caller knows them; 0 leaves it unchecked.
+    pub signature: u64,
+    /// Microseconds the call may take; 0 is no limit.
+    pub timeout: u64,
+    /// The chain that it belongs to, or 0.
+    pub chain: u64,
+    /// Whether it may run beside other calls, on an instance of its own.
+    pub concurrent: bool,
+    /// The function's name.
+    pub function: &'a str,
+}
+
+impl CallHead<'_> {
     /// Starts a body with room for `arguments` bytes, which are to be appended behind it.
     ///
     /// # Panics
     ///
     /// Panics if the function's name is longer than 255 bytes; names come from checked manifests.
-    pub fn start(
-        binding: &BindingKey,
-        signature: u64,
-        timeout: u64,
-        concurrent: bool,
-        function: &str,
-        arguments: usize,
-    ) -> Vec<u8> {
-        let length = u8::try_from(function.len()).expect("a checked function name");
-        let mut out = Vec::with_capacity(FIXED_LEN + function.len() + arguments);
-        out.put_slice(binding);
-        out.put_u64_le(signature);
-        out.put_u64_le(timeout);
-        out.put_u8(concurrent.into());
+    pub fn start(&self, arguments: usize) -> Vec<u8> {
+        let length = u8::try_from(self.function.len()).expect("a checked function name");
+        let mut out = Vec::with_capacity(FIXED_LEN + self.function.len() + arguments);
+        out.put_slice(&self.binding);
+        out.put_u64_le(self.signature);
+        out.put_u64_le(self.timeout);
+        out.put_u64_le(self.chain);
+        out.put_u8(self.concurrent.into());
         out.put_u8(length);
-        out.put_slice(function.as_bytes());
+        out.put_slice(self.function.as_bytes());
         out
     }
+}
 
+impl CallBody {
     /// Reads a body; `None` when it is too short for what it says, or the name is no text.
     pub fn parse(bytes: Bytes) -> Option<Self> {
         let (binding, rest) = bytes.split_first_chunk::<16>()?;
         let (signature, rest) = rest.split_first_chunk::<8>()?;
         let (timeout, rest) = rest.split_first_chunk::<8>()?;
+        let (chain, rest) = rest.split_first_chunk::<8>()?;
         let (&[concurrent, length], rest) = rest.split_first_chunk::<2>()?;
         let function = rest.get(..usize::from(length))?;
         if concurrent > 1 || core::str::from_utf8(function).is_err() {
@@ -224,6 +242,7 @@ impl CallBody {
             binding: *binding,
             signature: u64::from_le_bytes(*signature),
             timeout: u64::from_le_bytes(*timeout),
+            chain: u64::from_le_bytes(*chain),
             concurrent: concurrent == 1,
             arguments_at: FIXED_LEN + function.len(),
             bytes,
@@ -344,14 +363,22 @@ mod tests {
 
     #[test]
     fn a_call_body_is_read_back_and_no_truncation_of_it_is() {
-        let mut bytes = CallBody::start(&[7; 16], 8, 9, true, "walk", 4);
+        let head = CallHead {
+            binding: [7; 16],
+            signature: 8,
+            timeout: 9,
+            chain: 10,
+            concurrent: true,
+            function: "walk",
+        };
+        let mut bytes = head.start(4);
         let without_arguments = bytes.len();
         bytes.extend_from_slice(b"args");
         let bytes = Bytes::from(bytes);
         let body = CallBody::parse(bytes.clone()).unwrap();
         assert_eq!(
-            (body.signature, body.timeout, body.concurrent),
-            (8, 9, true)
+            (body.signature, body.timeout, body.chain, body.concurrent),
+            (8, 9, 10, true)
         );
         assert_eq!((body.function(), body.arguments()), ("walk", &b"args"[..]));
         for length in 0..without_arguments {

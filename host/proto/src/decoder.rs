@@ -99,6 +99,7 @@ mod tests {
             first: true,
             last: true,
             dead: number % 2 == 1,
+            stream: false,
             hops: 3,
             number,
             total: payload.len() as u32,

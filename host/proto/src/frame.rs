@@ -3,7 +3,7 @@
 //! ```text
 //! offset  size  field
 //!      0     2  magic, "O" 0xF5
-//!      2     1  flags: 1 first frame, 2 last frame, 4 dead
+//!      2     1  flags: 1 first frame, 2 last frame, 4 dead, 8 stream
 //!      3     1  hops crossed so far
 //!      4     4  length of this frame's payload
 //!      8     4  CRC-32C of header (with this field 0) and payload
@@ -13,7 +13,7 @@
 //!     24     4  source context
 //!     28     4  context whose authority the message bears
 //!     32     8  handle in the destination
-//!     40     8  handle in the source for the answer, or 0
+//!     40     8  handle in the source for the answer, or 0; of a stream: for its credit
 //!     48        payload
 //! ```
 //!
@@ -32,6 +32,7 @@ const MAGIC: [u8; 2] = [b'O', 0xf5];
 const FIRST: u8 = 1;
 const LAST: u8 = 2;
 const DEAD: u8 = 4;
+const STREAM: u8 = 8;
 const CHECKSUM: core::ops::Range<usize> = 8..12;
 
 /// A frame's header, without length and checksum, which follow from the payload.
@@ -43,6 +44,8 @@ pub struct Header {
     pub last: bool,
     /// Whether the message says that there will be no answer, and why.
     pub dead: bool,
+    /// Whether it is one of a stream, for which `reply_to` is given credit.
+    pub stream: bool,
     /// Links crossed so far.
     pub hops: u8,
     /// The source's number for the message; its frames share it.
@@ -96,7 +99,12 @@ impl Header {
     pub fn encode(&self, payload: &[u8], out: &mut alloc::vec::Vec<u8>) {
         debug_assert!(payload.len() <= FRAME_PAYLOAD_MAX);
         let mut flags = 0;
-        for (set, flag) in [(self.first, FIRST), (self.last, LAST), (self.dead, DEAD)] {
+        for (set, flag) in [
+            (self.first, FIRST),
+            (self.last, LAST),
+            (self.dead, DEAD),
+            (self.stream, STREAM),
+        ] {
             if set {
                 flags |= flag;
             }
@@ -144,6 +152,7 @@ pub(crate) fn check(header: &[u8; HEADER_LEN], payload: &[u8]) -> Result<Header,
         first: flags & FIRST != 0,
         last: flags & LAST != 0,
         dead: flags & DEAD != 0,
+        stream: flags & STREAM != 0,
         hops: header[3],
         number: u32_at(header, 12),
         total: u32_at(header, 16),
@@ -153,7 +162,7 @@ pub(crate) fn check(header: &[u8; HEADER_LEN], payload: &[u8]) -> Result<Header,
         handle: Handle(u64_at(header, 32)),
         reply_to: Handle(u64_at(header, 40)),
     };
-    if flags & !(FIRST | LAST | DEAD) != 0 {
+    if flags & !(FIRST | LAST | DEAD | STREAM) != 0 {
         return Err(FrameError::Inconsistent("unknown flags"));
     }
     let length = payload.len() as u32;

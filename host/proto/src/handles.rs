@@ -7,6 +7,8 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use hashbrown::hash_map::Entry;
+
 use crate::Map;
 use crate::id::{ContextId, Handle};
 use crate::limits::PENDING_MAX;
@@ -21,8 +23,25 @@ pub(crate) struct Listener {
     pub(crate) persist: bool,
     /// When it ends by itself.
     pub(crate) deadline: Option<Instant>,
-    /// Whether it waits for a call, which is cancelled when the wait ends early.
-    pub(crate) call: bool,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a listener listens for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The answer to a call, which is cancelled when the wait ends early.
+    Call,
+    /// Whatever is sent there.
+    Messages,
+    /// Credit for what this context sends to that handle of the respondent.
+    Credit(Handle),
+}
+
+/// Why a handle cannot be listened on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoListener {
+    Taken,
+    TooMany,
 }
 
 #[derive(Debug)]
@@ -50,17 +69,39 @@ impl Handles {
 
     /// Makes a handle; `None` when there are too many, or no numbers are left.
     pub(crate) fn listen(&mut self, listener: Listener) -> Option<Handle> {
-        if self.listeners.len() >= PENDING_MAX || self.next >> COUNTER_BITS != 0 {
-            return None;
+        loop {
+            if self.next >> COUNTER_BITS != 0 {
+                return None;
+            }
+            let noise = mix(self.seed ^ self.next) << COUNTER_BITS;
+            let handle = Handle(noise | self.next);
+            self.next += 1;
+            match self.listen_at(handle, listener) {
+                Ok(()) => return Some(handle),
+                // A program has chosen that number for itself.
+                Err(NoListener::Taken) => {}
+                Err(NoListener::TooMany) => return None,
+            }
         }
-        let noise = mix(self.seed ^ self.next) << COUNTER_BITS;
-        let handle = Handle(noise | self.next);
-        self.next += 1;
+    }
+
+    /// Listens on a handle of the caller's choice.
+    pub(crate) fn listen_at(
+        &mut self,
+        handle: Handle,
+        listener: Listener,
+    ) -> Result<(), NoListener> {
+        if self.listeners.len() >= PENDING_MAX {
+            return Err(NoListener::TooMany);
+        }
+        match self.listeners.entry(handle) {
+            Entry::Occupied(_) => return Err(NoListener::Taken),
+            Entry::Vacant(place) => place.insert(listener),
+        };
         if let Some(deadline) = listener.deadline {
             self.arm(deadline, handle);
         }
-        self.listeners.insert(handle, listener);
-        Some(handle)
+        Ok(())
     }
 
     pub(crate) fn get(&self, handle: Handle) -> Option<&Listener> {
@@ -73,6 +114,19 @@ impl Handles {
 
     pub(crate) fn len(&self) -> usize {
         self.listeners.len()
+    }
+
+    /// Handles on which programs listen, in order.
+    pub(crate) fn all(&self) -> Vec<Handle> {
+        let programs = |listener: &Listener| !matches!(listener.purpose, Purpose::Credit(_));
+        let mut all: Vec<_> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| programs(listener))
+            .map(|(&handle, _)| handle)
+            .collect();
+        all.sort_unstable();
+        all
     }
 
     /// Handles whose respondent is one of `lost`, which must be sorted; in order of handles.
@@ -136,7 +190,7 @@ mod tests {
             respondent: None,
             persist: false,
             deadline: Some(deadline),
-            call: true,
+            purpose: Purpose::Call,
         }
     }
 
@@ -154,6 +208,17 @@ mod tests {
             handles.deadlines.len()
         );
         assert_eq!(handles.next_deadline(), None);
+    }
+
+    #[test]
+    fn s065_a_handle_that_is_taken_is_refused_and_never_allotted() {
+        let mut handles = Handles::new(1);
+        let listener = until(Instant(1));
+        let chosen = Handle(mix(1 ^ Handle::FIRST_DYNAMIC) << COUNTER_BITS | Handle::FIRST_DYNAMIC);
+        assert_eq!(handles.listen_at(chosen, listener), Ok(()));
+        assert_eq!(handles.listen_at(chosen, listener), Err(NoListener::Taken));
+        let allotted = handles.listen(listener).unwrap();
+        assert_ne!(allotted, chosen);
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub fn first_frame<T: serde::Serialize>(body: &T) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 0,
         total: payload.len() as u32,
@@ -305,7 +306,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             alloc::string::ToString::to_string(&error),
-            "it is another build of offshoot (protocol 1, build b2; this one is protocol 1, \
+            "it is another build of offshoot (protocol 2, build b2; this one is protocol 2, \
              build b1)"
         );
     }

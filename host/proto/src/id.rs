@@ -65,8 +65,20 @@ impl Handle {
     /// parent.
     pub const GRANT_IDS: Self = Self(111);
 
-    /// Handles below this one are fixed; the others are allotted while running.
+    /// Forgets a chain of calls, and whether one of them has failed. From an ancestor: the one
+    /// that made the calls.
+    pub const FORGET_CHAIN: Self = Self(112);
+
+    /// Handles below this one are the router's own.
+    pub const FIRST_FREE: u64 = 200;
+    /// Handles from here on are allotted while running. Those between are for programs that agree
+    /// on a number beforehand.
     pub const FIRST_DYNAMIC: u64 = 1000;
+
+    /// Whether the router keeps it for itself.
+    pub const fn is_reserved(self) -> bool {
+        self.0 < Self::FIRST_FREE
+    }
 }
 
 impl fmt::Display for Handle {

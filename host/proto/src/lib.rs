@@ -39,6 +39,7 @@ mod link;
 mod message;
 mod node;
 mod outbox;
+mod streams;
 mod time;
 mod topology;
 mod trust;
@@ -51,7 +52,11 @@ pub use link::Side;
 pub use message::{Body, Dead, DeadKind, Message};
 #[doc(hidden)]
 pub use node::Gauges;
-pub use node::{CallRequest, Event, Node, Route, RouteError, Run, SendError, Stats};
+pub use node::{
+    CallRequest, Event, Listen, ListenError, Node, PutError, Route, RouteError, Run, SendError,
+    Stats,
+};
+pub use streams::Receipt;
 pub use time::Instant;
 pub use trust::Offence;
 

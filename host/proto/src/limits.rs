@@ -1,7 +1,7 @@
 //! Every bound, in one place, with its arithmetic.
 
 /// Version of the wire format and of the rules behind it. Neighbours must agree.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Payload of one frame at most. Larger messages travel as several frames, so that a small one
 /// waits for one frame at most.
@@ -96,3 +96,19 @@ pub const LOG_TEXT_MAX: usize = 8 * 1024;
 
 /// Bytes of a reason that travels in a dead message; the rest is cut.
 pub const REASON_MAX: usize = 1024;
+
+/// Bytes of one stream that may be under way: sent, and not yet taken by the receiver's program.
+/// At 50 ms of round trip it lets 5 MB/s through.
+pub const STREAM_WINDOW: u64 = 256 * 1024;
+const _: () = assert!(
+    STREAM_WINDOW < RELAY_BACKLOG_MAX as u64,
+    "a stream that is not read must not block the links on its way"
+);
+
+/// Bytes of streams from one link that may wait for this context's programs to take them: a
+/// thousand full windows. An honest subtree stays far below; one that makes up contexts to get more
+/// windows meets it.
+pub const LINK_STREAMS_BYTES_MAX: u64 = 256 << 20;
+
+/// Failed chains of calls that one context remembers.
+pub const CHAINS_MAX: usize = 1024;

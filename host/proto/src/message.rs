@@ -22,6 +22,8 @@ pub struct Message {
     pub handle: Handle,
     /// The address in the source that an answer goes to, or [`Handle::NONE`].
     pub reply_to: Handle,
+    /// Whether it is one of a stream, for which `reply_to` is given credit.
+    pub stream: bool,
     /// What it says.
     pub body: Body,
 }

@@ -241,8 +241,9 @@ impl Outbox {
 
 fn flow_of(header: &Header) -> Flow {
     let handle = match header.handle {
-        // A cancel must not overtake the call that it ends, nor a call the binding it names.
-        Handle::CANCEL | Handle::BIND => Handle::CALL_FUNCTION,
+        // A cancel must not overtake the call that it ends, nor a call the binding it names, nor
+        // the end of a chain the calls of it.
+        Handle::CANCEL | Handle::BIND | Handle::FORGET_CHAIN => Handle::CALL_FUNCTION,
         handle => handle,
     };
     (header.src, header.dst, handle)
@@ -259,6 +260,7 @@ mod tests {
                 first: true,
                 last: true,
                 dead: false,
+                stream: false,
                 hops: 0,
                 number,
                 total: length as u32,

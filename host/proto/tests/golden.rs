@@ -151,6 +151,7 @@ impl Talk {
 fn bind() -> Arc<Bind> {
     Arc::new(Bind {
         key: [0xb1; 16],
+        plugin: "p".into(),
         image: [0x1e; 32],
         grants: vec![Grant::Read("/etc".to_owned())],
         limits: PluginLimits::default(),
@@ -221,6 +222,8 @@ fn conversation() -> Vectors {
             function: "walk",
             signature: 0x5167,
             concurrent,
+            chain: 0,
+            is_awaited: true,
             arguments,
             timeout: Some(Duration::from_secs(5)),
         };
@@ -319,6 +322,7 @@ fn message(handle: Handle, reply_to: Handle) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 9,
         total: 0,

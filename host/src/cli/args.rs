@@ -87,7 +87,8 @@ pub(super) struct CallArgs {
     #[command(flatten)]
     pub(super) search: SearchArgs,
 
-    /// Let the plugin use something: `read:/DIR`, `write:/DIR` or `env:NAME`
+    /// Let the plugin use something: `read:/DIR`, `write:/DIR`, `env:NAME` or
+    /// `router`
     #[arg(long = "grant", value_name = "GRANT")]
     pub(super) grants: Vec<Grant>,
 

@@ -63,6 +63,8 @@ fn kind(error: &Error) -> &'static str {
         Error::Timeout { .. } => "timeout",
         Error::Stream(_) => "stream",
         Error::Plugin(_) => "plugin",
+        Error::Malformed { .. } => "malformed",
+        Error::Select(_) => "select",
         Error::Usage(_) => "usage",
     }
 }

@@ -3,18 +3,18 @@
 use std::sync::MutexGuard;
 
 use offshoot_proto::control::{CallOutcome, Connected};
-use offshoot_proto::{CallKey, ContextId, Event, Handle, LinkId};
+use offshoot_proto::{CallKey, ContextId, Event, Handle, LinkId, Receipt};
 
 use super::output::Written;
-use super::{Hub, SETTLING, State, tasks};
-use crate::mailbox::Mail;
+use super::{Hub, SETTLING, State, Taker, streams, tasks};
+use crate::messages::{Content, Mail};
 
 impl Hub {
     /// Handles events and writes to links until there is nothing left to do.
     ///
     /// The lock is given up while a plugin's function runs: it may log, and others may call.
     pub(super) fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
-        let outer = SETTLING.replace(true);
+        let outer = SETTLING.replace(std::ptr::from_ref(self).addr());
         state.gathered = 0;
         loop {
             while let Some(event) = state.node.poll_event() {
@@ -51,14 +51,34 @@ impl Hub {
 
     fn act<'a>(&'a self, mut state: MutexGuard<'a, State>, event: Event) -> MutexGuard<'a, State> {
         match event {
-            Event::Message { handle, body, .. } => {
-                if let Some(mailbox) = state.mailboxes.remove(&handle) {
-                    mailbox.put(Mail::Message(body));
-                }
+            Event::Message {
+                handle,
+                src,
+                reply_to,
+                body,
+                receipt,
+                last,
+            } => {
+                let mail = Mail {
+                    src,
+                    reply_to,
+                    content: Content::Body(body),
+                    receipt,
+                };
+                state = self.bring(state, handle, mail, last);
             }
             Event::Expired { handle } => {
-                if let Some(mailbox) = state.mailboxes.remove(&handle) {
-                    mailbox.put(Mail::Expired);
+                let mail = Mail {
+                    src: ContextId::CONTROLLER,
+                    reply_to: Handle::NONE,
+                    content: Content::Expired,
+                    receipt: Receipt::default(),
+                };
+                state = self.bring(state, handle, mail, true);
+            }
+            Event::Writable { dst, handle } => {
+                for waker in streams::waiting(&mut state, dst, handle) {
+                    waker.wake();
                 }
             }
             Event::Run(run) => {
@@ -93,11 +113,11 @@ impl Hub {
             }
             Event::ContextLost { id, reason } => {
                 let name = Self::name_of(&state, id);
-                state.names.remove(&id);
+                state.known.remove(&id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
-            Event::IdsGranted => tracing::debug!("the controller granted ids"),
-            Event::IdsRefused { reason } => tracing::debug!(reason, "the controller grants no ids"),
+            Event::IdsGranted => state.ids.answered(None),
+            Event::IdsRefused { reason } => state.ids.answered(Some(reason)),
             Event::CutLink { link, peer, reason } => {
                 state.outputs.remove(&link);
                 let name = Self::name_of(&state, peer);
@@ -106,6 +126,36 @@ impl Hub {
             Event::Shutdown => {
                 state.ended = true;
             }
+        }
+        state
+    }
+
+    /// Hands a message to whoever takes those of its handle. `last` says that there will be no
+    /// more: the handle is gone.
+    fn bring<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        handle: Handle,
+        mail: Mail,
+        last: bool,
+    ) -> MutexGuard<'a, State> {
+        let taker = match last {
+            true => state.takers.remove(&handle),
+            false => state.takers.get(&handle).cloned(),
+        };
+        match taker {
+            Some(Taker::Inbox(inbox)) => {
+                let over = last.then(|| mail.reason_of_end());
+                inbox.put(mail, over);
+            }
+            #[cfg(feature = "controller")]
+            Some(Taker::Handler(handler)) => {
+                handler.queue(mail);
+                drop(state);
+                handler.run(self);
+                state = self.lock();
+            }
+            None => state.node.taken(mail.receipt),
         }
         state
     }

@@ -8,8 +8,8 @@ use offshoot_proto::{ContextId, LinkId};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
-use super::Hub;
 use super::output::{Output, Signals, Written};
+use super::{Hub, Known};
 use crate::launch::Process;
 
 /// Bytes to read at once. One buffer of the thread serves all its links.
@@ -43,7 +43,7 @@ impl Hub {
     pub(crate) fn attach_child(
         &self,
         id: ContextId,
-        name: Arc<str>,
+        known: Known,
         parts: LinkParts,
         rest: &[u8],
     ) -> Result<(), LinkParts> {
@@ -61,7 +61,7 @@ impl Hub {
             let Some(link) = link else {
                 return Err(output);
             };
-            state.names.insert(id, name);
+            state.known.insert(id, known);
             state.outputs.insert(
                 link,
                 Output::new(Some(input.get_ref().clone()), output, signals.clone()),

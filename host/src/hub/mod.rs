@@ -9,13 +9,16 @@
 //! a child without children has none.
 
 mod events;
+mod known;
 mod link;
 mod output;
 mod parent;
+mod streams;
 mod tasks;
 
 use std::cell::Cell;
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
@@ -25,10 +28,13 @@ use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+pub(crate) use known::Known;
 pub(crate) use link::LinkParts;
 
 use crate::executor::Executor;
-use crate::mailbox::Mailbox;
+#[cfg(feature = "controller")]
+use crate::messages::Registered;
+use crate::messages::{Holders, Inbox};
 use output::Output;
 
 /// One context of the tree, as a process: its node, its links and who waits for what.
@@ -62,9 +68,13 @@ struct LazyTask {
 pub(crate) struct State {
     pub(crate) node: Node,
     outputs: HashMap<LinkId, Output>,
-    mailboxes: HashMap<Handle, Arc<Mailbox>>,
-    /// Names of the contexts below, for errors and logs.
-    names: HashMap<ContextId, Arc<str>>,
+    /// Who takes the messages of each handle.
+    takers: HashMap<Handle, Taker>,
+    streams: HashMap<(ContextId, Handle), Holders>,
+    /// Who waits for ids of contexts.
+    pub(crate) ids: Ids,
+    /// What is known of the contexts below.
+    known: HashMap<ContextId, Known>,
     /// The deadline that the timer sleeps for.
     armed: Option<offshoot_proto::Instant>,
     /// Changes whose bytes were left to gather.
@@ -72,13 +82,47 @@ pub(crate) struct State {
     ended: bool,
 }
 
+/// The controller's answers to requests for ids of contexts.
+#[derive(Default)]
+pub(crate) struct Ids {
+    /// How many there were.
+    pub(crate) answers: u64,
+    /// The last one that was a refusal, by its number, and why.
+    pub(crate) refused: Option<(u64, String)>,
+    pub(crate) waiting: Vec<Waker>,
+}
+
+impl Ids {
+    /// Wakes whoever waits: it tries again.
+    fn answered(&mut self, refusal: Option<String>) {
+        self.answers += 1;
+        if let Some(reason) = refusal {
+            self.refused = Some((self.answers, reason));
+        }
+        for waiting in self.waiting.drain(..) {
+            waiting.wake();
+        }
+    }
+}
+
 /// Changes whose bytes may gather before they are written: the other end should have something
 /// to do while more come.
 const GATHER_MAX: usize = 256;
 
 thread_local! {
-    /// Whether this thread is acting on a node's events, and will write what it leaves.
-    static SETTLING: Cell<bool> = const { Cell::new(false) };
+    /// The hub whose node's events this thread is acting on, and for which it will write what is
+    /// left to write; 0 for none.
+    static SETTLING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Who takes the messages of a handle.
+#[derive(Clone)]
+enum Taker {
+    /// Whoever looks into it.
+    Inbox(Arc<Inbox>),
+    /// A function, at once.
+    #[cfg(feature = "controller")]
+    Handler(Arc<Registered>),
 }
 
 impl Hub {
@@ -89,8 +133,10 @@ impl Hub {
             state: Mutex::new(State {
                 node,
                 outputs: HashMap::default(),
-                mailboxes: HashMap::default(),
-                names: HashMap::default(),
+                takers: HashMap::default(),
+                streams: HashMap::default(),
+                ids: Ids::default(),
+                known: HashMap::default(),
                 armed: None,
                 gathered: 0,
                 ended: false,
@@ -138,8 +184,15 @@ impl Hub {
         let now = self.now();
         let mut state = self.lock();
         let result = change(&mut state, now);
-        self.settle(state);
+        if !self.is_settling() {
+            self.settle(state);
+        }
         result
+    }
+
+    /// Whether this thread acts on this hub's events, so that it must not wait for any.
+    pub(crate) fn is_settling(&self) -> bool {
+        SETTLING.get() == std::ptr::from_ref(self).addr()
     }
 
     /// Changes the node like [`drive`](Self::drive), but lets the bytes gather until someone
@@ -151,7 +204,7 @@ impl Hub {
         let now = self.now();
         let mut state = self.lock();
         let result = change(&mut state, now);
-        if SETTLING.get() {
+        if self.is_settling() {
             return result;
         }
         state.gathered += 1;
@@ -170,44 +223,26 @@ impl Hub {
         self.drive(|_, _| ());
     }
 
-    /// Listens on a handle of the node.
-    #[cfg_attr(
-        not(feature = "controller"),
-        expect(dead_code, reason = "only a program that waits for answers needs it")
-    )]
-    pub(crate) fn open_mailbox(state: &mut State, handle: Handle) -> Arc<Mailbox> {
-        let mailbox = Mailbox::new();
-        state.mailboxes.insert(handle, mailbox.clone());
-        mailbox
+    /// Where the messages of a handle, on which the node listens, wait.
+    pub(crate) fn open_inbox(state: &mut State, handle: Handle) -> Arc<Inbox> {
+        let inbox = Inbox::new();
+        state.takers.insert(handle, Taker::Inbox(inbox.clone()));
+        inbox
     }
 
-    /// Stops to listen on a handle; a call behind it is cancelled.
-    #[cfg_attr(
-        not(feature = "controller"),
-        expect(dead_code, reason = "only a program that waits for answers needs it")
-    )]
-    pub(crate) fn forget(&self, handle: Handle) {
-        self.drive(|state, _| {
-            state.mailboxes.remove(&handle);
-            state.node.forget(handle);
-        });
+    /// Has a function take the messages of a handle, on which the node listens.
+    #[cfg(feature = "controller")]
+    pub(crate) fn open_handler(state: &mut State, handle: Handle, handler: Arc<Registered>) {
+        state.takers.insert(handle, Taker::Handler(handler));
     }
 
-    /// Names of contexts are known to whoever made them.
-    #[cfg_attr(
-        not(feature = "controller"),
-        expect(dead_code, reason = "only a program that waits for answers needs it")
-    )]
-    pub(crate) fn learn_name(&self, id: ContextId, name: Arc<str>) {
-        self.lock().names.insert(id, name);
-    }
-
-    fn name_of(state: &State, id: ContextId) -> Arc<str> {
-        match state.names.get(&id) {
-            Some(name) => name.clone(),
-            None if id == ContextId::CONTROLLER => "controller".into(),
-            None => format!("context {id}").into(),
-        }
+    /// Stops to listen on a handle; a call behind it is cancelled. Says whether there was one.
+    pub(crate) fn forget(&self, handle: Handle) -> bool {
+        let (taker, was_there) =
+            self.drive(|state, _| (state.takers.remove(&handle), state.node.forget(handle)));
+        // A handler may own anything, and what is dropped may call back.
+        drop(taker);
+        was_there
     }
 
     /// Spawns a task that a shutdown waits for.
@@ -222,6 +257,39 @@ impl Hub {
         let mut background = lock_again(self.background.lock());
         background.retain(|task| !task.is_finished());
         background.push(self.runtime().spawn(task));
+    }
+
+    /// Runs a future of whatever task as one that belongs to the hub's runtime: it may watch
+    /// descriptors and the time.
+    pub(crate) async fn inside<F: Future>(&self, future: F) -> F::Output {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| {
+            let _inside = self.runtime().enter();
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Whether any context is up.
+    #[cfg(feature = "controller")]
+    pub(crate) fn has_links(&self) -> bool {
+        !self.lock().outputs.is_empty()
+    }
+
+    /// Cuts the link to a direct child, and what is behind it; says whether there was one.
+    #[cfg(feature = "controller")]
+    pub(crate) fn disconnect(&self, id: ContextId) -> bool {
+        self.drive(|state, now| {
+            let link = state.node.link_to(id);
+            let Some(link) = link.filter(|&link| state.node.peer_of(link) == Some(id)) else {
+                return false;
+            };
+            state.outputs.remove(&link);
+            state
+                .node
+                .handle_closed(link, "it was disconnected on purpose", now);
+            true
+        })
     }
 
     /// Sends a log record of this process to the controller.
@@ -239,6 +307,7 @@ impl Hub {
 
     /// Closes every link and waits until the children behind them are gone.
     pub(crate) async fn close(&self) {
+        self.drive(|state, _| state.node.close_handles("the router was shut down"));
         {
             let mut state = self.lock();
             state.ended = true;
@@ -280,7 +349,7 @@ impl Hub {
     }
 
     /// Where tasks run.
-    fn runtime(&self) -> &runtime::Handle {
+    pub(crate) fn runtime(&self) -> &runtime::Handle {
         self.runtime.get_or_init(|| {
             let built = runtime::Builder::new_current_thread().enable_all().build();
             let runtime = built.expect("a process that started can have an event queue");

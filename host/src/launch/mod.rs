@@ -1,6 +1,7 @@
 //! Makes children: starts a process, shakes hands with it, and links it to the tree.
 
 mod binary;
+mod connect;
 #[cfg_attr(
     not(feature = "controller"),
     expect(unreachable_pub, reason = "public where there is a public interface")
@@ -20,8 +21,9 @@ use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
 use rustix::io::Errno;
 
-use crate::hub::{Hub, LinkParts};
+use crate::hub::{Hub, Known, LinkParts};
 
+pub(crate) use connect::{CONNECT_TIMEOUT, ConnectError, Wanted, connect};
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
 #[cfg_attr(
@@ -150,7 +152,11 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         Err(error) => return Err(refused(format!("cannot write to it: {error}"))),
     }
     let name: Arc<str> = name.into();
-    match hub.attach_child(child.id, name.clone(), parts, &rest) {
+    let known = Known {
+        name: name.clone(),
+        target: hello.target.as_str().into(),
+    };
+    match hub.attach_child(child.id, known, parts, &rest) {
         Ok(()) => {
             crate::logs::follow_errors(hub, errors, name.clone());
             Ok(Up { hello, name })

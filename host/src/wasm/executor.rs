@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
@@ -141,9 +142,17 @@ impl Job {
                 break (stop.into(), None);
             }
             clock::take_wake_up();
-            match running.as_mut().poll(&mut Context::from_waker(waker)) {
-                Poll::Ready(end) => break end,
-                Poll::Pending => match clock::take_wake_up() {
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                running.as_mut().poll(&mut Context::from_waker(waker))
+            }));
+            match polled {
+                // Whoever waits for the call must hear of a bug of ours as of anything else.
+                Err(_) => {
+                    let reason = "bug: the host panicked while it ran the call".to_owned();
+                    break (Finish::Limit(reason), None);
+                }
+                Ok(Poll::Ready(end)) => break end,
+                Ok(Poll::Pending) => match clock::take_wake_up() {
                     Some(until) => {
                         thread::park_timeout(until.saturating_duration_since(Instant::now()));
                     }

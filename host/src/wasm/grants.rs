@@ -64,6 +64,8 @@ pub(super) fn wasi(
                 }
                 continue;
             }
+            // Not a matter of WASI.
+            Grant::Router => continue,
         };
         builder
             .preopened_dir(path, path, permissions)

@@ -99,7 +99,7 @@ fn host_info(mut caller: Caller<'_, State>, buffer: u32, capacity: u32) -> wasmt
     Ok(info.len() as u32)
 }
 
-fn memory(caller: &mut Caller<'_, State>) -> wasmtime::Result<Memory> {
+pub(super) fn memory(caller: &mut Caller<'_, State>) -> wasmtime::Result<Memory> {
     // Looked up each time: a start function calls before anyone could have kept it.
     caller
         .get_export(offshoot_abi::exports::MEMORY)
@@ -119,7 +119,7 @@ fn read(
     Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned())
 }
 
-fn slice_mut<'a>(
+pub(super) fn slice_mut<'a>(
     caller: &'a mut Caller<'_, State>,
     memory: Memory,
     (at, length): (u32, u32),
@@ -128,9 +128,9 @@ fn slice_mut<'a>(
     Ok(bytes.ok_or(OUTSIDE)?)
 }
 
-const OUTSIDE: Stop = Stop::BadGuest("it passed a pointer outside its memory");
+pub(super) const OUTSIDE: Stop = Stop::BadGuest("it passed a pointer outside its memory");
 
-fn range(at: u32, length: u32) -> Option<std::ops::Range<usize>> {
+pub(super) fn range(at: u32, length: u32) -> Option<std::ops::Range<usize>> {
     let at = at as usize;
     Some(at..at.checked_add(length as usize)?)
 }

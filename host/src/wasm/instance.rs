@@ -5,6 +5,7 @@ use std::sync::Arc;
 use offshoot_abi::exports;
 use wasmtime::{Memory, Store, TypedFunc};
 
+use super::exchange::Desk;
 use super::finish::{Finish, Stop};
 use super::limits::Limiter;
 use super::plugin::Blueprint;
@@ -55,6 +56,11 @@ impl Instance {
             sink: blueprint.sink.clone(),
             host: Arc::clone(&blueprint.host),
             panic: None,
+            desk: Desk::new(
+                blueprint.reaches_router,
+                blueprint.limits.result,
+                blueprint.sessions.clone(),
+            ),
             watch,
         };
         let mut store = Store::new(blueprint.pre.module().engine(), state);
@@ -108,6 +114,9 @@ impl Instance {
         let state = self.store.data_mut();
         state.panic = None;
         state.limiter.take_refused();
+        if function.takes_senders {
+            state.desk.handed.note(arguments);
+        }
         let finish = match self.run(function, arguments, result_max).await {
             Ok(finish) => finish,
             Err(error) => Finish::from_failure(&error, self.store.data_mut()),

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use offshoot_abi::{FunctionInfo, Grant, HostInfo, Manifest, exports};
+use offshoot_abi::{FunctionInfo, Grant, HostInfo, IMPORT_MODULE, Manifest, exports, imports};
 use wasmtime::{ExternType, InstancePre, Module, ModuleExport, UnknownImportError, ValType};
 
 use super::error::LoadError;
@@ -16,6 +16,7 @@ use super::image::{self, ImageHash};
 use super::instance::Instance;
 use super::limits::Limits;
 use super::runtime::Runtime;
+use super::session::Sessions;
 use super::state::{LogSink, State, Watch};
 use super::task::{CancelHandle, Task};
 use super::ticker::{TICK, Ticking};
@@ -31,6 +32,16 @@ pub(crate) struct Invocation<'a> {
     pub(crate) arguments: Bytes,
     /// When the caller stops to wait.
     pub(crate) deadline: Option<Instant>,
+}
+
+/// What a plugin runs in.
+pub(crate) struct Around<'a> {
+    /// Who and where the context is.
+    pub(crate) host: &'a HostInfo,
+    /// Where its log records go.
+    pub(crate) sink: Arc<dyn LogSink>,
+    /// The way to the router; without one, whatever needs it fails.
+    pub(crate) sessions: Option<Arc<dyn Sessions>>,
 }
 
 /// An image made ready, with its grants and limits.
@@ -52,6 +63,9 @@ pub(super) struct Blueprint {
     pub(super) limits: Limits,
     pub(super) host: Arc<[u8]>,
     pub(super) sink: Arc<dyn LogSink>,
+    pub(super) sessions: Option<Arc<dyn Sessions>>,
+    /// Whether it was granted the router.
+    pub(super) reaches_router: bool,
     pub(super) uses_wasi: bool,
     pub(super) initializes: bool,
     /// Whether a call may wait for a file system, and so must never run in the router's thread.
@@ -62,6 +76,9 @@ pub(super) struct Blueprint {
 pub(super) struct Function {
     pub(super) index: usize,
     pub(super) export: ModuleExport,
+    /// Whether its arguments may hold senders that the plugin can use only because it was handed
+    /// them.
+    pub(super) takes_senders: bool,
     /// Whether its last call outlived a tick. The next one then goes to a worker at once, and the
     /// starter's thread does not lose a tick to each.
     slow: AtomicBool,
@@ -107,13 +124,13 @@ impl Plugin {
         expected: &ImageHash,
         grants: &[Grant],
         limits: &Limits,
-        host: &HostInfo,
-        sink: Arc<dyn LogSink>,
+        around: Around<'_>,
     ) -> Result<Arc<Self>, LoadError> {
         let (module, manifest) = image::load(&runtime.engine, &runtime.target(), image, expected)?;
         let manifest = Manifest::parse(manifest)?;
         let initializes = check_exports(&module)?;
-        let functions = functions(&module, &manifest)?;
+        let reaches_router = grants.contains(&Grant::Router);
+        let functions = functions(&module, &manifest, reaches_router)?;
         let pre = runtime
             .linker
             .instantiate_pre(&module)
@@ -125,7 +142,7 @@ impl Plugin {
                 None => LoadError::Refused(format!("{error:#}")),
             })?;
         grants::check(grants)?;
-        let host = postcard::to_allocvec(host)
+        let host = postcard::to_allocvec(around.host)
             .expect("ids and a name always encode")
             .into();
         Ok(Arc::new(Self {
@@ -141,7 +158,9 @@ impl Plugin {
                 grants: grants.to_vec(),
                 limits: limits.clone(),
                 host,
-                sink,
+                sink: around.sink,
+                sessions: around.sessions,
+                reaches_router,
                 initializes,
             },
             slot: Mutex::default(),
@@ -331,15 +350,26 @@ fn check_exports(module: &Module) -> Result<bool, LoadError> {
     Ok(true)
 }
 
-fn functions(module: &Module, manifest: &Manifest) -> Result<Vec<Function>, LoadError> {
+fn functions(
+    module: &Module,
+    manifest: &Manifest,
+    reaches_router: bool,
+) -> Result<Vec<Function>, LoadError> {
+    let sends = module
+        .imports()
+        .any(|import| import.module() == IMPORT_MODULE && import.name() == imports::SEND);
     let functions = manifest.functions.iter().enumerate();
     let function = |(index, info): (usize, &FunctionInfo)| {
         let name = info.export();
         let export = module
             .get_export_index(&name)
             .filter(|_| is_function(module, &name, &[ValType::I32], &[ValType::I64]));
+        let mut arguments = info.arguments.iter();
         Ok(Function {
             index,
+            takes_senders: sends
+                && !reaches_router
+                && arguments.any(|argument| argument.ty.has_opaque()),
             slow: AtomicBool::new(false),
             export: export.ok_or(LoadError::BadExport {
                 name,

@@ -9,7 +9,7 @@ use super::executor::Executor;
 use super::state::State;
 use super::target::{Profile, Target};
 use super::ticker::Ticker;
-use super::{clock, engine, imports};
+use super::{clock, engine, exchange, imports};
 
 /// The engine, its ticker and its workers: one for each process. It has no thread until a call
 /// needs one.
@@ -37,6 +37,7 @@ impl Runtime {
         let engine = Engine::new(&config).map_err(fail)?;
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(fail)?;
+        exchange::add_to_linker(&mut linker).map_err(fail)?;
         wasmtime_wasi::p1::add_to_linker_async(&mut linker, |state: &mut State| {
             let wasi = state.wasi.as_mut();
             &mut wasi

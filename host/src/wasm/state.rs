@@ -6,6 +6,7 @@ use std::time::Instant;
 use wasmtime::{StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::p1::WasiP1Ctx;
 
+use super::exchange::Desk;
 use super::finish::Stop;
 use super::limits::Limiter;
 use super::output::Output;
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) host: Arc<[u8]>,
     /// Text and place of the panic that is about to trap.
     pub(super) panic: Option<String>,
+    /// The way to the router.
+    pub(super) desk: Desk,
     pub(super) watch: Watch,
 }
 

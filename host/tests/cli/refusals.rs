@@ -205,6 +205,6 @@ fn clap_refuses_with_the_same_status() {
     let ended = run(&["call", "local", "sample::greet", "--grant", "fly"]);
     assert_eq!(ended.code, Some(2));
     let want = "error: invalid value 'fly' for '--grant <GRANT>': `fly` is not a grant: write \
-                `read:/DIR`, `write:/DIR` or `env:NAME`\n";
+                `read:/DIR`, `write:/DIR`, `env:NAME` or `router`\n";
     assert!(ended.stderr.starts_with(want), "{}", ended.stderr);
 }

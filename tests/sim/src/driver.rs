@@ -82,6 +82,7 @@ impl World {
             Event::Message {
                 handle, src, body, ..
             } => self.on_message(process, handle, src, &body),
+            Event::Writable { .. } => {}
             Event::Expired { handle } => self.on_expired(process, handle),
             Event::Run(run) => self.on_run(process, run),
             // It may have returned since the node decided that.
@@ -181,6 +182,7 @@ impl World {
             bind,
             body,
             deadline,
+            ..
         } = run;
         let state = &mut self.processes[process];
         if !body.concurrent && state.serial.replace(key).is_some() {

@@ -2,7 +2,7 @@
 //! checksum always fits, so that they get behind it.
 
 use offshoot_proto::control::{
-    self, AddRoute, AllocateId, Bind, CallBody, CallOutcome, Connect, Connected, DelRoute,
+    self, AddRoute, AllocateId, Bind, CallHead, CallOutcome, Connect, Connected, DelRoute,
     GrantIds, Hello, IdBlock, LogRecord, Method, PluginLimits,
 };
 use offshoot_proto::{ContextId, Handle, Header};
@@ -84,6 +84,7 @@ pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>)
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: *number,
         total: payload.len() as u32,
@@ -117,6 +118,7 @@ pub fn growing(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) 
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: *number,
         total: payload.len() as u32,
@@ -140,6 +142,7 @@ pub fn intruding(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>
         first: true,
         last: true,
         dead: rng.chance(300),
+        stream: false,
         hops: 0,
         number: *number,
         total: payload.len() as u32,
@@ -182,6 +185,7 @@ pub fn frame(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
         first: whole || rng.chance(600),
         last: whole || rng.chance(300),
         dead: rng.chance(100),
+        stream: false,
         hops: *rng.pick(&[0, 0, 0, 0, 1, 61, 62, 63, 64, 255]),
         number: *number,
         total,
@@ -204,6 +208,7 @@ pub(crate) fn answer(asked: &Header, payload: &[u8], number: u32, out: &mut Vec<
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number,
         total: payload.len() as u32,
@@ -260,8 +265,15 @@ fn body(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
 fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
     match handle {
         Handle::CALL_FUNCTION => {
-            let mut bytes =
-                CallBody::start(&[rng.below(6) as u8; 16], 0, rng.below(9), true, "f", 0);
+            let head = CallHead {
+                binding: [rng.below(6) as u8; 16],
+                timeout: rng.below(9),
+                chain: rng.below(3),
+                concurrent: true,
+                function: "f",
+                ..CallHead::default()
+            };
+            let mut bytes = head.start(4);
             bytes.extend_from_slice(&(rng.below(20) as u32).to_le_bytes());
             bytes
         }
@@ -293,6 +305,7 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
         }
         Handle::BIND => control::encode(&Bind {
             key: [rng.below(9) as u8; 16],
+            plugin: "p".into(),
             image: [rng.below(6) as u8; 32],
             grants: Vec::new(),
             limits: PluginLimits::default(),

@@ -130,6 +130,8 @@ impl World {
             function: "f",
             signature: 0,
             concurrent,
+            chain: 0,
+            is_awaited: true,
             arguments: &payload,
             timeout: timeout.map(Duration::from_micros),
         };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use offshoot_proto::control::{
-    self, CallBody, CallFailure, CallOutcome, Connected, Hello, Welcome,
+    self, CallFailure, CallHead, CallOutcome, Connected, Hello, Welcome,
 };
 use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::{ContextId, Handle, Header};
@@ -111,6 +111,7 @@ fn header(length: usize, total: usize, first: bool, last: bool) -> Header {
         first,
         last,
         dead: false,
+        stream: false,
         hops: 1,
         number: 5,
         total: total as u32,
@@ -189,7 +190,15 @@ fn welcomes() -> Vec<Vec<u8>> {
 
 fn control_bodies() -> Vec<Vec<u8>> {
     let with = |kind: u8, body: &[u8]| [&[kind][..], body].concat();
-    let mut call = CallBody::start(&[3; 16], 1 << 60, 5_000_000, true, "walk", 9);
+    let head = CallHead {
+        binding: [3; 16],
+        signature: 1 << 60,
+        timeout: 5_000_000,
+        chain: 7,
+        concurrent: true,
+        function: "walk",
+    };
+    let mut call = head.start(9);
     call.extend_from_slice(b"arguments");
     let trapped = CallOutcome::Failed(CallFailure::Trapped {
         message: "unreachable".to_owned(),
@@ -210,6 +219,7 @@ fn control_bodies() -> Vec<Vec<u8>> {
     };
     let bind = control::Bind {
         key: [1; 16],
+        plugin: "p".into(),
         image: [2; 32],
         grants: vec![offshoot_abi::Grant::Read("/etc".to_owned())],
         limits: control::PluginLimits::default(),

@@ -48,7 +48,10 @@ pub(super) fn of_import(name: &str) -> Option<Signature> {
         imports::LOG => Signature::new(&[I32; 5], &[]),
         imports::LOG_LEVEL => Signature::new(&[], &[I32]),
         imports::PANIC => Signature::new(&[I32; 4], &[]),
-        imports::BACKTRACE | imports::HOST_INFO => Signature::new(&[I32; 2], &[I32]),
+        imports::BACKTRACE | imports::HOST_INFO | imports::EXCHANGE | imports::TAKE => {
+            Signature::new(&[I32; 2], &[I32])
+        }
+        imports::SEND => Signature::new(&[I32, I64, I32, I32], &[I32]),
         _ => return None,
     })
 }

@@ -9,14 +9,14 @@ use bytes::Bytes;
 
 use super::{Node, timeout_micros};
 use crate::callee::{CallKey, Caller};
-use crate::control::{self, Bind, CallBody, CallOutcome, Connect, Connected, ImageHash, LogRecord};
+use crate::control::{self, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord};
 use crate::depot::Delivery;
 use crate::frame::{Frame, Header};
-use crate::handles::Listener;
+use crate::handles::{Listener, Purpose};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{NAME_MAX, OWN_BACKLOG_MAX};
 use crate::link::Side;
-use crate::message::{Body, Dead, Message, commands_a_terminal};
+use crate::message::{Body, Dead, DeadKind, Message, commands_a_terminal};
 use crate::outbox::Origin;
 use crate::time::Instant;
 use crate::topology::Hop;
@@ -60,6 +60,11 @@ pub struct CallRequest<'a> {
     pub signature: u64,
     /// Whether it may run beside other calls.
     pub concurrent: bool,
+    /// The chain that it belongs to, or 0: it does not run if an earlier call of the chain has
+    /// failed.
+    pub chain: u64,
+    /// Whether its outcome is wanted.
+    pub is_awaited: bool,
     /// The arguments, in postcard.
     pub arguments: &'a [u8],
     /// How long it may take.
@@ -82,11 +87,13 @@ impl Node {
         Some(link)
     }
 
-    /// A direct child that was expected will not appear.
+    /// A context that was allotted will not appear.
     pub fn abandon(&mut self, id: ContextId, reason: &str) {
+        let reason = &*format!("context {id} did not appear: {reason}");
         if self.topology.forget_expected(id) {
-            let reason = format!("context {id} did not appear: {reason}");
-            self.announce_lost(alloc::vec![id], reason);
+            self.announce_lost(alloc::vec![id], reason.into());
+        } else if let Some(link) = self.topology.link_below(id) {
+            self.lose(link, alloc::vec![id], reason, &crate::Set::default());
         }
     }
 
@@ -102,11 +109,11 @@ impl Node {
         now: Instant,
     ) -> Result<Handle, SendError> {
         let timeout = Duration::from_millis(connect.timeout_ms).saturating_add(GRACE);
-        let reply_to = self.listen(Listener {
+        let reply_to = self.listen_for(Listener {
             respondent: Some(via),
             persist: false,
             deadline: Some(now + timeout),
-            call: false,
+            purpose: Purpose::Messages,
         })?;
         self.send_or_forget(
             via,
@@ -144,8 +151,9 @@ impl Node {
         self.bound.get(&dst).is_some_and(|told| told.contains(key))
     }
 
-    /// Makes a call. The answer, a [`CallOutcome`], goes to the handle; on the first call of a
-    /// binding the image travels ahead of it.
+    /// Makes a call. The answer, a [`CallOutcome`], goes to the handle, which is
+    /// [`Handle::NONE`] if none is wanted; on the first call of a binding the image travels ahead
+    /// of it.
     ///
     /// # Errors
     ///
@@ -154,38 +162,58 @@ impl Node {
         let dst = request.dst;
         self.tell_binding(dst, request.bind)?;
         let timeout = timeout_micros(request.timeout);
-        let mut body = CallBody::start(
-            &request.bind.key,
-            request.signature,
+        let head = CallHead {
+            binding: request.bind.key,
+            signature: request.signature,
             timeout,
-            request.concurrent,
-            request.function,
-            request.arguments.len(),
-        );
+            // Whether a call may run depends on those before it.
+            concurrent: request.concurrent && request.chain == 0,
+            chain: request.chain,
+            function: request.function,
+        };
+        let mut body = head.start(request.arguments.len());
         body.extend_from_slice(request.arguments);
+        if !request.is_awaited {
+            self.send(
+                dst,
+                Handle::CALL_FUNCTION,
+                Handle::NONE,
+                Body::Data(body.into()),
+            )?;
+            return Ok(Handle::NONE);
+        }
         let deadline = request
             .timeout
             .map(|timeout| now + timeout.saturating_add(GRACE));
-        let reply_to = self.listen(Listener {
+        let reply_to = self.listen_for(Listener {
             respondent: Some(dst),
             persist: false,
             deadline,
-            call: true,
+            purpose: Purpose::Call,
         })?;
         self.send_or_forget(dst, Handle::CALL_FUNCTION, reply_to, body.into())
     }
 
-    /// Ends the wait on a handle. A call that it waited for is cancelled where it runs.
-    pub fn forget(&mut self, handle: Handle) {
+    /// Ends the wait on a handle; says whether there was one. A call that it waited for is
+    /// cancelled where it runs.
+    pub fn forget(&mut self, handle: Handle) -> bool {
         self.asked_ids.take_if(|asked| *asked == handle);
-        if let Some(listener) = self.handles.remove(handle) {
-            self.give_up(handle, &listener);
-        }
+        let Some(listener) = self.handles.remove(handle) else {
+            return false;
+        };
+        self.give_up(handle, &listener);
+        true
+    }
+
+    /// Forgets a chain of calls that were made to `dst`.
+    pub fn forget_chain(&mut self, dst: ContextId, chain: u64) {
+        let body = Body::Data(control::encode(&chain).into());
+        let _ = self.send(dst, Handle::FORGET_CHAIN, Handle::NONE, body);
     }
 
     /// Says how a call that [`Event::Run`](super::Event::Run) named has ended.
     pub fn finish(&mut self, key: CallKey, outcome: &CallOutcome, now: Instant) {
-        if let Some(caller) = self.callee.finish(key) {
+        if let Some(caller) = self.callee.finish(key, outcome) {
             self.reply_call(caller, outcome);
             self.schedule(now);
         }
@@ -234,7 +262,8 @@ impl Node {
         {
             self.assemblies.forget(link, respondent, handle);
         }
-        if let (true, Some(callee)) = (listener.call, listener.respondent) {
+        self.close_streams(handle);
+        if let (Purpose::Call, Some(callee)) = (listener.purpose, listener.respondent) {
             let body = Body::Data(control::encode(&handle).into());
             let _ = self.send(callee, Handle::CANCEL, Handle::NONE, body);
         }
@@ -301,7 +330,7 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn listen(&mut self, listener: Listener) -> Result<Handle, SendError> {
+    pub(super) fn listen_for(&mut self, listener: Listener) -> Result<Handle, SendError> {
         self.handles
             .listen(listener)
             .ok_or(SendError::Exhausted("handles"))
@@ -324,20 +353,20 @@ impl Node {
         }
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         dst: ContextId,
         handle: Handle,
         reply_to: Handle,
         body: Body,
     ) -> Result<(), SendError> {
-        let Some(Hop::Link(link)) = self.topology.hop(dst) else {
-            return Err(SendError::NoRoute(dst));
-        };
-        if !self.shunned.is_empty() && self.shunned.contains(&dst) {
-            return Err(SendError::NoRoute(dst));
-        }
-        let size = match &body {
+        let message = self.own(dst, handle, reply_to, body);
+        self.send_message(message)
+    }
+
+    pub(super) fn send_message(&mut self, message: Message) -> Result<(), SendError> {
+        let dst = message.dst;
+        let size = match &message.body {
             Body::Data(bytes) => bytes.len(),
             Body::Dead(_) => 0,
         };
@@ -345,11 +374,21 @@ impl Node {
             let max = self.message_max;
             return Err(SendError::TooLarge { size, max });
         }
+        let link = match self.topology.hop(dst) {
+            Some(Hop::Link(link)) => link,
+            Some(Hop::Here) => {
+                self.deliver_here(message);
+                return Ok(());
+            }
+            None => return Err(SendError::NoRoute(dst)),
+        };
+        if !self.shunned.is_empty() && self.shunned.contains(&dst) {
+            return Err(SendError::NoRoute(dst));
+        }
         let backlog = self.links.get(&link).map(|link| link.outbox.own_bytes());
         if backlog.is_some_and(|backlog| backlog + size > OWN_BACKLOG_MAX) {
             return Err(SendError::Backlog(dst));
         }
-        let message = self.own(dst, handle, reply_to, body);
         self.enqueue_message(link, message);
         Ok(())
     }
@@ -371,19 +410,42 @@ impl Node {
         if reply_to == Handle::NONE {
             return;
         }
-        if let Some(Hop::Link(link)) = self.topology.hop(dst) {
-            let message = self.own(dst, reply_to, Handle::NONE, body);
-            self.enqueue_message(link, Message { auth, ..message });
+        let message = Message {
+            auth,
+            ..self.own(dst, reply_to, Handle::NONE, body)
+        };
+        match self.topology.hop(dst) {
+            Some(Hop::Link(link)) => self.enqueue_message(link, message),
+            Some(Hop::Here) => self.deliver_here(message),
+            None => {}
         }
     }
 
-    fn own(&self, dst: ContextId, handle: Handle, reply_to: Handle, body: Body) -> Message {
+    /// Hands over a message of this context to itself. The router's own handles are for others:
+    /// a context that waits for itself would wait for ever.
+    fn deliver_here(&mut self, message: Message) {
+        if message.handle.is_reserved() {
+            let reason = "a context does not send that to itself";
+            self.refuse(&message, DeadKind::Refused, reason);
+        } else {
+            self.dispatch_dynamic(None, message);
+        }
+    }
+
+    pub(super) fn own(
+        &self,
+        dst: ContextId,
+        handle: Handle,
+        reply_to: Handle,
+        body: Body,
+    ) -> Message {
         Message {
             dst,
             src: self.topology.me,
             auth: self.topology.me,
             handle,
             reply_to,
+            stream: false,
             body,
         }
     }
@@ -398,6 +460,7 @@ impl Node {
             first: true,
             last: true,
             dead,
+            stream: message.stream,
             hops: 0,
             number: self.next_message,
             total: payload.len() as u32,

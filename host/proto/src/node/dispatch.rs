@@ -16,8 +16,8 @@ use crate::trust::Offence;
 impl Node {
     /// Acts on a message whose source and authority were checked.
     pub(super) fn dispatch(&mut self, link: LinkId, side: Side, message: Message, now: Instant) {
-        if message.handle.0 >= Handle::FIRST_DYNAMIC {
-            self.dispatch_dynamic(message);
+        if !message.handle.is_reserved() {
+            self.dispatch_dynamic(Some(link), message);
             return;
         }
         let Body::Data(bytes) = &message.body else {
@@ -32,6 +32,7 @@ impl Node {
         let understood = match message.handle {
             Handle::CALL_FUNCTION if from_above => self.on_call(&message, now),
             Handle::CANCEL if from_above => self.on_cancel(&message),
+            Handle::FORGET_CHAIN if from_above => self.on_forget_chain(&message),
             Handle::BIND if from_above => {
                 control::decode(bytes).is_some_and(|bind| self.on_bind(bind))
             }
@@ -76,6 +77,7 @@ impl Node {
             }
             Handle::CALL_FUNCTION
             | Handle::CANCEL
+            | Handle::FORGET_CHAIN
             | Handle::BIND
             | Handle::CONNECT
             | Handle::SHUTDOWN => {
@@ -125,10 +127,15 @@ impl Node {
                     self.events.push_back(Event::Run(Run {
                         key,
                         caller: call.caller.context,
+                        is_awaited: call.caller.reply_to != Handle::NONE,
                         bind: call.bind,
                         deadline: (timeout > 0).then(|| Instant(now.0.saturating_add(timeout))),
                         body: call.body,
                     }));
+                }
+                Next::FailWithChain(caller, failure) => {
+                    self.reply_call(caller, &CallOutcome::Failed(failure));
+                    return self.schedule(now);
                 }
                 Next::FailWithoutImage(call) => {
                     let reason = "the plugin's image did not arrive whole: a context on the way \
@@ -142,51 +149,11 @@ impl Node {
         }
     }
 
-    fn dispatch_dynamic(&mut self, message: Message) {
-        let Some(listener) = self.handles.get(message.handle) else {
-            // Usually an answer that comes after its caller gave up.
-            self.stats.stray += 1;
-            if matches!(message.body, Body::Data(_)) {
-                let reason = format!(
-                    "nobody listens on that handle in context {}",
-                    self.topology.me
-                );
-                self.reply_dead(
-                    message.src,
-                    message.reply_to,
-                    Dead::new(DeadKind::NoHandle, reason),
-                );
-            }
-            return;
-        };
-        if let Some(respondent) = listener.respondent
-            && respondent != message.src
-            && !self.may_announce_death(&message, respondent)
-        {
-            self.refuse(
-                &message,
-                DeadKind::Refused,
-                "the handle waits for another context",
-            );
-            return;
-        }
-        if !listener.persist {
-            self.handles.remove(message.handle);
-        }
-        self.stats.delivered += 1;
-        self.events.push_back(Event::Message {
-            handle: message.handle,
-            src: message.src,
-            reply_to: message.reply_to,
-            body: message.body,
-        });
-    }
-
     /// Whether `message` is the word of a context between us and `respondent` that there will be
     /// no answer. Such a context could have kept silent as well, so believing it gives it nothing.
     /// One that is neither above nor below us shows that it is on the way by the authority that
     /// it bears: every hop has checked that `respondent` is where the message comes from.
-    fn may_announce_death(&self, message: &Message, respondent: ContextId) -> bool {
+    pub(super) fn may_announce_death(&self, message: &Message, respondent: ContextId) -> bool {
         matches!(message.body, Body::Dead(_))
             && (message.auth == respondent
                 || self.topology.is_above(message.src, respondent)
@@ -235,10 +202,22 @@ impl Node {
         true
     }
 
+    fn on_forget_chain(&mut self, message: &Message) -> bool {
+        let Body::Data(bytes) = &message.body else {
+            return false;
+        };
+        let Some(chain) = control::decode::<u64>(bytes) else {
+            return false;
+        };
+        self.callee.forget_chain(message.src, chain);
+        true
+    }
+
     fn on_bind(&mut self, bind: Bind) -> bool {
         if self.bindings.len() >= BINDINGS_MAX && !self.bindings.contains_key(&bind.key) {
             return false;
         }
+        self.binding_names.insert(bind.plugin.clone(), bind.key);
         self.bindings.insert(bind.key, bind.into());
         true
     }

@@ -33,6 +33,12 @@ pub struct Gauges {
     pub links: usize,
     /// Handles that are listened on.
     pub listeners: usize,
+    /// Streams that go out of here.
+    pub streams_out: usize,
+    /// Streams that come in.
+    pub streams_in: usize,
+    /// Bytes of messages that programs have not taken yet.
+    pub held_bytes: u64,
     /// Blocks of ids that contexts below were granted.
     pub blocks: usize,
     /// Contexts elsewhere that the busiest link has sent to and that are told apart.
@@ -46,6 +52,7 @@ impl Node {
         let outboxes = || self.links.values().map(|link| &link.outbox);
         let (assemblies, assembly_bytes) = self.assemblies.gauges();
         let (calls_queued_bytes, calls_cancelled) = self.callee.gauges();
+        let (streams_out, streams_in, held_bytes) = self.streams.gauges();
         Gauges {
             assemblies,
             assembly_bytes,
@@ -65,6 +72,9 @@ impl Node {
             told: self.bound.len(),
             links: self.links.len(),
             listeners: self.handles.len(),
+            streams_out,
+            streams_in,
+            held_bytes,
             blocks: self.blocks.granted().len(),
             contacts: self
                 .links

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::{Event, Node, SendError};
 use crate::control::{self, AllocateId, GrantIds, IdBlock};
-use crate::handles::Listener;
+use crate::handles::{Listener, Purpose};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{CONTEXTS_MAX, ID_BLOCK};
 use crate::message::{Body, Dead, DeadKind, Message};
@@ -45,11 +45,11 @@ impl Node {
         if let Some(asked) = self.asked_ids {
             return Ok(asked);
         }
-        let reply_to = self.listen(Listener {
+        let reply_to = self.listen_for(Listener {
             respondent: Some(ContextId::CONTROLLER),
             persist: false,
             deadline: Some(now + ANSWER_WITHIN),
-            call: false,
+            purpose: Purpose::Messages,
         })?;
         let body = control::encode(&AllocateId {});
         let asked = self.send_or_forget(

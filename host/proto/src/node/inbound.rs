@@ -94,10 +94,13 @@ impl Node {
     /// Whether a message is worth the memory that it takes until it is whole. Those that are one
     /// frame are judged when they are dispatched.
     fn wants(&self, link: LinkId, side: Side, header: &Header) -> bool {
-        if header.handle.0 >= Handle::FIRST_DYNAMIC {
-            let listener = self.handles.get(header.handle);
-            let respondent = listener.map(|listener| listener.respondent);
-            return respondent.is_some_and(|it| it.is_none_or(|it| it == header.src));
+        if !header.handle.is_reserved() {
+            let Some(listener) = self.handles.get(header.handle) else {
+                return false;
+            };
+            let (src, length) = (header.src, header.total as usize);
+            return listener.respondent.is_none_or(|it| it == src)
+                && (!listener.persist || self.admits(Some(link), src, header.handle, length));
         }
         let neighbour = self.links.get(&link).map(|link| link.peer) == Some(header.src);
         match header.handle {

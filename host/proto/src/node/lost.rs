@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 use super::{Event, Node};
 use crate::Set;
 use crate::control::{self, DelRoute};
+use crate::handles::Purpose;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::link::{Link, Side};
 use crate::message::{Body, Dead, DeadKind};
+use crate::streams::Receipt;
 use crate::time::Instant;
 
 impl Node {
@@ -139,21 +141,33 @@ impl Node {
 
     /// Ends each wait for one of `lost`, which is sorted.
     pub(super) fn wake_waiters(&mut self, lost: &[ContextId], reason: &str, unsent: &Set<Handle>) {
+        self.streams.forget(lost);
         for (handle, respondent) in self.handles.of_respondents(lost) {
-            self.handles.remove(handle);
+            let listener = self.handles.remove(handle);
             let dead = if unsent.contains(&handle) {
                 let reason = format!("before the message left, {reason}");
                 Dead::new(DeadKind::NoRoute, reason)
             } else {
                 Dead::new(DeadKind::Disconnected, reason)
             };
-            self.events.push_back(Event::Message {
-                handle,
-                src: respondent,
-                reply_to: Handle::NONE,
-                body: Body::Dead(dead),
-            });
+            if let Some(Purpose::Credit(at)) = listener.map(|listener| listener.purpose) {
+                self.end_stream(respondent, at, dead);
+            } else {
+                self.bring_dead(handle, respondent, dead);
+            }
         }
+    }
+
+    /// Tells whoever listens on a handle, which is gone already, that nothing more will come.
+    pub(super) fn bring_dead(&mut self, handle: Handle, src: ContextId, dead: Dead) {
+        self.events.push_back(Event::Message {
+            handle,
+            src,
+            reply_to: Handle::NONE,
+            body: Body::Dead(dead),
+            receipt: Receipt::default(),
+            last: true,
+        });
     }
 
     /// Tells our parent, which tells its own.

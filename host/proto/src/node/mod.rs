@@ -6,6 +6,7 @@ mod gauges;
 mod ids;
 mod inbound;
 mod lost;
+mod messages;
 mod routes;
 
 use alloc::collections::VecDeque;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 
 pub use commands::{CallRequest, SendError};
 pub use gauges::Gauges;
+pub use messages::{Listen, ListenError, PutError};
 pub use routes::{Route, RouteError};
 
 use crate::assembly::Assemblies;
@@ -30,6 +32,7 @@ use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{MESSAGE_MAX_DEFAULT, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX};
 use crate::link::{Link, Side};
 use crate::message::Body;
+use crate::streams::{Receipt, Streams};
 use crate::time::Instant;
 use crate::topology::{Hop, Topology};
 use crate::{Map, Set};
@@ -49,9 +52,12 @@ pub struct Node {
     next_message: u32,
     assemblies: Assemblies,
     handles: Handles,
+    streams: Streams,
     callee: Callee,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
+    /// The latest binding of each plugin name.
+    binding_names: Map<String, BindingKey>,
     /// What we have told each context about bindings.
     bound: Map<ContextId, Set<BindingKey>>,
     /// Contexts behind a neighbour that broke the rules too often.
@@ -65,8 +71,8 @@ pub struct Node {
 /// Something that the driver must act on.
 #[derive(Debug)]
 pub enum Event {
-    /// A message for a handle that this context listens on. If the handle was not persistent,
-    /// it is gone. A dead body also says that the respondent was lost.
+    /// A message for a handle that this context listens on. A dead body says that there will be
+    /// no answer, or that its sender has closed.
     Message {
         /// The handle.
         handle: Handle,
@@ -76,6 +82,18 @@ pub enum Event {
         reply_to: Handle,
         /// What it says.
         body: Body,
+        /// To be given to [`Node::taken`] when the program has taken the message.
+        receipt: Receipt,
+        /// Whether the handle is gone now: it was for one message, or its respondent is lost.
+        last: bool,
+    },
+    /// A stream takes messages again, or has ended: a [`Node::put`] that was refused for want of
+    /// credit may be tried again.
+    Writable {
+        /// The receiver's context.
+        dst: ContextId,
+        /// Its handle.
+        handle: Handle,
     },
     /// Nobody answered in time; the handle is gone.
     Expired {
@@ -136,6 +154,8 @@ pub struct Run {
     pub key: CallKey,
     /// The context that made it.
     pub caller: ContextId,
+    /// Whether anyone waits for its outcome.
+    pub is_awaited: bool,
     /// The plugin and its grants.
     pub bind: Arc<Bind>,
     /// The call.
@@ -192,9 +212,11 @@ impl Node {
             next_message: 0,
             assemblies: Assemblies::default(),
             handles: Handles::new(seed),
+            streams: Streams::default(),
             callee: Callee::default(),
             depot: Depot::default(),
             bindings: Map::default(),
+            binding_names: Map::default(),
             bound: Map::default(),
             shunned: Set::default(),
             events: VecDeque::new(),
@@ -248,6 +270,37 @@ impl Node {
         }
     }
 
+    /// The neighbour at the other end of a link.
+    pub fn peer_of(&self, link: LinkId) -> Option<ContextId> {
+        self.links.get(&link).map(|link| link.peer)
+    }
+
+    /// The direct children that are up, in order.
+    pub fn children(&self) -> Vec<ContextId> {
+        let links = self.links.values().filter(|link| link.side == Side::Child);
+        let mut children: Vec<_> = links.map(|link| link.peer).collect();
+        children.sort_unstable();
+        children
+    }
+
+    /// The parent of a context below this one.
+    pub fn parent_of(&self, id: ContextId) -> Option<ContextId> {
+        Some(self.topology.way_to(id)?.1)
+    }
+
+    /// Changes how many bytes a message may have, in a controller that has no children yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there is a tree already: its contexts have been told.
+    pub fn set_message_max(&mut self, bytes: u32) {
+        assert!(
+            self.topology.me == ContextId::CONTROLLER && self.links.is_empty(),
+            "the tree must not exist yet"
+        );
+        self.message_max = bytes.min(MESSAGE_MAX_DEFAULT);
+    }
+
     /// Handles that are listened on.
     pub fn listeners(&self) -> usize {
         self.handles.len()
@@ -268,6 +321,11 @@ impl Node {
         self.depot.remove(hash);
         // Calls that need it must fail: nobody will send it again.
         self.depot.give_up(*hash);
+    }
+
+    /// The binding of that plugin name that came last.
+    pub fn binding_of(&self, plugin: &str) -> Option<&Arc<Bind>> {
+        self.bindings.get(self.binding_names.get(plugin)?)
     }
 
     /// The next thing for the driver to act on.

@@ -40,6 +40,7 @@ impl World {
     pub(crate) fn call(&mut self, dst: ContextId) -> Handle {
         let bind = Arc::new(Bind {
             key: [1; 16],
+            plugin: "p".into(),
             image: [2; 32],
             grants: Vec::new(),
             limits: PluginLimits::default(),
@@ -53,6 +54,8 @@ impl World {
             function: "f",
             signature: 0,
             concurrent: false,
+            chain: 0,
+            is_awaited: true,
             arguments: b"",
             timeout: Some(Duration::from_secs(1)),
         };
@@ -118,6 +121,7 @@ pub(crate) fn header(src: ContextId, handle: Handle) -> Header {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: 0,

@@ -24,6 +24,7 @@ fn request(src: ContextId, reply_to: Handle) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: body.len() as u32,

@@ -16,6 +16,7 @@ fn control_message(src: ContextId, handle: Handle, body: &[u8]) -> Vec<u8> {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: body.len() as u32,

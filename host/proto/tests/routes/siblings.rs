@@ -56,6 +56,7 @@ fn message(src: ContextId, dst: ContextId, handle: Handle) -> Header {
         first: true,
         last: true,
         dead: false,
+        stream: false,
         hops: 0,
         number: 1,
         total: 0,

@@ -140,8 +140,11 @@ fn more_calls_than_there_are_workers_are_refused() {
         &image.hash,
         &[],
         &limits,
-        &host,
-        sink,
+        Around {
+            host: &host,
+            sink,
+            sessions: None,
+        },
     )
     .unwrap();
     let calls: Vec<_> = (0..executor::CALLS_MAX)

@@ -152,8 +152,11 @@ fn a_narrow_process_runs_narrow_images() {
         &image.hash,
         &[],
         &limits,
-        &host,
-        sink,
+        Around {
+            host: &host,
+            sink,
+            sessions: None,
+        },
     )
     .unwrap();
     assert_eq!(call(&plugin, "echo", b"hi"), Finish::Value(b"hi".to_vec()));

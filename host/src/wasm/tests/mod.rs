@@ -3,8 +3,11 @@
 mod caching;
 mod calls;
 mod ending;
+#[cfg(feature = "cli")]
+mod forest;
 mod hostile;
 mod loading;
+mod routing;
 mod speed;
 mod wasi;
 
@@ -49,6 +52,11 @@ const PACKED: &str = r#"
 
 /// A module with these functions in its manifest, and nothing else that is not in `body`.
 fn bare(functions: &[(&str, u8)], body: &str) -> Vec<u8> {
+    bare_taking(&[0], functions, body)
+}
+
+/// The same; all functions take `arguments`, encoded as in a manifest.
+fn bare_taking(arguments: &[u8], functions: &[(&str, u8)], body: &str) -> Vec<u8> {
     let mut section = Vec::new();
     for (name, flags) in functions {
         let mut payload = vec![record::TAG_FUNCTION, offshoot_abi::ABI_VERSION as u8];
@@ -56,8 +64,10 @@ fn bare(functions: &[(&str, u8)], body: &str) -> Vec<u8> {
             payload.push(text.len() as u8);
             payload.extend_from_slice(text.as_bytes());
         }
-        // Flags, no arguments, a result of no value, no error type.
-        payload.extend_from_slice(&[*flags, 0, 0, 0]);
+        payload.push(*flags);
+        payload.extend_from_slice(arguments);
+        // A result of no value, no error type.
+        payload.extend_from_slice(&[0, 0]);
         section.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         section.append(&mut payload);
     }
@@ -71,12 +81,17 @@ fn bare(functions: &[(&str, u8)], body: &str) -> Vec<u8> {
 
 /// A module with the usual exports.
 fn module(functions: &[(&str, u8)], body: &str) -> Vec<u8> {
+    module_taking(&[0], functions, body)
+}
+
+fn module_taking(arguments: &[u8], functions: &[(&str, u8)], body: &str) -> Vec<u8> {
     // Imports come first in a module.
     let (imports, rest): (Vec<&str>, Vec<&str>) = body
         .lines()
         .partition(|line| line.trim_start().starts_with("(import"));
     let (imports, rest) = (imports.join("\n"), rest.join("\n"));
-    bare(functions, &format!("{imports} {PREAMBLE} {PACKED} {rest}"))
+    let body = format!("{imports} {PREAMBLE} {PACKED} {rest}");
+    bare_taking(arguments, functions, &body)
 }
 
 fn image(wasm: &[u8]) -> CompiledImage {
@@ -111,6 +126,7 @@ struct Loader {
     grants: Vec<Grant>,
     limits: Limits,
     records: Arc<Records>,
+    sessions: Option<Arc<dyn Sessions>>,
 }
 
 impl Default for Loader {
@@ -124,6 +140,7 @@ impl Default for Loader {
             grants: Vec::new(),
             limits,
             records: Arc::default(),
+            sessions: None,
         }
     }
 }
@@ -147,8 +164,11 @@ impl Loader {
             hash,
             &self.grants,
             &self.limits,
-            &host,
-            sink,
+            Around {
+                host: &host,
+                sink,
+                sessions: self.sessions.clone(),
+            },
         )
     }
 }

@@ -144,6 +144,7 @@ impl Wire {
             first: true,
             last: true,
             dead: false,
+            stream: false,
             hops: 0,
             number: 1,
             total: payload.len() as u32,

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use offshoot_proto::control::{
-    self, AddRoute, AllocateId, Bind, CallBody, CallFailure, CallOutcome, Connect, Connected,
-    DelRoute, GrantIds, Hello, IdBlock, LogRecord, Welcome,
+    self, AddRoute, AllocateId, Bind, CallBody, CallFailure, CallHead, CallOutcome, Connect,
+    Connected, DelRoute, GrantIds, Hello, IdBlock, LogRecord, Welcome,
 };
 use offshoot_proto::handshake::{ExpectHello, ExpectWelcome, HandshakeError, first_body};
 use offshoot_proto::{Decoder, Frame, FrameError, Handle};
@@ -104,14 +104,15 @@ fn call_body(body: &[u8]) {
     let Some(call) = CallBody::parse(Bytes::copy_from_slice(body)) else {
         return;
     };
-    let mut written = CallBody::start(
-        &call.binding,
-        call.signature,
-        call.timeout,
-        call.concurrent,
-        call.function(),
-        call.arguments().len(),
-    );
+    let head = CallHead {
+        binding: call.binding,
+        signature: call.signature,
+        timeout: call.timeout,
+        chain: call.chain,
+        concurrent: call.concurrent,
+        function: call.function(),
+    };
+    let mut written = head.start(call.arguments().len());
     written.extend_from_slice(call.arguments());
     assert_eq!(written, body);
 }

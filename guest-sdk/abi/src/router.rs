@@ -1,0 +1,302 @@
+//! What a plugin asks of the router, and what it is answered.
+//!
+//! A guest is single-threaded and waits inside its host: it hands over a [`Request`], and is
+//! resumed when there is a [`Response`] or a [`Failure`]. The answer to every request is the
+//! postcard encoding of `Result<Response, Failure>`. Receivers live at the host and are named by
+//! their handle; the host closes them with the instance that made them.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Blob, ContextAddress, GuestError};
+
+/// Receivers that one [`Request::Receive`] may name.
+pub const RECEIVERS_MAX: usize = 1 << 16;
+
+/// What a plugin asks. Variants are appended, never moved: a host refuses those it does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Makes a context. Answered by [`Response::Context`].
+    Connect(Connect),
+    /// Starts a call. Answered by [`Response::Receiver`], or by [`Response::Done`] when no reply
+    /// is wanted.
+    Call(Call),
+    /// Makes a receiver. Answered by [`Response::Receiver`].
+    Listen(Listen),
+    /// Waits for a message. Answered by [`Response::Received`] or [`Response::TimedOut`].
+    Receive(Receive),
+    /// Asks how many messages wait. Answered by [`Response::Count`].
+    Waiting {
+        /// The receiver.
+        receiver: u64,
+    },
+    /// Sends a message that may ask for a reply. Answered by [`Response::Done`] once it left.
+    Post {
+        /// The context that receives.
+        context: u32,
+        /// The handle in it.
+        handle: u64,
+        /// The handle of a receiver of the plugin's own that takes the reply; 0 for none.
+        reply_to: u64,
+        /// The message.
+        data: Blob,
+    },
+    /// Tells a receiver that no more will come. Answered by [`Response::Done`].
+    SendDead {
+        /// The context that receives.
+        context: u32,
+        /// The handle in it.
+        handle: u64,
+    },
+    /// Closes a receiver; one that is closed already does not mind. A call whose receiver this is
+    /// is cancelled. Answered by [`Response::Done`].
+    Close {
+        /// The receiver.
+        receiver: u64,
+    },
+    /// Asks a context to end. Answered by [`Response::Done`].
+    Shutdown {
+        /// The context.
+        context: u32,
+        /// Whether to answer only when it is gone.
+        wait: bool,
+    },
+    /// Forgets the failure of a chain of calls. Answered by [`Response::Done`].
+    ResetChain {
+        /// The context that the chain's calls went to.
+        context: u32,
+        /// The chain.
+        chain: u64,
+    },
+}
+
+/// How a context is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connect {
+    /// The context that starts it; the plugin's own when there is none.
+    pub via: Option<u32>,
+    /// Its name, when the usual one will not do.
+    pub name: Option<String>,
+    /// What kind of context it is.
+    pub method: Method,
+    /// Milliseconds that it may take; the host's default when there are none.
+    pub timeout_ms: Option<u32>,
+    /// Whether it and its descendants write their logs to files of their own.
+    pub debug: bool,
+}
+
+/// The kinds of context that a plugin can make. Variants are appended, never moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    /// A process on the same machine.
+    Local(Local),
+}
+
+impl Default for Method {
+    fn default() -> Self {
+        Self::Local(Local::default())
+    }
+}
+
+/// What a process on the same machine can be given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Local {
+    /// How it shows in a list of processes.
+    pub remote_name: Option<String>,
+    /// The child binary to run instead of the host's own.
+    pub child_path: Option<String>,
+}
+
+/// A call of a function in another context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The context that runs it.
+    pub context: u32,
+    /// The plugin's name.
+    pub plugin: String,
+    /// The function's name in it.
+    pub function: String,
+    /// The signature that the caller was compiled with; 0 is not compared.
+    pub signature: u64,
+    /// Whether the function may run beside others.
+    pub concurrent: bool,
+    /// Microseconds that it may take.
+    pub timeout_us: Option<u64>,
+    /// The chain that the call belongs to; 0 for none.
+    pub chain: u64,
+    /// Whether nobody waits for its end.
+    pub no_reply: bool,
+    /// The arguments, in postcard.
+    pub arguments: Blob,
+}
+
+/// What kind of receiver is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listen {
+    /// Its handle; the host chooses when there is none.
+    pub handle: Option<u64>,
+    /// Whether it takes more than one message.
+    pub persist: bool,
+    /// The only context whose messages it takes, and whose end ends it.
+    pub respondent: Option<u32>,
+}
+
+/// What to wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receive {
+    /// The receivers, at most [`RECEIVERS_MAX`]. The answer is the message that arrived first at
+    /// any of them, not at the first of them that has one.
+    pub receivers: Vec<u64>,
+    /// Microseconds to wait; 0 only looks, and nothing waits without end.
+    pub timeout_us: Option<u64>,
+}
+
+/// What a plugin is answered. Variants are appended, never moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response {
+    /// It is done, and there is nothing to say.
+    Done,
+    /// The context that was made.
+    Context(ContextAddress),
+    /// The receiver that was made: of messages, or of a call's end.
+    Receiver {
+        /// Its handle in the plugin's own context.
+        handle: u64,
+    },
+    /// A message.
+    Received(Received),
+    /// There was no message in time.
+    TimedOut,
+    /// How many there are.
+    Count(u64),
+}
+
+/// A message that a receiver took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// The receiver.
+    pub receiver: u64,
+    /// The context that it is from.
+    pub src: u32,
+    /// The handle in that context that takes a reply; 0 for none.
+    pub reply_to: u64,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// A call's value, or what was sent, in postcard.
+    Value(Blob),
+    /// The call has no value, or nothing more will come.
+    Failed(Failure),
+}
+
+/// Why a request, a call or a receiver came to nothing. Variants are appended, never moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// The call was answered without a value.
+    Call(Box<CallError>),
+    /// There will be no answer, or no further message.
+    Channel(ChannelError),
+    /// Time was up. The text says what was waited for.
+    Timeout(String),
+    /// A context could not be made.
+    Stream(String),
+    /// The plugin that was to be called cannot be used as it is.
+    Plugin(String),
+    /// The plugin was not granted the router. The text says what it tried.
+    NotGranted(String),
+    /// The request cannot work.
+    Usage(String),
+}
+
+/// A call that its context answered without a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallError {
+    /// Name of the context that ran it.
+    pub context: String,
+    /// `plugin::function`.
+    pub function: String,
+    /// What kind of end it was.
+    pub kind: CallErrorKind,
+    /// What the function said; for other kinds of end only the message and the backtrace.
+    pub error: GuestError,
+}
+
+/// The kinds of end without a value. Variants are appended, never moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallErrorKind {
+    /// The function returned an error.
+    Function,
+    /// The function did not understand its arguments and did not run.
+    BadArguments,
+    /// The plugin has no such function.
+    UnknownFunction,
+    /// The caller was compiled with other types than the function.
+    SignatureMismatch,
+    /// The plugin panicked or trapped; its state is gone.
+    Trapped,
+    /// The plugin wanted more than its limits; its state is gone.
+    LimitExceeded,
+    /// The plugin broke the contract; its state is gone.
+    Misbehaved,
+    /// The plugin could not be made ready, and the function did not run.
+    CannotLoad,
+    /// The call was taken back.
+    Cancelled,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}: ", self.function, self.context)?;
+        f.write_str(match self.kind {
+            CallErrorKind::Function | CallErrorKind::Misbehaved => "",
+            CallErrorKind::BadArguments => "bad arguments: ",
+            CallErrorKind::UnknownFunction => "unknown function: ",
+            CallErrorKind::SignatureMismatch => "version mismatch: ",
+            CallErrorKind::Trapped => "the plugin crashed: ",
+            CallErrorKind::LimitExceeded => "limit exceeded: ",
+            CallErrorKind::CannotLoad => "cannot load the plugin: ",
+            CallErrorKind::Cancelled => "cancelled: ",
+        })?;
+        f.write_str(&self.error.message)?;
+        for cause in &self.error.causes {
+            write!(f, ": {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for CallError {}
+
+/// Why there will be no answer, or no further message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelError {
+    /// Name of the context that was to answer; empty when it was anyone, or the plugin's own.
+    pub context: String,
+    /// What happened.
+    pub reason: String,
+    /// Whether the context was lost after the message left, so that a call may have run.
+    pub may_have_run: bool,
+}
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.context.is_empty() {
+            write!(f, "no answer from {}: ", self.context)?;
+        }
+        f.write_str(&self.reason)?;
+        if self.may_have_run {
+            f.write_str("; the function may have run")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for ChannelError {}

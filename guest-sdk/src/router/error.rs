@@ -1,0 +1,131 @@
+//! What can go wrong between contexts.
+
+use std::fmt;
+use std::time::Duration;
+
+use offshoot_abi::router::{CallError, ChannelError, Failure};
+
+/// Why something between contexts did not happen, split by who must act.
+///
+/// `?` turns it into the SDK's [`Error`](crate::Error). An error that a function returned in
+/// another context keeps its type's name on the way to whoever called this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouterError {
+    /// The function ran, or was about to, and has no value to give. Look at the function.
+    Call(Box<CallError>),
+    /// There will be no answer, or no further message. Look at the machines between.
+    Channel(ChannelError),
+    /// There was no answer in time.
+    Timeout(TimeoutError),
+    /// The select cannot do that.
+    Select(SelectError),
+    /// A context could not be made.
+    Stream(String),
+    /// The plugin that was to be called cannot be used as it is.
+    Plugin(String),
+    /// What arrived is not what was expected.
+    Decode(String),
+    /// This plugin was not granted the router. The text says what it tried.
+    NotGranted(String),
+    /// The plugin uses the router in a way that cannot work.
+    Usage(String),
+}
+
+impl RouterError {
+    /// How a report calls the error's type.
+    pub(crate) fn type_name(&self) -> &str {
+        match self {
+            Self::Call(error) if !error.error.type_name.is_empty() => &error.error.type_name,
+            Self::Call(_) => "offshoot_guest::CallError",
+            Self::Channel(_) => "offshoot_guest::ChannelError",
+            Self::Timeout(_) => "offshoot_guest::TimeoutError",
+            Self::Select(_) => "offshoot_guest::SelectError",
+            _ => "offshoot_guest::RouterError",
+        }
+    }
+
+    /// A wait that took `after`.
+    pub(crate) fn timeout(what: &str, after: Duration) -> Self {
+        Self::Timeout(TimeoutError(format!("{what} within {after:?}")))
+    }
+}
+
+impl fmt::Display for RouterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(error) => error.fmt(f),
+            Self::Channel(error) => error.fmt(f),
+            Self::Timeout(error) => error.fmt(f),
+            Self::Select(error) => error.fmt(f),
+            Self::NotGranted(what) => write!(
+                f,
+                "the plugin may not {what}: it was not granted `router`, which its user gives it \
+                 with `--grant router` or `Grant::Router`"
+            ),
+            Self::Stream(text) | Self::Plugin(text) | Self::Decode(text) | Self::Usage(text) => {
+                f.write_str(text)
+            }
+        }
+    }
+}
+
+impl std::error::Error for RouterError {}
+
+impl From<Failure> for RouterError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Call(error) => Self::Call(error),
+            Failure::Channel(error) => Self::Channel(error),
+            Failure::Timeout(text) => Self::Timeout(TimeoutError(text)),
+            Failure::Stream(text) => Self::Stream(text),
+            Failure::Plugin(text) => Self::Plugin(text),
+            Failure::NotGranted(what) => Self::NotGranted(what),
+            Failure::Usage(text) => Self::Usage(text),
+        }
+    }
+}
+
+impl From<SelectError> for RouterError {
+    fn from(error: SelectError) -> Self {
+        Self::Select(error)
+    }
+}
+
+/// There was no answer in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeoutError(pub(crate) String);
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TimeoutError {}
+
+/// What a [`Select`](crate::Select) refuses. It changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelectError {
+    /// There is nothing to wait for.
+    Empty,
+    /// What was to be added is in a select already, be it the same one.
+    Owned,
+    /// What was to be added contains the select that it was to be added to.
+    Cycle,
+    /// What was to be removed is not there.
+    NotMember,
+}
+
+impl fmt::Display for SelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Cannot get(), Select instance is empty",
+            Self::Owned => "Cannot add: Receiver is already owned by another Select",
+            Self::Cycle => "Adding this Select instance would create a Select cycle",
+            Self::NotMember => "Instance is not a member of this Select",
+        })
+    }
+}
+
+impl std::error::Error for SelectError {}

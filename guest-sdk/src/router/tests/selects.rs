@@ -1,0 +1,392 @@
+//! Select, row by row.
+
+use std::time::Duration;
+
+use super::host::{asked, deliver, fail, gone};
+use super::*;
+
+const NOW: Duration = Duration::ZERO;
+
+fn receiver() -> Receiver<u8> {
+    Router::new(Host::new(0, [], "controller"))
+        .receiver()
+        .unwrap()
+}
+
+fn receivers<const N: usize>() -> [Receiver<u8>; N] {
+    std::array::from_fn(|_| receiver())
+}
+
+#[track_caller]
+fn check(select: &Select<u8>, want: &[(&Receiver<u8>, u8)]) {
+    for (receiver, value) in want {
+        let selected = select.get_timeout(NOW).unwrap();
+        assert_eq!(
+            (&selected.receiver, selected.result),
+            (*receiver, Ok(*value))
+        );
+    }
+}
+
+#[track_caller]
+fn refused<T: fmt::Debug>(result: Result<T, RouterError>, want: SelectError) {
+    assert_eq!(result.unwrap_err(), RouterError::Select(want));
+}
+
+#[test]
+fn s020_a_select_is_made_of_any_sources_or_of_none_of_them() {
+    let [one, two, three] = receivers();
+    let inner = Select::of([&two]).unwrap();
+    let channel = Channel::<(), u8>::new(Sender::new(7, 1), three.clone());
+    let sources = [
+        Source::from(&one),
+        Source::from(&inner),
+        Source::from(&channel),
+    ];
+    let select = Select::of(sources).unwrap();
+    for (value, receiver) in [&three, &two, &one].into_iter().enumerate() {
+        deliver(receiver.handle(), &(value as u8));
+    }
+    check(&select, &[(&three, 0), (&two, 1), (&one, 2)]);
+
+    let [free, owned] = receivers();
+    let _owner = Select::of([&owned]).unwrap();
+    refused(Select::of([&free, &owned]), SelectError::Owned);
+    Select::of([&free]).expect("the failed select owns nothing");
+}
+
+#[test]
+fn s021_s022_oneshot_removes_and_the_order_is_that_of_arrival() {
+    let [one, two] = receivers();
+    for oneshot in [true, false] {
+        let select = Select::of([&one, &two]).unwrap().oneshot(oneshot);
+        deliver(two.handle(), &1u8);
+        deliver(one.handle(), &2u8);
+        check(&select, &[(&two, 1), (&one, 2)]);
+        assert_eq!(select.has_sources(), !oneshot);
+        select.close();
+    }
+}
+
+#[test]
+fn s023_nothing_to_wait_for_is_an_error_whatever_the_timeout() {
+    let select = Select::<u8>::new();
+    refused(select.get(), SelectError::Empty);
+    refused(
+        select.get_timeout(Duration::from_secs(1)),
+        SelectError::Empty,
+    );
+    select.add(receiver()).unwrap();
+    let error = select.get_timeout(NOW).unwrap_err();
+    assert!(matches!(error, RouterError::Timeout(_)), "{error}");
+    assert!(select.has_sources(), "a timeout removes nothing");
+}
+
+#[test]
+fn s023_what_someone_else_took_is_not_waited_for() {
+    let [one, two] = receivers();
+    let select = Select::of([&one, &two]).unwrap();
+    deliver(one.handle(), &1u8);
+    deliver(two.handle(), &2u8);
+    assert_eq!(one.get().unwrap(), 1);
+    check(&select, &[(&two, 2)]);
+    assert!(matches!(
+        select.get_timeout(NOW),
+        Err(RouterError::Timeout(_))
+    ));
+}
+
+#[test]
+fn s024_all_that_waited_before_comes_out() {
+    let one = receiver();
+    for value in 0..5u8 {
+        deliver(one.handle(), &value);
+    }
+    let select = Select::of([&one]).unwrap().oneshot(false);
+    let values: Vec<_> = select
+        .ready()
+        .map(|it| it.unwrap().value().unwrap())
+        .collect();
+    assert_eq!(values, [0, 1, 2, 3, 4]);
+    assert!(matches!(
+        select.get_timeout(NOW),
+        Err(RouterError::Timeout(_))
+    ));
+}
+
+#[test]
+fn s025_s028_having_sources_is_not_being_ready() {
+    let one = receiver();
+    let select = Select::new();
+    assert!(!select.has_sources());
+    assert!(select.empty().unwrap());
+    select.add(&one).unwrap();
+    assert!(select.has_sources());
+    assert!(select.empty().unwrap());
+    deliver(one.handle(), &1u8);
+    assert!(!select.empty().unwrap());
+}
+
+#[test]
+fn s026_s027_closing_and_dropping_free_the_sources_and_leave_them_open() {
+    let [one, two] = receivers();
+    let inner = Select::of([&one]).unwrap();
+    let outer = Select::of([Source::from(&inner), Source::from(&two)]).unwrap();
+    outer.close();
+    outer.close();
+    assert!(!outer.has_sources());
+    assert!(inner.has_sources(), "a nested select keeps its own");
+    let other = Select::of([Source::from(&inner), Source::from(&two)]).unwrap();
+    drop(other);
+    let other = Select::of([&two]).unwrap();
+    deliver(two.handle(), &1u8);
+    check(&other, &[(&two, 1)]);
+    refused(other.add(&one), SelectError::Owned);
+    drop(inner);
+    other.add(&one).unwrap();
+    assert!(
+        !asked()
+            .iter()
+            .any(|request| matches!(request, Request::Close { .. }))
+    );
+}
+
+#[test]
+fn s029_iteration_goes_on_until_no_source_is_left() {
+    assert_eq!(Select::<u8>::new().iter().count(), 0);
+    let [one, two] = receivers();
+    let select = Select::of([&one, &two]).unwrap().oneshot(false);
+    for value in 0..4u8 {
+        deliver(one.handle(), &value);
+    }
+    deliver(two.handle(), &9u8);
+    let mut seen = Vec::new();
+    for selected in &select {
+        let selected = selected.unwrap();
+        let value = *selected.result.as_ref().unwrap();
+        seen.push(value);
+        if value == 3 {
+            select.remove(&one).unwrap();
+        } else if value == 9 {
+            select.remove(&two).unwrap();
+        }
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 9]);
+}
+
+#[test]
+fn s030_a_scheduler_drains_and_forgets_the_calls_that_ended() {
+    let select = Select::new().oneshot(false);
+    let myself = Router::new(Host::new(0, [], "controller")).myself();
+    let target = receiver();
+    let ask = |value: u8| myself.send_async::<_, u8>(target.handle(), &value).unwrap();
+    let calls = [ask(0), ask(1)];
+    for call in &calls {
+        select.add(call).unwrap();
+    }
+    deliver(calls[1].handle(), &1u8);
+    let ready: Vec<_> = select
+        .ready()
+        .map(|it| it.unwrap().value().unwrap())
+        .collect();
+    assert_eq!(ready, [1]);
+    deliver(calls[0].handle(), &0u8);
+    assert_eq!(select.ready().count(), 1);
+    assert!(
+        !select.has_sources(),
+        "a call that has ended can never fire again"
+    );
+}
+
+#[test]
+fn s032_a_source_is_in_one_select_once() {
+    let one = receiver();
+    let select = Select::of([&one]).unwrap();
+    refused(select.add(&one), SelectError::Owned);
+    refused(Select::new().add(&one), SelectError::Owned);
+    let outer = Select::of([&select]).unwrap();
+    refused(outer.add(&select), SelectError::Owned);
+    deliver(one.handle(), &1u8);
+    assert_eq!(
+        outer.iter().count(),
+        1,
+        "the refused addition left nothing behind"
+    );
+}
+
+#[test]
+fn s033_cycles_are_refused_and_leave_no_trace() {
+    let [s0, s1, s2] = std::array::from_fn(|_| Select::<u8>::new());
+    refused(s0.add(&s0), SelectError::Cycle);
+    s0.add(&s1).unwrap();
+    s1.add(&s2).unwrap();
+    refused(s2.add(&s0), SelectError::Cycle);
+    refused(s2.add(&s1), SelectError::Cycle);
+    assert!(!s2.has_sources());
+    let one = receiver();
+    s2.add(&one).unwrap();
+    deliver(one.handle(), &1u8);
+    check(&s0, &[(&one, 1)]);
+    assert!(!s0.has_sources());
+}
+
+#[test]
+fn s034_a_failed_source_is_named_and_with_oneshot_removed() {
+    let [one, two] = receivers();
+    let select = Select::of([&one, &two]).unwrap();
+    fail(two.handle(), gone());
+    deliver(one.handle(), &1u8);
+    let selected = select.get().unwrap();
+    assert_eq!(selected.receiver, two);
+    assert!(matches!(selected.result, Err(RouterError::Channel(_))));
+    check(&select, &[(&one, 1)]);
+    assert!(!select.has_sources());
+}
+
+#[test]
+fn s035_a_nested_select_yields_leaves_and_stays_while_it_has_sources() {
+    for outer_oneshot in [true, false] {
+        let [a, b, c, d] = receivers();
+        let inner = Select::of([&a, &b, &c]).unwrap();
+        let outer = Select::of([Source::from(&inner), Source::from(&d)]).unwrap();
+        let outer = outer.oneshot(outer_oneshot);
+        for (value, receiver) in [&b, &d, &a, &c].into_iter().enumerate() {
+            deliver(receiver.handle(), &(value as u8));
+        }
+        check(&outer, &[(&b, 0), (&d, 1), (&a, 2)]);
+        assert!(outer.has_sources());
+        check(&outer, &[(&c, 3)]);
+        assert_eq!(outer.has_sources(), !outer_oneshot);
+        assert!(!inner.has_sources());
+    }
+}
+
+#[test]
+fn s036_an_empty_nested_select_counts_and_fills_later() {
+    let inner = Select::<u8>::new();
+    let outer = Select::of([&inner]).unwrap();
+    assert!(matches!(
+        outer.get_timeout(NOW),
+        Err(RouterError::Timeout(_))
+    ));
+    assert!(
+        matches!(outer.get(), Err(RouterError::Usage(_))),
+        "it would wait for ever"
+    );
+    let one = receiver();
+    inner.add(&one).unwrap();
+    deliver(one.handle(), &1u8);
+    check(&outer, &[(&one, 1)]);
+}
+
+#[test]
+fn s037_what_waits_in_a_nested_select_is_seen_from_outside() {
+    let one = receiver();
+    let inner = Select::of([&one]).unwrap();
+    deliver(one.handle(), &1u8);
+    let outer = Select::of([inner]).unwrap();
+    assert!(!outer.empty().unwrap());
+    check(&outer, &[(&one, 1)]);
+}
+
+#[test]
+fn s038_only_members_are_removed() {
+    let [one, two] = receivers();
+    let select = Select::new();
+    refused(select.remove(&one), SelectError::NotMember);
+    let owner = Select::of([&two]).unwrap();
+    refused(select.remove(&two), SelectError::NotMember);
+    owner.remove(&two).unwrap();
+    refused(owner.remove(&two), SelectError::NotMember);
+    select.add(&two).unwrap();
+}
+
+#[test]
+fn s039_what_arrived_before_the_removal_is_still_returned() {
+    for oneshot in [true, false] {
+        for others in [0, 1] {
+            let [one, other] = receivers();
+            let select = Select::of([&one]).unwrap().oneshot(oneshot);
+            if others == 1 {
+                select.add(&other).unwrap();
+            }
+            deliver(one.handle(), &1u8);
+            deliver(one.handle(), &2u8);
+            select.remove(&one).unwrap();
+            deliver(one.handle(), &3u8);
+            check(&select, &[(&one, 1), (&one, 2)]);
+            assert_eq!(
+                one.try_get().unwrap(),
+                Some(3),
+                "what came later is not the select's"
+            );
+            assert_eq!(select.has_sources(), others == 1);
+        }
+    }
+}
+
+#[test]
+fn s039_what_was_taken_from_the_removed_receiver_is_not_waited_for() {
+    let one = receiver();
+    let select = Select::of([&one]).unwrap();
+    deliver(one.handle(), &1u8);
+    select.remove(&one).unwrap();
+    assert_eq!(one.get().unwrap(), 1);
+    refused(select.get(), SelectError::Empty);
+}
+
+#[test]
+fn s040_a_source_that_was_closed_here_is_an_event() {
+    let [one, two] = receivers();
+    let select = Select::of([&one, &two]).unwrap().oneshot(false);
+    one.close();
+    assert!(!select.empty().unwrap());
+    let selected = select.get().unwrap();
+    assert_eq!(selected.receiver, one);
+    assert!(matches!(selected.result, Err(RouterError::Channel(_))));
+    assert!(matches!(
+        select.get_timeout(NOW),
+        Err(RouterError::Timeout(_))
+    ));
+}
+
+#[test]
+fn s042_the_four_texts() {
+    let texts = [
+        (SelectError::Empty, "Cannot get(), Select instance is empty"),
+        (
+            SelectError::Owned,
+            "Cannot add: Receiver is already owned by another Select",
+        ),
+        (
+            SelectError::Cycle,
+            "Adding this Select instance would create a Select cycle",
+        ),
+        (
+            SelectError::NotMember,
+            "Instance is not a member of this Select",
+        ),
+    ];
+    for (error, text) in texts {
+        assert_eq!(RouterError::from(error).to_string(), text);
+        assert_eq!(
+            RouterError::from(error).type_name(),
+            "offshoot_guest::SelectError"
+        );
+    }
+}
+
+#[test]
+fn b031_all_gives_the_values_as_they_arrive_or_the_first_error() {
+    let [one, two] = receivers();
+    deliver(two.handle(), &2u8);
+    deliver(one.handle(), &1u8);
+    assert_eq!(Select::all([&one, &two]).unwrap(), [2, 1]);
+    fail(two.handle(), gone());
+    assert!(matches!(
+        Select::all([&one, &two]),
+        Err(RouterError::Channel(_))
+    ));
+    let nothing = Select::<u8>::all::<Receiver<u8>>([]).unwrap();
+    assert!(nothing.is_empty());
+}

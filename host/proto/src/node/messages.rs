@@ -1,0 +1,336 @@
+//! Messages of programs: who listens, what is sent, and how a slow receiver slows its sender.
+
+use alloc::format;
+
+use bytes::Bytes;
+
+use super::{Event, Node, SendError};
+use crate::control;
+use crate::handles::{Listener, NoListener, Purpose};
+use crate::id::{ContextId, Handle, LinkId};
+use crate::message::{Body, Dead, DeadKind, Message};
+use crate::streams::{Kind, Receipt, Room};
+use crate::time::Instant;
+use crate::topology::Hop;
+
+/// How to listen on a handle for messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listen {
+    /// Which handle; `None` allots one that nobody can guess.
+    pub handle: Option<Handle>,
+    /// Whether it stays after the first message.
+    pub persist: bool,
+    /// The only context that may send there. When it is lost, a dead message says so, and the
+    /// handle is gone.
+    pub respondent: Option<ContextId>,
+    /// When it ends by itself.
+    pub deadline: Option<Instant>,
+}
+
+/// Why a handle cannot be listened on. Nothing has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// The router needs it itself.
+    #[error(
+        "handle {0} is the router's own: choose one from {first}",
+        first = Handle::FIRST_FREE
+    )]
+    Reserved(Handle),
+    /// Someone listens there already.
+    #[error("cannot register handle {0}: it already exists")]
+    Taken(Handle),
+    /// Too many handles are listened on, or no numbers are left.
+    #[error("no more handles")]
+    Exhausted,
+    /// The respondent is not there.
+    #[error("no route to context {0}")]
+    NoRoute(ContextId),
+}
+
+/// Why a message cannot be put into a stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PutError {
+    /// The receiver has not taken enough yet; [`Event::Writable`] tells when it has.
+    #[error("the receiver has not taken enough yet")]
+    NoCredit,
+    /// The receiver is gone, for this reason. So it stays until the stream is
+    /// [released](Node::release).
+    #[error("{}", .0.reason)]
+    Ended(Dead),
+    /// It cannot leave.
+    #[error(transparent)]
+    Unsent(#[from] SendError),
+}
+
+impl Node {
+    /// Listens on a handle: what comes there is an [`Event::Message`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when the handle is taken or reserved, or there are too many.
+    pub fn listen(&mut self, listen: &Listen) -> Result<Handle, ListenError> {
+        let listener = Listener {
+            respondent: listen.respondent,
+            persist: listen.persist,
+            deadline: listen.deadline,
+            purpose: Purpose::Messages,
+        };
+        if let Some(respondent) = listen.respondent
+            && !self.is_reachable(respondent)
+        {
+            return Err(ListenError::NoRoute(respondent));
+        }
+        let Some(handle) = listen.handle else {
+            return self.handles.listen(listener).ok_or(ListenError::Exhausted);
+        };
+        if handle.is_reserved() {
+            return Err(ListenError::Reserved(handle));
+        }
+        match self.handles.listen_at(handle, listener) {
+            Ok(()) => Ok(handle),
+            Err(NoListener::Taken) => Err(ListenError::Taken(handle)),
+            Err(NoListener::TooMany) => Err(ListenError::Exhausted),
+        }
+    }
+
+    /// Sends a message outside of any stream. It takes no credit, so the receiver refuses it when
+    /// it is behind with what this context has sent it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave.
+    pub fn post(
+        &mut self,
+        dst: ContextId,
+        handle: Handle,
+        reply_to: Handle,
+        body: Body,
+    ) -> Result<(), SendError> {
+        self.send(dst, handle, reply_to, body)
+    }
+
+    /// Puts a message into the stream from this context to a handle of another.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the receiver is behind, gone, or the message cannot leave.
+    pub fn put(&mut self, dst: ContextId, handle: Handle, body: Bytes) -> Result<(), PutError> {
+        let length = body.len();
+        let credit = match self.streams.room(dst, handle, length) {
+            (Room::Some, credit) => credit,
+            (Room::None, _) => return Err(PutError::NoCredit),
+            (Room::Ended(dead), _) => return Err(PutError::Ended(dead)),
+            (Room::Unknown, _) => self.open_stream(dst, handle)?,
+        };
+        self.send_message(Message {
+            stream: true,
+            ..self.own(dst, handle, credit, Body::Data(body))
+        })?;
+        self.streams.sent(dst, handle, length);
+        Ok(())
+    }
+
+    /// Forgets a stream to which nobody here sends any more, or one that has ended.
+    pub fn release(&mut self, dst: ContextId, handle: Handle) {
+        if let Some(credit) = self.streams.release(dst, handle) {
+            self.handles.remove(credit);
+        }
+    }
+
+    /// The program has taken a message: its sender may send more.
+    pub fn taken(&mut self, receipt: Receipt) {
+        if !receipt.is_due() {
+            return;
+        }
+        if let Some(credit) = self.streams.take(receipt) {
+            let body = Body::Data(control::encode(&credit.taken).into());
+            self.reply(credit.dst, credit.handle, body);
+        }
+    }
+
+    /// Says no to a message that an [`Event::Message`] brought, if its sender waits for a word.
+    pub fn decline(&mut self, src: ContextId, reply_to: Handle, kind: DeadKind, reason: &str) {
+        self.stats.refused += 1;
+        self.reply_dead(src, reply_to, Dead::new(kind, reason));
+    }
+
+    /// Stops to listen on every handle of programs, each of which learns `reason`: this context
+    /// ends (`S071`).
+    pub fn close_handles(&mut self, reason: &str) {
+        for handle in self.handles.all() {
+            self.handles.remove(handle);
+            self.close_streams(handle);
+            let me = self.topology.me;
+            self.bring_dead(handle, me, Dead::new(DeadKind::Closed, reason));
+        }
+    }
+
+    /// Handles a message for a handle that is not the router's own.
+    pub(super) fn dispatch_dynamic(&mut self, link: Option<LinkId>, message: Message) {
+        let Some(&listener) = self.handles.get(message.handle) else {
+            self.decline_stray(&message);
+            return;
+        };
+        if let Some(respondent) = listener.respondent
+            && respondent != message.src
+            && !self.may_announce_death(&message, respondent)
+        {
+            let reason = "the handle waits for another context";
+            self.refuse(&message, DeadKind::Refused, reason);
+            return;
+        }
+        match listener.purpose {
+            Purpose::Call if message.stream => {
+                let reason = "the handle waits for the answer to a call";
+                self.refuse(&message, DeadKind::Refused, reason);
+            }
+            Purpose::Credit(handle) => self.on_credit(message, handle),
+            Purpose::Call | Purpose::Messages => {
+                self.deliver(link, &listener, message);
+            }
+        }
+    }
+
+    fn deliver(&mut self, link: Option<LinkId>, listener: &Listener, message: Message) {
+        let receipt = if listener.persist {
+            match self.hold(link, &message) {
+                Some(receipt) => receipt,
+                None => {
+                    let reason = format!(
+                        "handle {} of context {} is behind with what context {} has sent",
+                        message.handle, self.topology.me, message.src
+                    );
+                    self.refuse(&message, DeadKind::Exhausted, &reason);
+                    return;
+                }
+            }
+        } else {
+            Receipt::default()
+        };
+        if !listener.persist {
+            self.handles.remove(message.handle);
+        }
+        self.stats.delivered += 1;
+        self.events.push_back(Event::Message {
+            handle: message.handle,
+            src: message.src,
+            // Credit is the node's business, not the program's.
+            reply_to: if message.stream {
+                Handle::NONE
+            } else {
+                message.reply_to
+            },
+            body: message.body,
+            receipt,
+            last: !listener.persist,
+        });
+    }
+
+    /// Counts a message for a listener that stays until the program takes it.
+    fn hold(&mut self, link: Option<LinkId>, message: &Message) -> Option<Receipt> {
+        let (src, handle) = (message.src, message.handle);
+        let (length, kind, admitted) = match &message.body {
+            Body::Data(bytes) => {
+                let length = bytes.len();
+                let admitted = self.streams.admits(link, src, handle, length);
+                (length, Kind::Data, admitted)
+            }
+            Body::Dead(dead) => {
+                let admitted = self.streams.admits_end(link, src, handle);
+                (dead.reason.len(), Kind::End, admitted)
+            }
+        };
+        let credit = if message.stream {
+            message.reply_to
+        } else {
+            Handle::NONE
+        };
+        admitted.then(|| self.streams.hold(link, src, handle, length, kind, credit))
+    }
+
+    /// Whether a message of that many bytes may be held for a listener that stays.
+    pub(super) fn admits(
+        &self,
+        link: Option<LinkId>,
+        src: ContextId,
+        handle: Handle,
+        length: usize,
+    ) -> bool {
+        self.streams.admits(link, src, handle, length)
+    }
+
+    /// A handle is not listened on any more: whoever streams to it learns that.
+    pub(super) fn close_streams(&mut self, handle: Handle) {
+        for (src, credit) in self.streams.close(handle) {
+            let reason = "the receiver has been closed";
+            self.reply_dead(src, credit, Dead::new(DeadKind::Closed, reason));
+        }
+    }
+
+    /// Says that there is nobody, but never answers an answer.
+    fn decline_stray(&mut self, message: &Message) {
+        // Usually an answer that comes after its caller gave up.
+        self.stats.stray += 1;
+        if matches!(message.body, Body::Data(_)) {
+            let (handle, me) = (message.handle, self.topology.me);
+            let reason = format!("nobody listens on handle {handle} in context {me}");
+            let dead = Dead::new(DeadKind::NoHandle, reason);
+            self.reply_dead(message.src, message.reply_to, dead);
+        }
+    }
+
+    fn on_credit(&mut self, message: Message, handle: Handle) {
+        let (src, at) = (message.src, message.handle);
+        match message.body {
+            Body::Data(bytes) => {
+                let taken = control::decode::<u64>(&bytes);
+                let credited = taken.and_then(|taken| self.streams.credited(src, handle, taken));
+                let Some((wake, over)) = credited else {
+                    self.stats.refused += 1;
+                    return;
+                };
+                self.stats.delivered += 1;
+                if let Some(credit) = over {
+                    self.handles.remove(credit);
+                }
+                if wake {
+                    self.events.push_back(Event::Writable { dst: src, handle });
+                }
+            }
+            Body::Dead(dead) => {
+                let dst = self.handles.remove(at).and_then(|it| it.respondent);
+                self.end_stream(dst.unwrap_or(src), handle, dead);
+            }
+        }
+    }
+
+    /// Nothing more can be sent to that handle.
+    pub(super) fn end_stream(&mut self, dst: ContextId, handle: Handle, dead: Dead) {
+        if self.streams.end(dst, handle, dead) {
+            self.events.push_back(Event::Writable { dst, handle });
+        }
+    }
+
+    fn open_stream(&mut self, dst: ContextId, handle: Handle) -> Result<Handle, SendError> {
+        if !self.is_reachable(dst) {
+            return Err(SendError::NoRoute(dst));
+        }
+        let credit = self.listen_for(Listener {
+            respondent: Some(dst),
+            persist: true,
+            deadline: None,
+            purpose: Purpose::Credit(handle),
+        })?;
+        self.streams.open(dst, handle, credit);
+        Ok(credit)
+    }
+
+    /// Whether anything can be sent to a context at all, as far as is known here.
+    pub(super) fn is_reachable(&self, id: ContextId) -> bool {
+        match self.topology.hop(id) {
+            Some(Hop::Here) => true,
+            Some(Hop::Link(_)) => !self.shunned.contains(&id),
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Messages between programs: handles, streams and chains, over a link without delay.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use offshoot_proto::control::{self, Bind, CallFailure, CallOutcome, PluginLimits, Welcome};
+use offshoot_proto::limits::{MESSAGE_MAX_DEFAULT, STREAM_WINDOW};
+use offshoot_proto::{
+    Body, CallRequest, ContextId, DeadKind, Event, Handle, Instant, LinkId, Listen, ListenError,
+    Node, PutError, Receipt,
+};
+
+const NOW: Instant = Instant(0);
+const CHILD: ContextId = ContextId(1);
+const ROOT: ContextId = ContextId::CONTROLLER;
+
+/// A controller and its child.
+struct Pair {
+    root: Node,
+    child: Node,
+    down: LinkId,
+    up: LinkId,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut root = Node::controller(1);
+        let id = root.allocate_context(None).unwrap();
+        assert_eq!(id, CHILD);
+        let down = root.attach(id).unwrap();
+        let welcome = Welcome {
+            id,
+            parents: vec![ROOT],
+            name: "child".to_owned(),
+            message_max: MESSAGE_MAX_DEFAULT,
+            unidirectional: true,
+            log_level: 3,
+        };
+        let (child, up) = Node::child(&welcome, 2);
+        Self {
+            root,
+            child,
+            down,
+            up,
+        }
+    }
+
+    /// Carries everything both ways until nothing moves.
+    fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            let mut bytes = Vec::new();
+            while self.root.poll_transmit(self.down, &mut bytes, 1 << 16) {
+                moved = true;
+            }
+            self.child.handle_bytes(self.up, &bytes, NOW);
+            bytes.clear();
+            while self.child.poll_transmit(self.up, &mut bytes, 1 << 16) {
+                moved = true;
+            }
+            self.root.handle_bytes(self.down, &bytes, NOW);
+            if !moved {
+                return;
+            }
+        }
+    }
+}
+
+fn listener(node: &mut Node) -> Handle {
+    let listen = Listen {
+        persist: true,
+        ..Listen::default()
+    };
+    node.listen(&listen).unwrap()
+}
+
+/// Messages that came, as text, and their receipts.
+fn arrived(node: &mut Node) -> Vec<(String, Receipt)> {
+    let mut found = Vec::new();
+    while let Some(event) = node.poll_event() {
+        if let Event::Message { body, receipt, .. } = event {
+            let text = match body {
+                Body::Data(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Body::Dead(dead) => format!("{:?}: {}", dead.kind, dead.reason),
+            };
+            found.push((text, receipt));
+        }
+    }
+    found
+}
+
+#[test]
+fn s065_handles_of_ones_own_choice_are_checked() {
+    let mut pair = Pair::new();
+    let at = |handle| Listen {
+        handle: Some(Handle(handle)),
+        persist: true,
+        ..Listen::default()
+    };
+    assert_eq!(pair.root.listen(&at(500)), Ok(Handle(500)));
+    assert_eq!(
+        pair.root.listen(&at(500)),
+        Err(ListenError::Taken(Handle(500)))
+    );
+    assert_eq!(
+        pair.root.listen(&at(101)),
+        Err(ListenError::Reserved(Handle(101)))
+    );
+    let body = Body::Data(Bytes::from_static(b"hello"));
+    pair.child
+        .post(ROOT, Handle(500), Handle::NONE, body)
+        .unwrap();
+    pair.settle();
+    assert_eq!(arrived(&mut pair.root)[0].0, "hello");
+}
+
+#[test]
+fn s069_a_handle_that_nobody_listens_on_is_answered() {
+    let mut pair = Pair::new();
+    let answer = listener(&mut pair.root);
+    let body = Body::Data(Bytes::from_static(b"anyone?"));
+    pair.root.post(CHILD, Handle(700), answer, body).unwrap();
+    pair.settle();
+    assert_eq!(
+        arrived(&mut pair.root)[0].0,
+        "NoHandle: nobody listens on handle 700 in context 1"
+    );
+}
+
+#[test]
+fn a_stream_waits_for_its_reader_and_costs_no_more_than_a_window() {
+    let mut pair = Pair::new();
+    let handle = listener(&mut pair.root);
+    let item = Bytes::from(vec![b'x'; 1000]);
+    let (mut sent, mut taken) = (0, 0);
+    let mut waiting = Vec::new();
+    while taken < 10_000 {
+        while sent < 10_000 && pair.child.put(ROOT, handle, item.clone()).is_ok() {
+            sent += 1;
+        }
+        pair.settle();
+        waiting.extend(arrived(&mut pair.root));
+        assert!(pair.root.gauges().held_bytes <= STREAM_WINDOW);
+        for (_, receipt) in waiting.drain(..) {
+            pair.root.taken(receipt);
+            taken += 1;
+        }
+        pair.settle();
+        while pair.child.poll_event().is_some() {}
+    }
+    assert_eq!(
+        pair.root.stats().refused,
+        0,
+        "an honest sender is not refused"
+    );
+    pair.child.release(ROOT, handle);
+    assert_eq!(pair.child.gauges().streams_out, 0);
+    assert_eq!(pair.child.gauges().listeners, 0);
+}
+
+#[test]
+fn a_sender_that_waits_is_woken_by_credit_and_by_the_end() {
+    let mut pair = Pair::new();
+    let handle = listener(&mut pair.root);
+    let item = Bytes::from(vec![0; 100_000]);
+    while pair.child.put(ROOT, handle, item.clone()).is_ok() {}
+    pair.settle();
+    let (_, receipt) = arrived(&mut pair.root).remove(0);
+    pair.root.taken(receipt);
+    pair.settle();
+    assert!(matches!(
+        pair.child.poll_event(),
+        Some(Event::Writable { dst: ROOT, .. })
+    ));
+    while pair.child.put(ROOT, handle, item.clone()).is_ok() {}
+    pair.root.forget(handle);
+    pair.settle();
+    assert!(matches!(
+        pair.child.poll_event(),
+        Some(Event::Writable { dst: ROOT, .. })
+    ));
+    let error = pair.child.put(ROOT, handle, item).unwrap_err();
+    assert!(matches!(error, PutError::Ended(dead) if dead.kind == DeadKind::Closed));
+    assert_eq!(pair.root.gauges().held_bytes, 0);
+    assert_eq!(pair.root.gauges().streams_in, 0);
+}
+
+#[test]
+fn a_stream_to_nobody_ends_with_the_reason() {
+    let mut pair = Pair::new();
+    pair.child
+        .put(ROOT, Handle(12345), Bytes::from_static(b"x"))
+        .unwrap();
+    pair.settle();
+    let error = pair
+        .child
+        .put(ROOT, Handle(12345), Bytes::from_static(b"x"))
+        .unwrap_err();
+    assert!(matches!(error, PutError::Ended(dead) if dead.kind == DeadKind::NoHandle));
+}
+
+#[test]
+fn s121_a_stream_to_a_lost_context_ends() {
+    let mut pair = Pair::new();
+    pair.root
+        .put(CHILD, Handle(3000), Bytes::from_static(b"x"))
+        .unwrap();
+    pair.root.handle_closed(pair.down, "killed", NOW);
+    let error = pair
+        .root
+        .put(CHILD, Handle(3000), Bytes::from_static(b"x"))
+        .unwrap_err();
+    assert!(matches!(error, PutError::Ended(_)), "{error:?}");
+    pair.root.release(CHILD, Handle(3000));
+    assert_eq!(pair.root.gauges().listeners, 0);
+}
+
+#[test]
+fn t4_a_stream_cannot_stand_in_for_the_answer_to_a_call() {
+    let mut pair = Pair::new();
+    let bind = bind();
+    pair.root
+        .provide_image([0; 32], &Bytes::from_static(b"image"))
+        .unwrap();
+    let answer = pair.root.call(&request(&bind, 0, true), NOW).unwrap();
+    let forged = CallOutcome::Value(Bytes::from_static(b"forged")).encode();
+    pair.child.put(ROOT, answer, forged).unwrap();
+    pair.settle();
+    assert_eq!(arrived(&mut pair.root), []);
+    assert_eq!(pair.root.stats().refused, 1);
+}
+
+#[test]
+fn a_message_to_oneself_arrives() {
+    let mut pair = Pair::new();
+    let handle = listener(&mut pair.root);
+    pair.root
+        .put(ROOT, handle, Bytes::from_static(b"note"))
+        .unwrap();
+    let (text, receipt) = arrived(&mut pair.root).remove(0);
+    assert_eq!(text, "note");
+    pair.root.taken(receipt);
+    pair.root.release(ROOT, handle);
+    assert_eq!(pair.root.gauges().streams_out, 0);
+}
+
+#[test]
+fn s071_closing_tells_every_listener() {
+    let mut pair = Pair::new();
+    listener(&mut pair.root);
+    listener(&mut pair.root);
+    pair.root.close_handles("the router was shut down");
+    let told: Vec<_> = arrived(&mut pair.root)
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect();
+    assert_eq!(told, ["Closed: the router was shut down"; 2]);
+    assert_eq!(pair.root.gauges().listeners, 0);
+}
+
+#[test]
+fn b020_after_a_failure_the_rest_of_a_chain_fails_unrun() {
+    let mut pair = Pair::new();
+    let bind = bind();
+    pair.root
+        .provide_image([0; 32], &Bytes::from_static(b"image"))
+        .unwrap();
+    for _ in 0..3 {
+        pair.root.call(&request(&bind, 7, true), NOW).unwrap();
+    }
+    pair.settle();
+    let run = next_run(&mut pair.child).unwrap();
+    let failure = CallFailure::BadArguments("no".to_owned());
+    pair.child
+        .finish(run, &CallOutcome::Failed(failure.clone()), NOW);
+    assert_eq!(next_run(&mut pair.child), None, "the others do not run");
+    pair.settle();
+    let expected = CallOutcome::Failed(failure).encode();
+    let expected = String::from_utf8_lossy(&expected).into_owned();
+    let outcomes: Vec<_> = arrived(&mut pair.root)
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect();
+    assert_eq!(outcomes, [expected.clone(), expected.clone(), expected]);
+
+    pair.root.forget_chain(CHILD, 7);
+    pair.root.call(&request(&bind, 7, true), NOW).unwrap();
+    pair.settle();
+    assert!(next_run(&mut pair.child).is_some(), "it starts anew");
+}
+
+#[test]
+fn b021_nobody_is_told_of_a_call_that_nobody_waits_for() {
+    let mut pair = Pair::new();
+    let bind = bind();
+    pair.root
+        .provide_image([0; 32], &Bytes::from_static(b"image"))
+        .unwrap();
+    let handle = pair.root.call(&request(&bind, 0, false), NOW).unwrap();
+    assert_eq!(handle, Handle::NONE);
+    pair.settle();
+    let run = next_run(&mut pair.child).unwrap();
+    pair.child
+        .finish(run, &CallOutcome::Value(Bytes::new()), NOW);
+    pair.settle();
+    assert_eq!(arrived(&mut pair.root), []);
+    assert_eq!(pair.root.stats().stray, 0);
+}
+
+fn bind() -> Arc<Bind> {
+    Arc::new(Bind {
+        key: [5; 16],
+        plugin: "p".into(),
+        image: [0; 32],
+        grants: Vec::new(),
+        limits: PluginLimits::default(),
+    })
+}
+
+fn request(bind: &Arc<Bind>, chain: u64, is_awaited: bool) -> CallRequest<'_> {
+    CallRequest {
+        dst: CHILD,
+        bind,
+        function: "f",
+        signature: 0,
+        concurrent: false,
+        chain,
+        is_awaited,
+        arguments: b"",
+        timeout: None,
+    }
+}
+
+fn next_run(node: &mut Node) -> Option<offshoot_proto::CallKey> {
+    while let Some(event) = node.poll_event() {
+        if let Event::Run(run) = event {
+            assert!(control::decode::<()>(run.body.arguments()).is_some());
+            return Some(run.key);
+        }
+    }
+    None
+}

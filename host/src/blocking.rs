@@ -1,0 +1,114 @@
+//! Waiting in a plain thread, for programs or parts of them without a runtime of their own.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use tokio::runtime;
+
+use crate::error::Error;
+use crate::hub::Hub;
+
+/// Runs a future of this library in a plain thread until it is done.
+///
+/// The router's own tasks run elsewhere: in the runtime that it was made in, or in its
+/// [`Broker`](crate::Broker)'s thread.
+///
+/// # Errors
+///
+/// [`Error::Usage`] in a thread of a tokio runtime: it might be the one that the future waits for.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let router = offshoot::Router::new()?; // no runtime here: it gets a broker of its own
+/// let context = offshoot::block_on(router.local().into_future())??;
+/// println!("{} is up", context.name());
+/// offshoot::block_on(router.shutdown())?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
+    wait(None, future)
+}
+
+/// The same; `hub` is the one that must not be waited for by itself.
+pub(crate) fn wait<F: Future>(hub: Option<&Hub>, future: F) -> Result<F::Output, Error> {
+    match run(hub, future, None)? {
+        Some(output) => Ok(output),
+        None => unreachable!("without a deadline there is an output"),
+    }
+}
+
+/// The same until `timeout`; `None` when it is not done by then.
+pub(crate) fn wait_until<F: Future>(
+    hub: Option<&Hub>,
+    future: F,
+    timeout: Duration,
+) -> Result<Option<F::Output>, Error> {
+    run(hub, future, Instant::now().checked_add(timeout))
+}
+
+fn run<F: Future>(
+    hub: Option<&Hub>,
+    future: F,
+    deadline: Option<Instant>,
+) -> Result<Option<F::Output>, Error> {
+    let in_runtime = runtime::Handle::try_current().is_ok();
+    if in_runtime || hub.is_some_and(Hub::is_settling) {
+        return Err(Error::Usage(
+            "cannot make a blocking call on the broker's thread, or in an async runtime: await \
+             it, or make it in another thread"
+                .to_owned(),
+        ));
+    }
+    let runtime = match hub {
+        Some(hub) => Some(hub.runtime().clone()),
+        None => latest().clone(),
+    };
+    let _timers = runtime.as_ref().map(runtime::Handle::enter);
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Ok(Some(output));
+        }
+        let Some(deadline) = deadline else {
+            thread::park();
+            continue;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        thread::park_timeout(left);
+    }
+}
+
+/// The runtime of the router that was made last: for timers of futures that belong to none.
+static LATEST: Mutex<Option<runtime::Handle>> = Mutex::new(None);
+
+/// A router's tasks run in that runtime.
+pub(crate) fn remember(runtime: &runtime::Handle) {
+    *latest() = Some(runtime.clone());
+}
+
+fn latest() -> MutexGuard<'static, Option<runtime::Handle>> {
+    LATEST
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}

@@ -1,0 +1,238 @@
+//! Where the messages of one handle wait for whoever takes them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use offshoot_proto::{Body, ContextId, Handle, Receipt};
+
+/// A message that waits, or the word that there is none.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    /// Who sent it.
+    pub(crate) src: ContextId,
+    /// Where an answer goes.
+    pub(crate) reply_to: Handle,
+    pub(crate) content: Content,
+    /// For the node, once the message was taken.
+    pub(crate) receipt: Receipt,
+}
+
+impl Mail {
+    /// Why nothing comes after this one, which is the last.
+    pub(crate) fn reason_of_end(&self) -> Arc<str> {
+        match &self.content {
+            Content::Body(Body::Dead(dead)) => dead.reason.as_str().into(),
+            Content::Body(Body::Data(_)) => TAKEN.with(Arc::clone),
+            Content::Expired => "nothing came in time".into(),
+        }
+    }
+}
+
+thread_local! {
+    /// Most inboxes end like this, one for each call.
+    static TAKEN: Arc<str> = "its only message was taken already".into();
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    Body(Body),
+    /// Nothing came in time.
+    Expired,
+}
+
+/// What comes out of an inbox.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Mail(Mail),
+    /// Nothing is here, and nothing will come, for this reason.
+    Over(Arc<str>),
+}
+
+/// Told of each message, in whatever thread it arrives.
+pub(crate) trait Notify: Send + Sync {
+    fn notify(&self);
+}
+
+/// Someone else is told of the inbox's messages already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owned;
+
+/// The messages of one handle. Any number of tasks and threads may take from it; each message
+/// goes to one of them (`S128`).
+#[derive(Default)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The only message there is in most inboxes: those of calls.
+    first: Option<Mail>,
+    more: VecDeque<Mail>,
+    reader: Option<Waker>,
+    /// All are woken for each message: one that is woken may have lost interest.
+    more_readers: Vec<Waker>,
+    notify: Option<Arc<dyn Notify>>,
+    over: Option<Arc<str>>,
+    /// Whether what waits is void (`S124`).
+    closed: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Puts a message in and wakes the readers. `last` is why no other will come, if none will.
+    pub(crate) fn put(&self, mail: Mail, last: Option<Arc<str>>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        if last.is_some() {
+            state.over = last;
+        }
+        if state.first.is_none() && state.more.is_empty() {
+            state.first = Some(mail);
+        } else {
+            state.more.push_back(mail);
+        }
+        wake(state);
+    }
+
+    /// Ends the inbox: what waits is void, and everyone who waits is woken.
+    pub(crate) fn close(&self, reason: &str) -> Vec<Mail> {
+        let mut state = self.lock();
+        if !state.closed {
+            state.closed = true;
+            state.over = Some(reason.into());
+        }
+        let mut void: Vec<Mail> = state.first.take().into_iter().collect();
+        void.extend(state.more.drain(..));
+        wake(state);
+        void
+    }
+
+    /// Takes the next message, or leaves word to be woken.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Taken> {
+        let mut state = self.lock();
+        if let Some(taken) = state.take() {
+            return Poll::Ready(taken);
+        }
+        match &mut state.reader {
+            Some(reader) if reader.will_wake(cx.waker()) => {}
+            Some(_) => {
+                let mut others = state.more_readers.iter();
+                if !others.any(|reader| reader.will_wake(cx.waker())) {
+                    state.more_readers.push(cx.waker().clone());
+                }
+            }
+            reader => *reader = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Takes the next message, if there is one now or nothing will come.
+    pub(crate) fn try_take(&self) -> Option<Taken> {
+        self.lock().take()
+    }
+
+    /// Messages that wait.
+    pub(crate) fn len(&self) -> usize {
+        let state = self.lock();
+        usize::from(state.first.is_some()) + state.more.len()
+    }
+
+    /// Whether nothing will come any more; something may still wait.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over.is_some()
+    }
+
+    /// Tells `notify` of each message from now on; gives how many wait already. Both in one step,
+    /// so that none is told twice or not at all (`S031`).
+    pub(crate) fn watch(&self, notify: Arc<dyn Notify>) -> Result<usize, Owned> {
+        let mut state = self.lock();
+        if state.notify.is_some() {
+            return Err(Owned);
+        }
+        state.notify = Some(notify);
+        let waiting = usize::from(state.first.is_some()) + state.more.len();
+        Ok(waiting + usize::from(waiting == 0 && state.over.is_some()))
+    }
+
+    /// Tells nobody any more.
+    #[cfg(feature = "controller")]
+    pub(crate) fn unwatch(&self) {
+        self.lock().notify = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<Taken> {
+        if let Some(mail) = self.first.take().or_else(|| self.more.pop_front()) {
+            return Some(Taken::Mail(mail));
+        }
+        self.over.clone().map(Taken::Over)
+    }
+}
+
+fn wake(mut state: MutexGuard<'_, State>) {
+    let reader = state.reader.take();
+    let others = std::mem::take(&mut state.more_readers);
+    let notify = state.notify.clone();
+    drop(state);
+    for reader in reader.into_iter().chain(others) {
+        reader.wake();
+    }
+    if let Some(notify) = notify {
+        notify.notify();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail(number: u64) -> Mail {
+        Mail {
+            src: ContextId(1),
+            reply_to: Handle(number),
+            content: Content::Expired,
+            receipt: Receipt::default(),
+        }
+    }
+
+    fn take(inbox: &Inbox) -> Option<u64> {
+        match inbox.try_take()? {
+            Taken::Mail(mail) => Some(mail.reply_to.0),
+            Taken::Over(_) => None,
+        }
+    }
+
+    #[test]
+    fn messages_come_out_in_order_and_the_end_comes_last() {
+        let inbox = Inbox::new();
+        inbox.put(mail(1), None);
+        inbox.put(mail(2), None);
+        assert_eq!(take(&inbox), Some(1));
+        inbox.put(mail(3), Some("gone".into()));
+        assert_eq!((take(&inbox), take(&inbox)), (Some(2), Some(3)));
+        assert!(matches!(inbox.try_take(), Some(Taken::Over(reason)) if &*reason == "gone"));
+    }
+
+    #[test]
+    fn s124_closing_voids_what_waits() {
+        let inbox = Inbox::new();
+        inbox.put(mail(1), None);
+        assert_eq!(inbox.close("closed").len(), 1);
+        inbox.put(mail(2), None);
+        assert!(matches!(inbox.try_take(), Some(Taken::Over(_))));
+    }
+}

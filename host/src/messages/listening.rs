@@ -1,0 +1,136 @@
+//! A handle that is listened on.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+#[cfg(feature = "controller")]
+use offshoot_proto::LinkId;
+use offshoot_proto::{ContextId, Handle};
+
+use super::inbox::{Inbox, Taken};
+use crate::hub::{Hub, State};
+
+/// A handle that is listened on. Dropping it ends that, and cancels the call behind it.
+pub(crate) struct Listening {
+    hub: Weak<Hub>,
+    handle: Handle,
+    inbox: Arc<Inbox>,
+    /// Where messages come from, if they come from one context only.
+    #[cfg(feature = "controller")]
+    link: Option<LinkId>,
+}
+
+/// How often to let others run before this thread goes to sleep for an answer.
+#[cfg(feature = "controller")]
+const YIELDS: usize = 3;
+
+impl Listening {
+    /// Takes what comes to `handle`, on which the node listens. `from` is its respondent.
+    pub(crate) fn new(
+        hub: &Hub,
+        state: &mut State,
+        from: Option<ContextId>,
+        handle: Handle,
+    ) -> Self {
+        #[cfg(not(feature = "controller"))]
+        let _ = from;
+        Self {
+            #[cfg(feature = "controller")]
+            link: from.and_then(|from| state.node.link_to(from)),
+            hub: hub.weak(),
+            handle,
+            inbox: Hub::open_inbox(state, handle),
+        }
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    #[cfg(feature = "controller")]
+    pub(crate) fn hub(&self) -> Option<Arc<Hub>> {
+        self.hub.upgrade()
+    }
+
+    /// The next message.
+    ///
+    /// Cancel-safe: dropping the future loses nothing.
+    pub(crate) async fn take(&self) -> Taken {
+        // An answer that is always there must not keep the other tasks of the thread waiting.
+        tokio::task::coop::consume_budget().await;
+        let mut asked = false;
+        let taken = poll_fn(|cx| {
+            let taken = self.inbox.poll_take(cx);
+            if taken.is_pending() && !asked {
+                asked = true;
+                return self.hasten(cx);
+            }
+            taken
+        });
+        self.acknowledge(taken.await)
+    }
+
+    /// The next message, if there is one now or nothing will come.
+    pub(crate) fn try_take(&self) -> Option<Taken> {
+        let taken = self.inbox.try_take()?;
+        Some(self.acknowledge(taken))
+    }
+
+    /// Listens no more: what waits is void, and everyone who waits learns `reason`.
+    pub(crate) fn close(&self, reason: &str) {
+        // Whoever sent it learns that from the node.
+        drop(self.inbox.close(reason));
+        if let Some(hub) = self.hub.upgrade() {
+            hub.forget(self.handle);
+        }
+    }
+
+    /// Lets the sender send more.
+    fn acknowledge(&self, taken: Taken) -> Taken {
+        if let Taken::Mail(mail) = &taken
+            && mail.receipt.is_due()
+            && let Some(hub) = self.hub.upgrade()
+        {
+            let receipt = mail.receipt;
+            hub.drive_lazily(|state, _| state.node.taken(receipt));
+        }
+        taken
+    }
+
+    /// Whoever waits wants all that went before to be on its way, and a small call may be
+    /// answered sooner than this thread could go to sleep and be woken.
+    fn hasten(&self, cx: &Context<'_>) -> Poll<Taken> {
+        let Some(hub) = self.hub.upgrade() else {
+            return Poll::Pending;
+        };
+        hub.flush();
+        #[cfg(feature = "controller")]
+        if let Some(link) = self.link {
+            for attempt in 0..=YIELDS {
+                if attempt > 0 {
+                    rustix::thread::sched_yield();
+                }
+                hub.read_ahead(link);
+                if let Poll::Ready(taken) = self.inbox.poll_take(cx) {
+                    return Poll::Ready(taken);
+                }
+            }
+        }
+        self.inbox.poll_take(cx)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if !self.inbox.is_over()
+            && let Some(hub) = self.hub.upgrade()
+        {
+            hub.forget(self.handle);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The end of a stream that messages are put into, as programs hold it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use offshoot_abi::{SenderAddress, Travels};
+use offshoot_proto::{ContextId, Handle};
+use serde::Serialize;
+
+use super::message;
+use super::outlet::{Outlet, PutEnd};
+use crate::blocking;
+use crate::context::Context;
+use crate::error::{ChannelError, Error};
+use crate::router::Tree;
+
+/// Sends messages to a handle in another context, or in this one (`S129`).
+///
+/// What is sent arrives in order. A receiver that is slow stops the sender: [`put`](Self::put)
+/// waits once 256 KiB are under way, so a stream takes little memory at either end, however long
+/// it is. Clones, and other senders to the same handle from this context, share that window.
+pub struct Sender<T> {
+    tree: Arc<Tree>,
+    outlet: Outlet,
+    item: PhantomData<fn(&T)>,
+}
+
+impl<T> Sender<T> {
+    /// Sends to that handle of that context.
+    pub fn new(context: &Context, handle: u64) -> Self {
+        Self::from_parts(context.tree().clone(), context.context_id(), Handle(handle))
+    }
+
+    pub(crate) fn from_parts(tree: Arc<Tree>, dst: ContextId, handle: Handle) -> Self {
+        Self {
+            outlet: Outlet::new(&tree.hub, dst, handle),
+            tree,
+            item: PhantomData,
+        }
+    }
+
+    /// The handle that it sends to.
+    pub fn handle(&self) -> u64 {
+        self.outlet.handle().0
+    }
+
+    /// Id of the context that it sends to.
+    pub fn context_id(&self) -> u32 {
+        self.outlet.context().0
+    }
+
+    /// The sender as a plugin's type, to be an argument of its functions (`B029`): a plugin may
+    /// send to where it is handed a sender for, without a grant.
+    ///
+    /// With a plugin `streams` it is `context.call::<streams::numbers>((sender.pass(), 1000))`.
+    pub fn pass<S: Travels<Address = SenderAddress<T>>>(&self) -> S {
+        S::from_address(SenderAddress::new(self.context_id(), self.handle()))
+    }
+
+    /// Tells the receiver that there will be no more from here: whoever waits there gets
+    /// [`Error::Channel`] (`S129`). Messages that were put before arrive before.
+    ///
+    /// Nothing is closed on this side, so that several can send to one receiver.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the word cannot leave.
+    pub fn close(&self) -> Result<(), Error> {
+        let closed = self.outlet.close();
+        closed.map_err(|error| Error::unsent(&self.tree.hub.name(self.outlet.context()), &error))
+    }
+
+    fn ended(&self, end: PutEnd) -> Error {
+        let name = self.tree.hub.name(self.outlet.context());
+        match end {
+            PutEnd::Ended(dead) => Error::Channel(ChannelError::new(&name, &dead)),
+            PutEnd::Unsent(error) => Error::unsent(&name, &error),
+        }
+    }
+}
+
+impl<T: Serialize> Sender<T> {
+    /// Sends a value; waits while the receiver is behind.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Channel`] when the receiver was closed or is lost, [`Error::Usage`] when the value
+    /// cannot be encoded.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped before it is done, the value was not sent.
+    pub async fn put(&self, value: &T) -> Result<(), Error> {
+        let body = message::encode(value)?;
+        let put = poll_fn(|cx| self.outlet.poll_put(cx, &body)).await;
+        put.map_err(|end| self.ended(end))?;
+        // A receiver that keeps up must not let one producer have the thread to itself.
+        tokio::task::coop::consume_budget().await;
+        Ok(())
+    }
+
+    /// Sends a value from a thread that is not the runtime's; waits while the receiver is behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put), and [`Error::Usage`] in a thread that must not wait: it drives the
+    /// router itself.
+    pub fn put_blocking(&self, value: &T) -> Result<(), Error> {
+        blocking::wait(Some(&self.tree.hub), self.put(value))?
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self {
+            tree: self.tree.clone(),
+            outlet: self.outlet.clone(),
+            item: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("context", &self.context_id())
+            .field("handle", &self.handle())
+            .finish()
+    }
+}

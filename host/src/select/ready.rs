@@ -1,0 +1,169 @@
+//! Which sources of a select have told of a value, in order.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::{Poll, Waker};
+
+use crate::messages::{Notify, Owned};
+
+/// Which membership of a source it was: one that was removed and added again is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(pub(super) u64);
+
+/// The queue of sources with a value, and who is told of it.
+pub(super) struct Ready<S> {
+    state: Mutex<State<S>>,
+}
+
+struct State<S> {
+    queue: VecDeque<(S, Ticket)>,
+    readers: Vec<Waker>,
+    /// The select that this one is in.
+    notify: Option<Arc<dyn Notify>>,
+    /// Counts how often it was closed.
+    epoch: u64,
+    /// Counts what may interest whoever waits.
+    changes: u64,
+}
+
+impl<S> Ready<S> {
+    /// A source has a value.
+    pub(super) fn push(&self, source: S, ticket: Ticket) {
+        let mut state = self.lock();
+        state.queue.push_back((source, ticket));
+        wake(state, true);
+    }
+
+    /// The source that was first to tell of a value.
+    pub(super) fn pop(&self) -> Option<(S, Ticket)> {
+        self.lock().queue.pop_front()
+    }
+
+    /// Values that were told of.
+    pub(super) fn len(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.lock().epoch
+    }
+
+    /// Forgets what was told of, and wakes whoever waits.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.epoch += 1;
+        let queue = std::mem::take(&mut state.queue);
+        wake(state, false);
+        // A source may be dropped with it, which is not for under the lock.
+        drop(queue);
+    }
+
+    /// Wakes whoever waits, so that it looks again.
+    pub(super) fn wake(&self) {
+        wake(self.lock(), false);
+    }
+
+    /// Forgets what one source told.
+    pub(super) fn forget(&self, ticket: Ticket) {
+        let mut state = self.lock();
+        let (gone, kept) = std::mem::take(&mut state.queue)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|(_, told)| *told == ticket);
+        state.queue = kept;
+        drop(state);
+        drop(gone);
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// Waits until something has happened since `changes` was counted.
+    pub(super) async fn changed_since(&self, changes: u64) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.changes != changes {
+                return Poll::Ready(());
+            }
+            if !state.readers.iter().any(|it| it.will_wake(cx.waker())) {
+                state.readers.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Tells `notify` of each value from now on; gives how many there are already.
+    pub(super) fn watch(&self, notify: Arc<dyn Notify>) -> Result<usize, Owned> {
+        let mut state = self.lock();
+        if state.notify.is_some() {
+            return Err(Owned);
+        }
+        state.notify = Some(notify);
+        Ok(state.queue.len())
+    }
+
+    /// Tells nobody any more.
+    pub(super) fn unwatch(&self) {
+        self.lock().notify = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Ready<S> {
+    /// What a source is to tell.
+    pub(super) fn notifier(self: &Arc<Self>, source: S, ticket: Ticket) -> Arc<dyn Notify> {
+        Arc::new(Notifier {
+            ready: Arc::downgrade(self),
+            source,
+            ticket,
+        })
+    }
+}
+
+impl<S> Default for Ready<S> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                readers: Vec::new(),
+                notify: None,
+                epoch: 0,
+                changes: 0,
+            }),
+        }
+    }
+}
+
+struct Notifier<S> {
+    ready: Weak<Ready<S>>,
+    source: S,
+    ticket: Ticket,
+}
+
+impl<S: Clone + Send + Sync> Notify for Notifier<S> {
+    fn notify(&self) {
+        if let Some(ready) = self.ready.upgrade() {
+            ready.push(self.source.clone(), self.ticket);
+        }
+    }
+}
+
+fn wake<S>(mut state: MutexGuard<'_, State<S>>, value: bool) {
+    state.changes += 1;
+    let readers = std::mem::take(&mut state.readers);
+    let notify = state.notify.clone().filter(|_| value);
+    drop(state);
+    for reader in readers {
+        reader.wake();
+    }
+    if let Some(notify) = notify {
+        notify.notify();
+    }
+}

@@ -1,0 +1,270 @@
+//! The imports by which a guest reaches the router: `exchange`, `take`, `send`.
+//!
+//! A guest that waits in one of them is a future that is pending. It has moved to a worker by
+//! then, which its deadline or its cancel wakes as it wakes any other.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use offshoot_abi::router::{Failure, RECEIVERS_MAX, Request, Response};
+use offshoot_abi::{IMPORT_MODULE, imports};
+use wasmtime::{Caller, Linker};
+
+use super::finish::Stop;
+use super::handed::Handed;
+use super::imports::{OUTSIDE, memory, range, slice_mut};
+use super::session::{Session, Sessions};
+use super::state::State;
+
+/// Bytes of a request or an answer beside the message in it: names, addresses, error texts.
+const OVERHEAD_MAX: usize = 1 << 20;
+/// Bytes of a name or a path in a request.
+const TEXT_MAX: usize = 4 << 10;
+
+/// What an instance may do with the router, and what it has there.
+pub(super) struct Desk {
+    /// Whether it may do everything. Otherwise it has only the senders that it was handed.
+    pub(super) granted: bool,
+    pub(super) handed: Handed,
+    /// Bytes of one message.
+    message_max: usize,
+    sessions: Option<Arc<dyn Sessions>>,
+    session: Option<Arc<dyn Session>>,
+    /// What the guest has not fetched yet.
+    answer: Vec<u8>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        granted: bool,
+        message_max: usize,
+        sessions: Option<Arc<dyn Sessions>>,
+    ) -> Self {
+        Self {
+            granted,
+            handed: Handed::default(),
+            message_max,
+            sessions,
+            session: None,
+            answer: Vec::new(),
+        }
+    }
+
+    fn session(&mut self) -> Result<Arc<dyn Session>, Failure> {
+        if let Some(session) = &self.session {
+            return Ok(session.clone());
+        }
+        let sessions = self.sessions.as_ref();
+        let session = sessions
+            .ok_or_else(|| Failure::Usage("this context has no router for plugins".to_owned()))?
+            .open();
+        Ok(self.session.insert(session).clone())
+    }
+
+    /// Keeps the answer for the guest; returns its length.
+    fn keep(&mut self, answer: &Result<Response, Failure>) -> u32 {
+        let encoded = |answer| postcard::to_allocvec(answer).expect("it goes into memory");
+        let mut bytes = encoded(answer);
+        let max = self.message_max.saturating_add(OVERHEAD_MAX);
+        if bytes.len() > max {
+            let text = format!(
+                "an answer of {} bytes is too large (max {max})",
+                bytes.len()
+            );
+            bytes = encoded(&Err(Failure::Usage(text)));
+        }
+        self.answer = bytes;
+        self.answer.len() as u32
+    }
+
+    fn keep_failure(&mut self, failure: &Failure) -> u32 {
+        self.answer = postcard::to_allocvec(failure).expect("it goes into memory");
+        self.answer.len() as u32
+    }
+
+    /// Checks that the guest may ask for that, and that what it asks is within bounds.
+    fn check(&self, request: &Request) -> Result<(), Failure> {
+        let what = match request {
+            Request::SendDead { context, handle } if self.handed.has(*context, *handle) => {
+                return Ok(());
+            }
+            Request::Connect(_) => "make a context",
+            Request::Call(_) => "call a function in another context",
+            Request::Listen(_) | Request::Receive(_) => "receive messages",
+            Request::Waiting { .. } | Request::Close { .. } => "use a receiver",
+            Request::Post { .. } | Request::SendDead { .. } => SEND_UNASKED,
+            Request::Shutdown { .. } => "shut a context down",
+            Request::ResetChain { .. } => "reset a chain of calls",
+        };
+        if !self.granted {
+            return Err(Failure::NotGranted(what.to_owned()));
+        }
+        let texts: [Option<&str>; 3] = match request {
+            Request::Connect(connect) => {
+                let offshoot_abi::router::Method::Local(local) = &connect.method;
+                [&connect.name, &local.remote_name, &local.child_path].map(Option::as_deref)
+            }
+            Request::Call(call) => {
+                self.check_message(call.arguments.len())?;
+                [Some(&call.plugin), Some(&call.function), None]
+            }
+            Request::Post { data, .. } => return self.check_message(data.len()),
+            Request::Receive(receive) => {
+                let count = receive.receivers.len();
+                return match count {
+                    0 => Err(Failure::Usage("nothing is waited for".to_owned())),
+                    1..=RECEIVERS_MAX => Ok(()),
+                    _ => Err(Failure::Usage(format!(
+                        "{count} receivers are too many at once (max {RECEIVERS_MAX})"
+                    ))),
+                };
+            }
+            _ => return Ok(()),
+        };
+        match texts
+            .into_iter()
+            .flatten()
+            .find(|text| text.len() > TEXT_MAX)
+        {
+            Some(text) => Err(Failure::Usage(format!(
+                "a name or path of {} bytes is too long (max {TEXT_MAX})",
+                text.len()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_message(&self, size: usize) -> Result<(), Failure> {
+        if size <= self.message_max {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!(
+            "a message of {size} bytes is too large (max {})",
+            self.message_max
+        )))
+    }
+}
+
+const SEND_UNASKED: &str = "send to a receiver that it was not handed a sender of";
+
+/// Adds the functions to what modules may import.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap_async(
+            IMPORT_MODULE,
+            imports::EXCHANGE,
+            |mut caller: Caller<'_, State>, (at, length): (u32, u32)| {
+                Box::new(async move { exchange(&mut caller, (at, length)).await })
+            },
+        )?
+        .func_wrap_async(
+            IMPORT_MODULE,
+            imports::SEND,
+            |mut caller: Caller<'_, State>, (context, handle, at, length): (u32, u64, u32, u32)| {
+                Box::new(async move { send(&mut caller, (context, handle), (at, length)).await })
+            },
+        )?
+        .func_wrap(IMPORT_MODULE, imports::TAKE, take)?;
+    Ok(())
+}
+
+async fn exchange(caller: &mut Caller<'_, State>, pointer: (u32, u32)) -> wasmtime::Result<u32> {
+    let memory = memory(caller)?;
+    let desk = &caller.data().desk;
+    let max = desk.message_max.saturating_add(OVERHEAD_MAX);
+    let bytes = range(pointer.0, pointer.1)
+        .and_then(|range| memory.data(&*caller).get(range))
+        .ok_or(OUTSIDE)?;
+    let request = match bytes.len() {
+        length if length > max => Err(Failure::Usage(format!(
+            "a request of {length} bytes is too large (max {max})"
+        ))),
+        _ => read(bytes).and_then(|request| desk.check(&request).map(|()| request)),
+    };
+    let begun = request.and_then(|request| Ok((caller.data_mut().desk.session()?, request)));
+    let answer = match begun {
+        Ok((session, request)) => {
+            leave_starter(caller).await;
+            session.exchange(request).await
+        }
+        Err(failure) => Err(failure),
+    };
+    Ok(caller.data_mut().desk.keep(&answer))
+}
+
+fn read(bytes: &[u8]) -> Result<Request, Failure> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((request, [])) => Ok(request),
+        _ => Err(Failure::Usage(
+            "the host does not understand the plugin's request: build both with the same version \
+             of Offshoot"
+                .to_owned(),
+        )),
+    }
+}
+
+async fn send(
+    caller: &mut Caller<'_, State>,
+    (context, handle): (u32, u64),
+    (at, length): (u32, u32),
+) -> wasmtime::Result<u32> {
+    let memory = memory(caller)?;
+    let range = range(at, length)
+        .filter(|range| range.end <= memory.data_size(&*caller))
+        .ok_or(OUTSIDE)?;
+    let desk = &mut caller.data_mut().desk;
+    let begun = match desk.granted || desk.handed.has(context, handle) {
+        true => desk.check_message(range.len()),
+        false => Err(Failure::NotGranted(SEND_UNASKED.to_owned())),
+    };
+    let sent = match begun.and_then(|()| desk.session()) {
+        Ok(session) => {
+            leave_starter(caller).await;
+            poll_fn(|cx| {
+                // The guest waits, so its memory is as it was.
+                let data = &memory.data_mut(&mut *caller)[range.clone()];
+                session.poll_send(cx, context, handle, data)
+            })
+            .await
+        }
+        Err(failure) => Err(failure),
+    };
+    Ok(match sent {
+        Ok(()) => 0,
+        Err(failure) => caller.data_mut().desk.keep_failure(&failure),
+    })
+}
+
+fn take(mut caller: Caller<'_, State>, buffer: u32, capacity: u32) -> wasmtime::Result<u32> {
+    let memory = memory(&mut caller)?;
+    let answer = std::mem::take(&mut caller.data_mut().desk.answer);
+    if answer.is_empty() {
+        return Err(Stop::BadGuest("it fetched an answer that there is not").into());
+    }
+    let length = answer.len();
+    let buffer = slice_mut(&mut caller, memory, (buffer, capacity))?;
+    match buffer.get_mut(..length) {
+        Some(room) => room.copy_from_slice(&answer),
+        None => caller.data_mut().desk.answer = answer,
+    }
+    Ok(length as u32)
+}
+
+/// Gives the starter its thread back, if the call is still there.
+///
+/// It may hold what the session needs, and a guest that asks the router is about to wait anyway.
+async fn leave_starter(caller: &mut Caller<'_, State>) {
+    if std::mem::replace(&mut caller.data_mut().watch.moved, true) {
+        return;
+    }
+    let mut left = false;
+    poll_fn(|cx| match std::mem::replace(&mut left, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
