@@ -238,9 +238,11 @@ impl Blocks {
         self.unannounced
     }
 
-    /// Blocks of contexts below.
-    pub(crate) fn granted(&self) -> usize {
-        self.granted.len()
+    /// Blocks of contexts below: owner, first id, how many.
+    pub(crate) fn granted(&self) -> impl ExactSizeIterator<Item = (ContextId, u32, u32)> {
+        self.granted
+            .iter()
+            .map(|(&first, block)| (block.owner, first, block.count))
     }
 
     fn drop_empty(&mut self) {
@@ -305,7 +307,7 @@ mod tests {
         assert_eq!(blocks.grant(OWNER, LINK), Ok(first + ID_BLOCK));
         assert_eq!(blocks.unannounced(), 3 * ID_BLOCK as usize / 2);
         blocks.forget_owners(&[OWNER]);
-        assert_eq!((blocks.unannounced(), blocks.granted()), (0, 0));
+        assert_eq!((blocks.unannounced(), blocks.granted().len()), (0, 0));
         let again = blocks.grant(OWNER, LINK).unwrap();
         assert_eq!(again, first + 2 * ID_BLOCK, "ids stay burnt");
     }

@@ -4,7 +4,7 @@ use offshoot_proto::limits::{
     CALLS_CONCURRENT_MAX, CALLS_QUEUED_MAX, OWN_BACKLOG_MAX, REFUSALS_BACKLOG_MAX,
     RELAY_BACKLOG_MAX,
 };
-use offshoot_proto::{ContextId, Gauges};
+use offshoot_proto::{ContextId, Gauges, Handle};
 
 use crate::model::Way;
 use crate::world::World;
@@ -90,11 +90,10 @@ impl World {
     fn check_node(&mut self, process: usize, evil_is_left: bool) {
         let tainted = self.processes[process].tainted;
         let waits = self.model.pending(process).count();
-        let connects = if process == 0 {
-            self.connecting.len()
-        } else {
-            0
-        };
+        let of_process = |(of, _): &&(usize, Handle)| *of == process;
+        let connects = self.connecting.keys().filter(of_process).count()
+            + self.asks.keys().filter(of_process).count()
+            + usize::from(self.processes[process].wants_ids.is_some());
         let Some(node) = self.node(process) else {
             return;
         };
@@ -104,17 +103,23 @@ impl World {
         let (queued, running) = node.calls();
         if gauges.listeners != waits + connects {
             self.fail(format!(
-                "process {process} listens on {} handles for {waits} calls and {connects} new \
-                 contexts",
+                "process {process} listens on {} handles for {waits} calls and {connects} other \
+                 answers",
                 gauges.listeners
             ));
         }
-        if tainted || evil_is_left {
+        if tainted {
             return;
         }
-        let evil_below = (0..self.processes.len())
-            .any(|it| self.processes[it].tainted && self.is_above(process, it));
-        if offences > 0 && !evil_below {
+        self.check_routes(process);
+        if evil_is_left {
+            return;
+        }
+        // Where siblings may talk, evil ones may also say what is an offence.
+        let evil_near = (0..self.processes.len()).any(|it| {
+            self.processes[it].tainted && (self.profile.siblings || self.is_above(process, it))
+        });
+        if offences > 0 && !evil_near {
             self.fail(format!(
                 "process {process} counts {offences} offences of honest contexts"
             ));

@@ -15,6 +15,13 @@ use crate::world::{Action, Kind, World};
 impl World {
     /// Takes all that a node has to say and to send.
     pub(crate) fn drain(&mut self, process: usize) {
+        if process == 0
+            && let Some(node) = self.node(0)
+        {
+            let blocks = node.granted_blocks().into_iter();
+            self.granted
+                .extend(blocks.map(|(owner, first, count)| (first, (owner, count))));
+        }
         loop {
             let Some(node) = self.node(process) else {
                 return;
@@ -100,7 +107,8 @@ impl World {
                 self.schedule(at, Action::Grow { process, id });
             }
             Event::Log { src, record } => self.on_log(src, &record),
-            Event::IdsGranted | Event::IdsRefused { .. } => {}
+            Event::IdsGranted => self.on_ids(process, None),
+            Event::IdsRefused { reason } => self.on_ids(process, Some(&reason)),
             Event::ContextLost { id, .. } => self.on_lost(process, id),
             Event::CutLink { link, .. } => self.on_cut(process, link),
             Event::Shutdown => self.on_shutdown(process),
@@ -114,7 +122,10 @@ impl World {
             let verdict = self.model.answered(number, body, way);
             return self.judge(verdict);
         }
-        let Some(id) = self.connecting.remove(&handle).filter(|_| process == 0) else {
+        if self.on_sibling(process, handle, src, Some(body)).is_some() {
+            return;
+        }
+        let Some(id) = self.connecting.remove(&(process, handle)) else {
             return self.fail(format!(
                 "process {process} got a message from {src} for {handle}"
             ));
@@ -126,7 +137,7 @@ impl World {
             }
             Body::Dead(dead) => {
                 let via = self.intended[&id];
-                if self.way(0, via) == model::Way::Healthy {
+                if self.way(process, via) == model::Way::Healthy {
                     self.fail(format!(
                         "context {id} was refused by a healthy context: {dead:?}"
                     ));
@@ -144,7 +155,13 @@ impl World {
             let verdict = self.model.expired(number, self.now);
             return self.judge(verdict);
         }
-        match self.connecting.remove(&handle) {
+        if self
+            .on_sibling(process, handle, ContextId::CONTROLLER, None)
+            .is_some()
+        {
+            return;
+        }
+        match self.connecting.remove(&(process, handle)) {
             // As the real driver: nobody wants it any more, should it appear.
             Some(id) => {
                 self.unwanted(id);
@@ -330,7 +347,7 @@ impl World {
                 name: String::new(),
                 message_max: MESSAGE_MAX_DEFAULT,
                 log_level: 3,
-                unidirectional: true,
+                unidirectional: !self.profile.siblings,
             };
             let (node, own_link) = Node::child(&welcome, self.rng.word());
             (Kind::Honest(Box::new(node)), own_link)
@@ -365,7 +382,8 @@ impl World {
         let Some(&process) = self.by_id.get(&src) else {
             // Its parent may speak for it.
             let parent = self.intended.get(&src);
-            if !parent.is_some_and(|&parent| self.processes[parent].tainted) {
+            let spoken_for = parent.is_some_and(|&parent| self.processes[parent].tainted);
+            if !spoken_for && !self.is_made_up(src) {
                 self.fail(format!("a log of context {src}, which never was"));
             }
             return;

@@ -2,7 +2,7 @@
 //!
 //! Below honest parents they must harm nobody but themselves and what is below them.
 
-use offshoot_proto::control::{self, CallOutcome, Connect, Connected, Hello};
+use offshoot_proto::control::{self, CallOutcome, Connect, Connected, GrantIds, Hello};
 use offshoot_proto::{ContextId, Decoder, Frame, Handle, Header, LinkId};
 
 use crate::forge::{self, View};
@@ -16,6 +16,8 @@ pub(crate) struct Evil {
     decoder: Decoder,
     /// Headers of the last messages that came by.
     seen: Vec<Header>,
+    /// Ids that it was granted: some of each block.
+    granted: Vec<ContextId>,
     number: u32,
     /// It reads what it is sent.
     reads: bool,
@@ -34,6 +36,7 @@ impl Evil {
         Self {
             decoder: Decoder::default(),
             seen: Vec::new(),
+            granted: Vec::new(),
             number: 0,
             reads: rng.chance(850),
             forwards: *rng.pick(&[0, 500, 1000]),
@@ -65,25 +68,27 @@ impl World {
     pub(crate) fn speak(&mut self, process: usize) {
         let known: Vec<ContextId> = self.intended.keys().copied().collect();
         let me = self.processes[process].id;
-        let Some(seen) = self.evil(process).map(|evil| evil.seen.clone()) else {
+        let Some(evil) = self.evil(process) else {
             return;
         };
+        let (seen, granted) = (evil.seen.clone(), evil.granted.clone());
         let mut above = Vec::new();
         let mut at = self.processes[process].parent;
         while let Some(parent) = at {
             above.push(self.processes[parent].id);
             at = self.processes[parent].parent;
         }
-        let guessed = self
-            .model
-            .pending(0)
-            .map(|call| self.model.calls[call].handle)
+        let calls = self.model.pending(0);
+        let mut guessed: Vec<_> = calls
+            .map(|call| (ContextId::CONTROLLER, self.model.calls[call].handle))
             .collect();
+        guessed.extend(self.sibling_waits());
         let view = View {
             me,
             above,
             known,
             guessed,
+            granted,
             seen,
         };
         let mut rng = self.rng.clone();
@@ -99,6 +104,7 @@ impl World {
                 forge::frame,
                 forge::borrowed,
                 forge::intruding,
+                forge::growing,
             ]);
             forge(&mut rng, &view, &mut evil.number, &mut out);
             // What does no harm once may do so often.
@@ -213,6 +219,16 @@ impl World {
             Handle::CALL_FUNCTION if self.rng.chance(700) => {
                 let lie = CallOutcome::Value(vec![0; self.rng.index(40)].into()).encode();
                 forge::answer(&frame.header, &lie, number, &mut out);
+            }
+            Handle::GRANT_IDS => {
+                if let Some(grant) = control::decode::<GrantIds>(&frame.payload)
+                    && grant.owner == me
+                    && let Some(evil) = self.evil(process)
+                {
+                    evil.granted
+                        .extend((grant.first..grant.first.saturating_add(4)).map(ContextId));
+                }
+                return;
             }
             Handle::CONNECT if self.rng.chance(800) => {
                 if let Some(connect) = control::decode::<Connect>(&frame.payload)

@@ -2,8 +2,8 @@
 //! checksum always fits, so that they get behind it.
 
 use offshoot_proto::control::{
-    self, AddRoute, Bind, CallHead, CallOutcome, Connect, Connected, DelRoute, Hello, LogRecord,
-    Method, PluginLimits,
+    self, AddRoute, AllocateId, Bind, CallHead, CallOutcome, Connect, Connected, DelRoute,
+    GrantIds, Hello, IdBlock, LogRecord, Method, PluginLimits,
 };
 use offshoot_proto::{ContextId, Handle, Header};
 
@@ -18,8 +18,10 @@ pub struct View {
     pub above: Vec<ContextId>,
     /// All contexts that it has heard of.
     pub known: Vec<ContextId>,
-    /// Handles that others wait on: it may have guessed them.
-    pub guessed: Vec<Handle>,
+    /// Handles that others wait on, and who does: it may have guessed them.
+    pub guessed: Vec<(ContextId, Handle)>,
+    /// Ids that were granted to it.
+    pub granted: Vec<ContextId>,
     /// Headers of messages that it has seen.
     pub seen: Vec<Header>,
 }
@@ -34,13 +36,13 @@ const HANDLES: &[Handle] = &[
     Handle::FORWARD_LOG,
     Handle::ADD_ROUTE,
     Handle::DEL_ROUTE,
-    Handle(105),
+    Handle::ALLOCATE_ID,
     Handle::SHUTDOWN,
     Handle::LOAD_IMAGE,
     Handle::BIND,
     Handle::CONNECT,
     Handle::CANCEL,
-    Handle(111),
+    Handle::GRANT_IDS,
     Handle(112),
     Handle(113),
     Handle(999),
@@ -62,6 +64,8 @@ pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>)
         Handle::LOAD_IMAGE,
         Handle::ADD_ROUTE,
         Handle::DEL_ROUTE,
+        Handle::ALLOCATE_ID,
+        Handle::GRANT_IDS,
     ];
     *number = number.wrapping_add(1);
     let handle = *rng.pick(ORDERS);
@@ -93,10 +97,44 @@ pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>)
     header.encode(&payload, out);
 }
 
+/// Appends a request for ids, or an announcement that may even be allowed.
+pub fn growing(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
+    *number = number.wrapping_add(1);
+    let ask = view.granted.is_empty() || rng.chance(200);
+    let mut id = || match view.granted.as_slice() {
+        [] => context(rng, view),
+        granted => *rng.pick(granted),
+    };
+    let (dst, handle, payload) = if ask {
+        let body = control::encode(&AllocateId {});
+        (ContextId::CONTROLLER, Handle::ALLOCATE_ID, body)
+    } else {
+        let (id, other) = (id(), id());
+        let toward = if rng.chance(700) { view.me } else { other };
+        let body = control::encode(&AddRoute { id, toward });
+        (view.above[0], Handle::ADD_ROUTE, body)
+    };
+    let header = Header {
+        first: true,
+        last: true,
+        dead: false,
+        stream: false,
+        hops: 0,
+        number: *number,
+        total: payload.len() as u32,
+        dst,
+        src: view.me,
+        auth: view.me,
+        handle,
+        reply_to: Handle(1000 + rng.below(9)),
+    };
+    header.encode(&payload, out);
+}
+
 /// Appends an answer in the place of someone else to `out`.
 pub fn intruding(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
     *number = number.wrapping_add(1);
-    let Some(handle) = (!view.guessed.is_empty()).then(|| *rng.pick(&view.guessed)) else {
+    let Some((dst, handle)) = (!view.guessed.is_empty()).then(|| *rng.pick(&view.guessed)) else {
         return;
     };
     let payload = CallOutcome::Value(rng.bytes(4).into()).encode();
@@ -108,7 +146,7 @@ pub fn intruding(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>
         hops: 0,
         number: *number,
         total: payload.len() as u32,
-        dst: ContextId::CONTROLLER,
+        dst,
         src: view.me,
         auth: view.me,
         handle,
@@ -188,6 +226,7 @@ fn context(rng: &mut Rng, view: &View) -> ContextId {
         0 => ContextId(u32::MAX),
         1 => ContextId(rng.below(16) as u32),
         2 => view.me,
+        3 if !view.granted.is_empty() => *rng.pick(&view.granted),
         3..6 => ContextId::CONTROLLER,
         _ => *rng.pick(&view.known),
     }
@@ -247,6 +286,12 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
             id: context(rng, view),
             toward: context(rng, view),
         }),
+        Handle::ALLOCATE_ID => control::encode(&AllocateId {}),
+        Handle::GRANT_IDS => control::encode(&GrantIds {
+            owner: context(rng, view),
+            first: context(rng, view).0,
+            count: rng.below(1200) as u32,
+        }),
         Handle::DEL_ROUTE => control::encode(&DelRoute {
             ids: (0..rng.below(4)).map(|_| context(rng, view)).collect(),
             reason: "evil".to_owned(),
@@ -276,6 +321,10 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
             log_level: 5,
         }),
         Handle::CANCEL => control::encode(&self::handle(rng, view)),
+        _ if rng.chance(100) => control::encode(&IdBlock {
+            first: context(rng, view).0,
+            count: 1000,
+        }),
         _ if rng.chance(300) => control::encode(&Connected::Up {
             hello: Hello {
                 target: String::new(),

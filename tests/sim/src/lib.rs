@@ -10,11 +10,13 @@ mod driver;
 mod evil;
 pub mod forge;
 pub mod fuzz;
+mod growth;
 mod model;
 mod network;
 mod operations;
 mod profile;
 mod rng;
+mod siblings;
 mod wire;
 mod world;
 

@@ -2,15 +2,11 @@
 
 use core::time::Duration;
 
-use offshoot_proto::control::{Connect, Method};
 use offshoot_proto::{CallRequest, ContextId, Handle, SendError};
 
 use crate::model::{self, Call, End, GRACE, Plan, payload};
 use crate::wire::Way;
 use crate::world::{Action, Kind, World};
-
-/// Long enough for every stall that a schedule makes.
-const CONNECT_TIMEOUT_MS: u64 = 600_000;
 
 /// Stalls last at most this long, in microseconds.
 const STALL_MAX: u64 = 2_000_000;
@@ -45,7 +41,12 @@ impl World {
             }
             75..83 => self.forget_one(),
             83..85 => self.give_up_one(),
-            85..97 => {
+            85..92 => {
+                for _ in 0..=self.rng.below(4) {
+                    self.ask_sibling();
+                }
+            }
+            92..97 => {
                 let process = self.rng.index(self.processes.len());
                 if process > 0 {
                     self.log(process);
@@ -56,68 +57,11 @@ impl World {
     }
 
     /// A process that the controller knows to be there.
-    fn pick_up(&mut self) -> Option<usize> {
+    pub(crate) fn pick_up(&mut self) -> Option<usize> {
         let up: Vec<usize> = (1..self.processes.len())
             .filter(|&it| self.processes[it].up)
             .collect();
         (!up.is_empty()).then(|| *self.rng.pick(&up))
-    }
-
-    fn connect(&mut self) {
-        let newest = (1..self.processes.len())
-            .rev()
-            .find(|&it| self.processes[it].up);
-        let via = if self.rng.chance(self.profile.deep) {
-            newest
-        } else if self.rng.chance(500) {
-            self.pick_up()
-        } else {
-            None
-        };
-        let now = self.instant();
-        let via_id = via.map(|via| self.processes[via].id);
-        let Some(controller) = self.node(0) else {
-            return;
-        };
-        let allotted = controller.allocate_context(via_id);
-        let (id, parent) = match (allotted, via) {
-            (Ok(id), via) => (id, via.unwrap_or(0)),
-            (Err(SendError::NoRoute(_)), Some(via)) => {
-                if self.way(0, via) == model::Way::Healthy {
-                    self.fail(format!("no route to process {via}, which is well"));
-                }
-                return;
-            }
-            (Err(error), _) => return self.fail(format!("no id for a new context: {error}")),
-        };
-        self.note(|| format!("context {id} is wanted below process {parent}"));
-        self.intended.insert(id, parent);
-        let Some(via) = via_id else {
-            self.growing.insert(id, None);
-            let at = self.now + self.rng.below(5000);
-            self.schedule(at, Action::Grow { process: 0, id });
-            return self.drain(0);
-        };
-        let connect = Connect {
-            id,
-            name: None,
-            method: Method::Local {
-                remote_name: None,
-                child_path: None,
-            },
-            timeout_ms: CONNECT_TIMEOUT_MS,
-            log_level: 3,
-        };
-        let asked = self
-            .node(0)
-            .map(|node| node.connect_via(via, &connect, now));
-        match asked {
-            Some(Ok(handle)) => {
-                self.connecting.insert(handle, id);
-            }
-            other => self.fail(format!("cannot ask context {via} for a child: {other:?}")),
-        }
-        self.drain(0);
     }
 
     /// Someone who may makes a call.
@@ -198,7 +142,9 @@ impl World {
         let way = self.way(caller, callee);
         let (handle, end) = match made {
             Ok(handle) => (handle, None),
-            Err(SendError::NoRoute(_)) if way != model::Way::Healthy => {
+            Err(SendError::NoRoute(_))
+                if way != model::Way::Healthy || !self.knows(caller, dst) =>
+            {
                 (Handle::NONE, Some(End::NotSent))
             }
             Err(error) => return self.fail(format!("call {number} cannot be made: {error}")),
@@ -239,17 +185,17 @@ impl World {
 
     /// Nobody waits any more for a context that was asked for.
     fn give_up_one(&mut self) {
-        let Some((&handle, &id)) = self.connecting.first_key_value() else {
+        let Some((&(maker, handle), &id)) = self.connecting.first_key_value() else {
             return;
         };
         self.note(|| format!("context {id} is not wanted any more"));
-        self.connecting.remove(&handle);
+        self.connecting.remove(&(maker, handle));
         self.unwanted(id);
-        if let Some(node) = self.node(0) {
+        if let Some(node) = self.node(maker) {
             node.forget(handle);
             node.shut_down(id);
         }
-        self.drain(0);
+        self.drain(maker);
     }
 
     /// A context may end, or will be, by an order that came too early or too late.

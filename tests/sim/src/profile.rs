@@ -10,6 +10,10 @@ pub(crate) struct Profile {
     pub(crate) contexts: usize,
     /// How often a new context goes below the newest one, rather than anywhere.
     pub(crate) deep: u64,
+    /// How often someone else than the controller makes a new context.
+    pub(crate) others: u64,
+    /// Whether contexts in different branches may talk.
+    pub(crate) siblings: bool,
     pub(crate) kill: u64,
     pub(crate) cut: u64,
     pub(crate) stall: u64,
@@ -35,6 +39,8 @@ impl Profile {
             operations: rng.range(8, 48),
             contexts: rng.range(1, 12) as usize,
             deep: *rng.pick(&[0, 300, 900]),
+            others: *rng.pick(&[0, 300, 700]),
+            siblings: rng.chance(500),
             kill: 0,
             cut: 0,
             stall: 0,

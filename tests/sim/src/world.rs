@@ -79,6 +79,8 @@ pub(crate) struct Process {
     pub(crate) logs_sent: u32,
     pub(crate) logs_seen: u32,
     pub(crate) shutdown_asked: bool,
+    /// It waits for ids, to make a child of that process or of itself.
+    pub(crate) wants_ids: Option<Option<usize>>,
 }
 
 /// A plugin that calls can name.
@@ -105,8 +107,12 @@ pub(crate) struct World {
     pub(crate) unwanted: BTreeSet<ContextId>,
     /// Who asked for a child, and where the answer goes.
     pub(crate) growing: BTreeMap<ContextId, Option<(ContextId, Handle)>>,
-    /// What the controller waits for: an id by handle.
-    pub(crate) connecting: BTreeMap<Handle, ContextId>,
+    /// New contexts that a process waits for, by its handle.
+    pub(crate) connecting: BTreeMap<(usize, Handle), ContextId>,
+    /// Blocks that the controller ever granted, by their first ids: to whom, and how many.
+    pub(crate) granted: BTreeMap<u32, (ContextId, u32)>,
+    /// Processes that a process in another branch waits for, by its handle.
+    pub(crate) asks: BTreeMap<(usize, Handle), usize>,
     pub(crate) plugins: Vec<Plugin>,
     pub(crate) operations_left: u64,
     pub(crate) digest: u64,
@@ -122,7 +128,8 @@ impl World {
         let mut rng = Rng::new(seed);
         let profile = Profile::of(&mut rng);
         let plugins = plugins(&mut rng);
-        let node = Node::controller(rng.word());
+        let mut node = Node::controller(rng.word());
+        node.set_unidirectional(!profile.siblings);
         let operations_left = profile.operations;
         let mut world = Self {
             rng,
@@ -137,6 +144,8 @@ impl World {
             unwanted: BTreeSet::new(),
             growing: BTreeMap::new(),
             connecting: BTreeMap::new(),
+            granted: BTreeMap::new(),
+            asks: BTreeMap::new(),
             plugins,
             operations_left,
             digest: seed,
@@ -255,6 +264,7 @@ impl World {
             logs_sent: 0,
             logs_seen: 0,
             shutdown_asked: false,
+            wants_ids: None,
         });
         self.by_id.insert(id, index);
         index

@@ -224,6 +224,13 @@ fn control_bodies() -> Vec<Vec<u8>> {
         grants: vec![offshoot_abi::Grant::Read("/etc".to_owned())],
         limits: control::PluginLimits::default(),
     };
+    let (first, count) = (1002, 1000);
+    let block = control::IdBlock { first, count };
+    let grant = control::GrantIds {
+        owner: ContextId(1),
+        first,
+        count,
+    };
     let route = control::AddRoute {
         id: ContextId(9),
         toward: ContextId(3),
@@ -243,6 +250,9 @@ fn control_bodies() -> Vec<Vec<u8>> {
             &CallOutcome::Value(Bytes::from_static(b"value")).encode(),
         ),
         with(11, &trapped.encode()),
+        with(12, &control::encode(&control::AllocateId {})),
+        with(13, &control::encode(&block)),
+        with(14, &control::encode(&grant)),
     ]
 }
 

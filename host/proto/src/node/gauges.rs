@@ -75,7 +75,7 @@ impl Node {
             streams_out,
             streams_in,
             held_bytes,
-            blocks: self.blocks.granted(),
+            blocks: self.blocks.granted().len(),
             contacts: self
                 .links
                 .values()
@@ -83,6 +83,12 @@ impl Node {
                 .max()
                 .unwrap_or(0),
         }
+    }
+
+    /// Blocks of ids that contexts below were granted: owner, first id, how many.
+    #[doc(hidden)]
+    pub fn granted_blocks(&self) -> Vec<(ContextId, u32, u32)> {
+        self.blocks.granted().collect()
     }
 
     /// Contexts known below this one, in order.

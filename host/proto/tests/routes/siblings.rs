@@ -92,6 +92,26 @@ fn b041_siblings_are_separated_and_the_refusal_names_both() {
 }
 
 #[test]
+fn t3_nothing_that_a_context_says_reaches_its_sibling() {
+    let (mut tree, left, right) = branches(Tree::new());
+    let before = tree.node(right[0]).stats();
+    for handle in (0..=120).chain(1000..1010).map(Handle) {
+        for dst in right {
+            let said = Header {
+                reply_to: Handle(9),
+                ..message(left[0], dst, handle)
+            };
+            tree.say_up(left[0], &encoded(said));
+            let answers = tree.drop_down(left[0]);
+            let dead: Dead = offshoot_proto::control::decode(&answers[0].payload).unwrap();
+            assert_eq!(dead.kind, DeadKind::Refused, "{handle} to {dst}");
+            assert!(tree.drop_down(right[0]).is_empty(), "{handle} to {dst}");
+        }
+    }
+    assert_eq!(tree.node(right[0]).stats(), before);
+}
+
+#[test]
 fn b041_where_siblings_may_talk_messages_pass_and_the_rule_is_inherited() {
     let (mut tree, left, right) = branches(Tree::where_siblings_talk());
     let near = tree.make(left[0], left[0]);

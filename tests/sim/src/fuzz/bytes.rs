@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use offshoot_proto::control::{
-    self, AddRoute, Bind, CallBody, CallFailure, CallHead, CallOutcome, Connect, Connected,
-    DelRoute, Hello, LogRecord, Welcome,
+    self, AddRoute, AllocateId, Bind, CallBody, CallFailure, CallHead, CallOutcome, Connect,
+    Connected, DelRoute, GrantIds, Hello, IdBlock, LogRecord, Welcome,
 };
 use offshoot_proto::handshake::{ExpectHello, ExpectWelcome, HandshakeError, first_body};
 use offshoot_proto::{Decoder, Frame, FrameError, Handle};
@@ -66,7 +66,7 @@ pub fn control(data: &[u8]) {
     let Some((&kind, body)) = data.split_first() else {
         return;
     };
-    match kind % 12 {
+    match kind % 15 {
         0 => round_trip::<Hello>(body),
         1 => round_trip::<Welcome>(body),
         2 => round_trip::<AddRoute>(body),
@@ -78,6 +78,9 @@ pub fn control(data: &[u8]) {
         8 => round_trip::<CallFailure>(body),
         9 => round_trip::<Handle>(body),
         10 => call_body(body),
+        12 => round_trip::<AllocateId>(body),
+        13 => round_trip::<IdBlock>(body),
+        14 => round_trip::<GrantIds>(body),
         _ => {
             let bytes = Bytes::copy_from_slice(body);
             if let Some(outcome) = CallOutcome::parse(bytes.clone()) {

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use offshoot_proto::control::{self, AddRoute, CallOutcome, Connect, Method, Welcome};
+use offshoot_proto::control::{self, AddRoute, CallOutcome, Connect, GrantIds, Method, Welcome};
 use offshoot_proto::limits::{
-    CALLS_CONCURRENT_MAX, MESSAGE_MAX_DEFAULT, OWN_BACKLOG_MAX, REFUSALS_BACKLOG_MAX,
+    CALLS_CONCURRENT_MAX, CONTACTS_MAX, MESSAGE_MAX_DEFAULT, OWN_BACKLOG_MAX, REFUSALS_BACKLOG_MAX,
 };
-use offshoot_proto::{ContextId, Decoder, Event, Handle, Header, Instant, LinkId, Node};
+use offshoot_proto::{ContextId, Decoder, Event, Handle, Header, Instant, LinkId, Node, Route};
 
 use crate::forge::{self, View};
 use crate::rng::Rng;
@@ -19,8 +19,8 @@ const ME: ContextId = ContextId(1);
 const CHILDREN: [ContextId; 2] = [ContextId(2), ContextId(3)];
 /// Below the first child.
 const GRANDCHILD: ContextId = ContextId(4);
-/// Those that are there from the start.
-const ALL: [ContextId; 3] = [CHILDREN[0], CHILDREN[1], GRANDCHILD];
+/// Ids that the first child may give away.
+const GRANTED: (u32, u32) = (5, 20);
 
 struct Script<'a> {
     left: &'a [u8],
@@ -70,6 +70,8 @@ struct Rig {
     parent: LinkId,
     children: [LinkId; 2],
     cut: BTreeSet<LinkId>,
+    /// Ids in blocks that the parent granted while the script ran.
+    granted_above: BTreeSet<ContextId>,
     number: u32,
 }
 
@@ -80,7 +82,12 @@ struct Rig {
 ///
 /// If that does not hold.
 pub fn node(data: &[u8]) {
-    let mut rig = rig();
+    for unidirectional in [true, false] {
+        play(rig(unidirectional), data);
+    }
+}
+
+fn play(mut rig: Rig, data: &[u8]) {
     let mut script = Script { left: data };
     while !script.left.is_empty() {
         let step = script.byte();
@@ -101,14 +108,14 @@ pub fn node(data: &[u8]) {
     }
 }
 
-fn rig() -> Rig {
+fn rig(unidirectional: bool) -> Rig {
     let welcome = Welcome {
         id: ME,
         parents: vec![ContextId::CONTROLLER],
         name: String::new(),
         message_max: MESSAGE_MAX_DEFAULT,
         log_level: 3,
-        unidirectional: true,
+        unidirectional,
     };
     let (mut node, parent) = Node::child(&welcome, 7);
     let mut bytes = Vec::new();
@@ -133,6 +140,12 @@ fn rig() -> Rig {
     };
     bytes.clear();
     order(Handle::ADD_ROUTE, &control::encode(&route), &mut bytes);
+    let grant = GrantIds {
+        owner: CHILDREN[0],
+        first: GRANTED.0,
+        count: GRANTED.1,
+    };
+    order(Handle::GRANT_IDS, &control::encode(&grant), &mut bytes);
     node.handle_bytes(parent, &bytes, Instant(0));
     while node.poll_event().is_some() {}
     assert_eq!(node.descendants(), 3);
@@ -141,6 +154,7 @@ fn rig() -> Rig {
         parent,
         children,
         cut: BTreeSet::new(),
+        granted_above: BTreeSet::new(),
         number: 1000,
     }
 }
@@ -215,6 +229,7 @@ impl Rig {
             me,
             above: vec![ME, ContextId::CONTROLLER],
             guessed: Vec::new(),
+            granted: (GRANTED.0..GRANTED.0 + 3).map(ContextId).collect(),
             known: vec![
                 ContextId::CONTROLLER,
                 ME,
@@ -227,7 +242,7 @@ impl Rig {
         let mut out = Vec::new();
         let mut rng = Rng::new(seed);
         for _ in 0..4 {
-            let forge = *rng.pick(&[forge::frame, forge::borrowed]);
+            let forge = *rng.pick(&[forge::frame, forge::borrowed, forge::growing]);
             forge(&mut rng, &view, &mut self.number, &mut out);
         }
         out
@@ -235,12 +250,18 @@ impl Rig {
 
     fn feed(&mut self, link: LinkId, bytes: &[u8]) {
         let from_above = link == self.parent;
+        let before = self.node.routes();
         self.node.handle_bytes(link, bytes, Instant(0));
+        if from_above {
+            let blocks = self.node.granted_blocks().into_iter();
+            let ids = blocks.flat_map(|(_, first, count)| first..first + count);
+            self.granted_above.extend(ids.map(ContextId));
+        }
         while let Some(event) = self.node.poll_event() {
             if from_above || self.cut.contains(&self.parent) {
                 self.obey(event, link);
             } else {
-                self.check_child_event(&event, link);
+                self.check_child_event(&event, link, &before);
             }
         }
         for link in [self.parent, self.children[0], self.children[1]] {
@@ -263,7 +284,25 @@ impl Rig {
             gauges.calls_running <= 1 + CALLS_CONCURRENT_MAX,
             "{gauges:?}"
         );
+        assert!(gauges.contacts <= CONTACTS_MAX, "{gauges:?}");
         assert_eq!(gauges.links + self.cut.len(), 3, "{gauges:?}");
+        if !from_above {
+            self.check_announced(&before);
+        }
+    }
+
+    /// What a child announces was granted to it, and is behind it.
+    fn check_announced(&self, before: &[Route]) {
+        let (first, count) = GRANTED;
+        for route in self.node.routes() {
+            let granted = self.granted_above.contains(&route.id)
+                || (first..first + count).contains(&route.id.0) && route.through == CHILDREN[0];
+            assert!(
+                before.contains(&route) || granted,
+                "a child placed context {}",
+                route.id
+            );
+        }
     }
 
     fn obey(&mut self, event: Event, link: LinkId) {
@@ -281,26 +320,17 @@ impl Rig {
         }
     }
 
-    fn check_child_event(&mut self, event: &Event, link: LinkId) {
+    fn check_child_event(&mut self, event: &Event, link: LinkId, before: &[Route]) {
+        let first = link == self.children[0];
+        let child = CHILDREN[usize::from(!first)];
+        // What was not there before was placed by the child itself.
+        let own = |id: &ContextId| {
+            let before = before.iter().find(|route| route.id == *id);
+            before.is_none_or(|route| route.through == child)
+        };
         match event {
-            Event::Log { src, .. } => {
-                let allowed = if link == self.children[0] {
-                    &[CHILDREN[0], GRANDCHILD][..]
-                } else {
-                    &CHILDREN[1..]
-                };
-                // The parent may have placed others below either.
-                let others = !ALL.contains(src);
-                assert!(
-                    others || allowed.contains(src),
-                    "{src} speaks on another's link"
-                );
-            }
-            Event::ContextLost { id, .. } => {
-                let first = link == self.children[0];
-                let right = !ALL.contains(id) || first == (*id != CHILDREN[1]);
-                assert!(right, "{id} is lost by another's word");
-            }
+            Event::Log { src, .. } => assert!(own(src), "{src} speaks on another's link"),
+            Event::ContextLost { id, .. } => assert!(own(id), "{id} is lost by another's word"),
             Event::CutLink { link: cut, .. } => {
                 assert_eq!(*cut, link, "a link suffers for another");
                 self.cut.insert(*cut);
