@@ -24,6 +24,7 @@
 extern crate alloc;
 
 mod assembly;
+pub mod bootstrap;
 mod callee;
 pub mod control;
 mod decoder;
