@@ -251,4 +251,4 @@ const SWEEP: &str = "find . -type f \"(\" -name \".*\" -mmin +60 -o -atime +30 \
 /// more, so that the next one starts where it should; and that one is not compressed, in case it
 /// was `gzip` that failed.
 const RECEIVE: &str = "head -c $c|{ $z >$t;cat>&2;};G=;\
-    r=short;[ $(wc -c <$t) -eq $S ]||return;r=hash;v $t||return;r=run;$t --version>&2||return;";
+    r=short;[ $(wc -c <$t) -eq $S ]||return;r=hash;v $t||return;r=run;$t --version</dev/null>&2||return;";
