@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -211,6 +212,35 @@ impl Machine {
         input.write_all(bytes).expect("a shell that reads");
         drop(input);
         assert!(child.wait().is_ok_and(|status| status.success()), "{path}");
+    }
+
+    /// Lays a cable to another machine, and gives the addresses of both. Each cable has a network
+    /// of its own; this one's network takes no part in it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system refuses, or after 200 cables of one process.
+    pub fn cable(&self, other: &Self) -> (Ipv4Addr, Ipv4Addr) {
+        static CABLES: AtomicU8 = AtomicU8::new(1);
+        let number = CABLES.fetch_add(1, Ordering::Relaxed);
+        assert!(number < 200, "too many cables");
+        let name = format!("cable{number}");
+        // Only the network is the machine's: the other one is named by its number here.
+        let added = Command::new("/usr/bin/nsenter")
+            .arg(format!("--net=/proc/{}/ns/net", self.pid))
+            .args(["/usr/sbin/ip", "link", "add", &name, "type", "veth"])
+            .args(["peer", "name", &name, "netns", &other.pid.to_string()])
+            .output()
+            .expect("nsenter");
+        let words = String::from_utf8_lossy(&added.stderr);
+        assert!(added.status.success(), "no cable: {words}");
+        let ends = [1, 2].map(|end| Ipv4Addr::new(10, 231, number, end));
+        for (machine, addr) in [(self, ends[0]), (other, ends[1])] {
+            machine.sh(&format!(
+                "ip addr add {addr}/24 dev {name}; ip link set {name} up"
+            ));
+        }
+        (ends[0], ends[1])
     }
 
     /// The machine's first process, by its number on this machine.

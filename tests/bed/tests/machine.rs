@@ -246,6 +246,33 @@ fn servers_have_keys_of_their_own() {
 }
 
 #[test]
+fn passwords_let_people_in_over_ssh_and_wrong_ones_do_not() {
+    let user = User::new("bob").password("it's secret").without_key();
+    let machine = start(&with_sshd().user(user));
+    let askpass = machine.identity().with_file_name("askpass");
+    let log_in = |password: &str| {
+        let script = format!("#!/bin/sh\necho \"{password}\"\n");
+        machine.write("/run/bed/askpass", script.as_bytes(), "700");
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-o", "StrictHostKeyChecking=no"])
+            .args(["-o", "UserKnownHostsFile=/dev/null"])
+            .args(["-o", "PreferredAuthentications=password"])
+            .args(["-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=ERROR"])
+            .args(["-p", &machine.ssh_addr().port().to_string()])
+            .args(["bob@127.0.0.1", "id -un"])
+            .env("SSH_ASKPASS", &askpass)
+            .env("SSH_ASKPASS_REQUIRE", "force");
+        ssh.output().unwrap()
+    };
+    assert_eq!(said(&log_in("it's secret")), "bob");
+    let refused = log_in("wrong");
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(text.contains("Permission denied"), "{text}");
+    let mut with_key = machine.ssh("bob");
+    assert!(!with_key.arg("true").status().unwrap().success());
+}
+
+#[test]
 fn many_machines_live_side_by_side() {
     let machines: Vec<Machine> = (0..4).map(|_| start(&with_sshd())).collect();
     for (number, machine) in machines.iter().enumerate() {
@@ -256,6 +283,49 @@ fn many_machines_live_side_by_side() {
         let output = ssh.arg("cat /tmp/number; hostname").output().unwrap();
         assert_eq!(said(&output), format!("{number}bed"));
     }
+}
+
+#[test]
+fn a_cable_joins_two_machines() {
+    let near = start(&Machine::builder().user(User::new("bob")));
+    let far = start(&with_sshd());
+    let links_here = std::fs::read_to_string("/proc/net/dev")
+        .unwrap()
+        .lines()
+        .count();
+    let (_, addr) = near.cable(&far);
+    assert_eq!(
+        std::fs::read_to_string("/proc/net/dev")
+            .unwrap()
+            .lines()
+            .count(),
+        links_here,
+        "it is not plugged in here"
+    );
+    let key = std::fs::read(far.identity()).unwrap();
+    near.write("/home/bob/key", &key, "600");
+    near.write(
+        "/home/bob/known",
+        format!("{addr} {}\n", far.host_key()).as_bytes(),
+        "644",
+    );
+    near.sh("chown bob /home/bob/*");
+    let far_root = format!("root@{addr}");
+    let output = near.exec_as(
+        "bob",
+        &[
+            "ssh",
+            "-F",
+            "none",
+            "-i",
+            "key",
+            "-o",
+            "UserKnownHostsFile=known",
+            &far_root,
+            "echo $SSH_CONNECTION",
+        ],
+    );
+    assert!(said(&output).contains(&addr.to_string()));
 }
 
 #[test]

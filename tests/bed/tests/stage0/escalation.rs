@@ -99,6 +99,29 @@ fn t15_root_never_runs_from_a_directory_that_a_user_squats() {
 }
 
 #[test]
+fn t15_root_never_runs_a_file_that_a_user_owns() {
+    let payload = Payload::stub();
+    for mode in ["700", "600"] {
+        let machine = start(&with_sudo("Defaults set_home").run(&format!(
+            "mkdir -m 1777 /srv/victims
+             mkdir -p -m 700 {ROOT_HOME}; chmod 700 {ROOT_HOME}
+             printf '#!/bin/sh\\ntouch /srv/victims/$(id -un)\\n' >{ROOT_HOME}/{0}
+             truncate -s {1} {ROOT_HOME}/{0}
+             chown bob: {ROOT_HOME}/{0}; chmod {mode} {ROOT_HOME}/{0}",
+            payload.name(),
+            payload.plain.len()
+        )));
+        boot_by(&machine, &["sudo", "-n"])
+            .sent_child(ROOT_HOME)
+            .ends_well();
+        boot_by(&machine, &["sudo", "-n"])
+            .cached_child()
+            .ends_well();
+        assert_eq!(machine.sh("ls -A /srv/victims"), "");
+    }
+}
+
+#[test]
 fn t15_a_program_of_the_users_own_is_not_found_in_the_current_directory() {
     // An empty path means the current directory.
     let machine = start(

@@ -83,6 +83,30 @@ fn f33_a_cache_home_is_honoured_if_it_is_ours() {
 }
 
 #[test]
+fn f33_a_home_with_an_odd_name_is_a_home() {
+    for name in [
+        "it is",
+        "a;b&c|d",
+        "$HOME`id`",
+        "*",
+        "-n",
+        "it'\\''s",
+        "\"",
+        "x:y",
+        "é",
+    ] {
+        let setup = format!("h='/srv/{name}'; mkdir -p -- \"$h\"; export HOME=\"$h\"\n");
+        let machine = start(&with_bob(bob().file(".bashrc", &setup)).run("chmod 1777 /srv"));
+        let name = name.replace("'\\''", "'");
+        let cache = format!("/srv/{name}/.cache/offshoot");
+        let child = boot(&machine).sent_child(&cache);
+        assert!(child.exe().starts_with(&cache), "{}", child.exe());
+        child.ends_well();
+        boot(&machine).cached_child().ends_well();
+    }
+}
+
+#[test]
 fn f34_each_directory_that_runs_nothing_is_named() {
     let machine = start(
         &with_bob(bob().home(Home::NoExec))

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use offshoot_bed::{Machine, Trouble, Weather};
-use offshoot_proto::bootstrap::{BootstrapError, Encoding, Moment, Refusal, Verify};
+use offshoot_proto::bootstrap::{BootstrapError, Encoding, Keep, Moment, Refusal, Verify};
 
 use crate::driver::{Payload, Tool, bob, boot, boot_with, eventually, over_ssh, start, with_bob};
 
@@ -90,6 +90,32 @@ fn f51_a_client_that_is_killed_leaves_nothing() {
     drop(tool);
     eventually("it is removed", || files(&machine).is_empty());
     boot(&machine).sent_child(HOME).ends_well();
+}
+
+#[test]
+fn f51_a_hang_up_leaves_nothing() {
+    for keep in [Keep::Cache, Keep::Nothing] {
+        for signal in ["HUP", "TERM", "INT"] {
+            let machine = start(&with_bob(bob()));
+            let stage0 = Payload::stub().stage0().keep(keep);
+            let mut tool = Tool::start(over_ssh(machine.ssh("bob"), &stage0));
+            tool.read().expect("an answer");
+            tool.write(Payload::stub().gzip[..100_000].to_vec());
+            let nonce = stage0.nonce();
+            eventually("the upload starts", || files(&machine).contains(nonce));
+            // The shell leads a group of its own, which is what a terminal hangs up.
+            machine.sh(&format!(
+                "/usr/bin/kill -{signal} -- -$(pgrep -o -u bob -f {nonce})"
+            ));
+            eventually("it is removed", || {
+                machine
+                    .sh(&format!(
+                        "find /home/bob /tmp /var/tmp /dev/shm -name '*{nonce}*'"
+                    ))
+                    .is_empty()
+            });
+        }
+    }
 }
 
 #[test]
