@@ -215,7 +215,7 @@ impl Stage0 {
             Verify::Always => "&&v $H",
         };
         format!(
-            "q(){{ k \"$1\"&&o $H \"-rwx------* $S *\"&&[ -x $H ]{hash}&&x ./$H;}};\
+            "q(){{ k \"$1\" $H \"-rwx------* $S *\"&&[ -O $H ]&&[ -x $H ]{hash}&&x ./$H;}};\
              [ \"$D\" ]&&q \"$D/{cache}\";u={cache}-$(id -u);\
              C=\"/var/tmp/$u /tmp/$u /dev/shm/$u\";for d in $C;do q $d;done;\
              z(){{ rm -f $t;}};"
@@ -223,12 +223,12 @@ impl Stage0 {
     }
 }
 
-/// `x`: becomes a program. `o`: whether a name is ours, and listed like a pattern; the listing
-/// tells a link from what it points to. `k`: enters a directory, then judges where it is, so that
-/// nobody can swap it in between.
+/// `x`: becomes a program. `k`: enters a directory, and then judges where it is, so that nobody
+/// can swap it in between; with a file in it, both are judged, for the price of one program. The
+/// listing tells a link from what it points to, looks no name up, and has a fixed order.
 const FUNCTIONS: &str = "x(){ umask $m;PATH=$p;exec $1 serve $N \"$w\" 2>&3 3>&-;};\
-    o(){ [ -O $1 ]&&case $(ls -ldn $1) in $2)return 0;esac;false;};\
-    k(){ [ -h \"$1\" ]&&return 1;cd \"$1\"&&o . \"drwx--[-S]---*\";};";
+    k(){ [ -h \"$1\" ]&&return 1;cd \"$1\"&&[ -O . ]&&\
+    case $(LC_ALL=C ls -ldn . $2) in drwx--[-S]---*$3)return 0;esac;false;};";
 
 /// `v`: whether a file has the right hash. A machine without any program for that has to do
 /// without: ssh has already checked every byte.
