@@ -42,13 +42,22 @@ pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["serve", nonce] if nonce.len() == NONCE_LEN => match serve(nonce) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("offshoot-child: {error}");
-                ExitCode::FAILURE
+        ["serve", nonce, ref directory @ ..]
+            if nonce.len() == NONCE_LEN && directory.len() <= 1 =>
+        {
+            for directory in directory {
+                // A child that was found in a cache starts there, and is told where it was called
+                // from. That may be a place that nobody may enter, which is no reason to give up.
+                let _ = std::env::set_current_dir(directory);
             }
-        },
+            match serve(nonce) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("offshoot-child: {error}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         ["--version"] => {
             println!(
                 "offshoot-child {} (build {BUILD_ID})",

@@ -110,8 +110,11 @@ impl ExpectWelcome {
     }
 }
 
+/// How a greeting starts. The nonce follows, and then a space.
+pub(crate) const GREETING: &str = "OFFSHOOT ";
+
 fn marker(nonce: &str) -> String {
-    format!("OFFSHOOT {nonce} ")
+    format!("{GREETING}{nonce} ")
 }
 
 /// Waits for a child's greeting and hello.
@@ -254,7 +257,8 @@ impl ExpectHello {
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+/// Where `needle` starts.
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
         .position(|window| window == needle)

@@ -25,6 +25,7 @@ extern crate alloc;
 
 mod assembly;
 mod blocks;
+pub mod bootstrap;
 mod callee;
 mod contacts;
 pub mod control;

