@@ -44,8 +44,8 @@ pub use offshoot_abi::router::{CallError, CallErrorKind, ChannelError};
 pub use offshoot_abi::{Blob, Function, Schema};
 pub use offshoot_macros::{data, function, functions, wants};
 pub use router::{
-    CallChain, Channel, Context, Items, Local, Message, Receiver, Router, RouterError, Select,
-    SelectError, Selected, Selection, Sender, Source, TimeoutError,
+    CallChain, Channel, Context, Items, Listen, Local, Message, Receiver, Router, RouterError,
+    Select, SelectError, SelectEvent, Selection, Sender, Source, TimeoutError,
 };
 
 /// What the macros' expansions name. Not for use by hand: it changes without notice.
