@@ -5,9 +5,9 @@
 //! offshoot call web1 fanout::sum 4 1000 --grant router
 //! ```
 //!
-//! [`fan_out`] is the recursion: a function that makes children, ships itself to them by calling
-//! its own handle there, and waits for whichever answers first. [`numbers`] is a stream, which
-//! needs no grant, because it only uses the sender that it was handed. [`sum`] reads many such
+//! [`fan_out()`] is the recursion: a function that makes children, ships itself to them by calling
+//! its own handle there, and waits for whichever answers first. [`numbers()`] is a stream, which
+//! needs no grant, because it only uses the sender that it was handed. [`sum()`] reads many such
 //! streams at once.
 
 use offshoot_guest::{
