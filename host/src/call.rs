@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error};
 use crate::messages::{Content, Listening, Taken};
+use crate::outcome;
 use crate::plugin::{Plugin, PluginError};
 
 /// A call that was made, and what is needed to say how it ended. Dropping it cancels the call.
@@ -108,49 +109,36 @@ impl Callee {
     }
 
     fn failed(&self, failure: CallFailure) -> Error {
-        let mut error = CallError {
+        let Some((kind, error)) = outcome::explain(failure) else {
+            return self.timed_out();
+        };
+        CallError {
             context: self.context.name().to_owned(),
             function: self.function_name(),
-            kind: CallErrorKind::Function,
-            type_name: String::new(),
-            message: String::new(),
-            causes: Vec::new(),
-            location: None,
-            backtrace: Vec::new(),
-        };
-        (error.kind, error.message) = match failure {
-            CallFailure::Function(guest) => {
-                error.type_name = guest.type_name;
-                error.causes = guest.causes;
-                error.location = guest.location;
-                error.backtrace = guest.backtrace;
-                (CallErrorKind::Function, guest.message)
-            }
-            CallFailure::Trapped { message, backtrace } => {
-                error.backtrace = backtrace;
-                (CallErrorKind::Trapped, message)
-            }
-            CallFailure::BadArguments(reason) => (CallErrorKind::BadArguments, reason),
-            CallFailure::UnknownFunction(known) => (
-                CallErrorKind::UnknownFunction,
-                format!("the plugin has {}", known.join(", ")),
-            ),
-            CallFailure::SignatureMismatch => (
-                CallErrorKind::SignatureMismatch,
-                "the function's types are not those that the caller knows".to_owned(),
-            ),
-            CallFailure::DeadlineExceeded => return self.timed_out(),
-            CallFailure::Cancelled => (
-                CallErrorKind::Cancelled,
-                "the call was taken back".to_owned(),
-            ),
-            CallFailure::LimitExceeded(what) => (CallErrorKind::LimitExceeded, what),
-            CallFailure::Misbehaved(what) => (
-                CallErrorKind::Misbehaved,
-                format!("the plugin broke its contract: {what}"),
-            ),
-            CallFailure::CannotLoad(reason) => (CallErrorKind::CannotLoad, reason),
-        };
-        error.into()
+            kind: kind.into(),
+            type_name: error.type_name,
+            message: error.message,
+            causes: error.causes,
+            location: error.location,
+            backtrace: error.backtrace,
+        }
+        .into()
+    }
+}
+
+impl From<offshoot_abi::router::CallErrorKind> for CallErrorKind {
+    fn from(kind: offshoot_abi::router::CallErrorKind) -> Self {
+        use offshoot_abi::router::CallErrorKind as Kind;
+        match kind {
+            Kind::Function => Self::Function,
+            Kind::BadArguments => Self::BadArguments,
+            Kind::UnknownFunction => Self::UnknownFunction,
+            Kind::SignatureMismatch => Self::SignatureMismatch,
+            Kind::Trapped => Self::Trapped,
+            Kind::LimitExceeded => Self::LimitExceeded,
+            Kind::Misbehaved => Self::Misbehaved,
+            Kind::CannotLoad => Self::CannotLoad,
+            Kind::Cancelled => Self::Cancelled,
+        }
     }
 }

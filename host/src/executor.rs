@@ -10,6 +10,7 @@ use offshoot_proto::Run;
 use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
 
 use crate::hub::Hub;
+use crate::session::HubSessions;
 use crate::wasm::{
     Around, CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink,
     Plugin, Profile, Runtime,
@@ -115,7 +116,7 @@ impl Executor {
             Around {
                 host: &host,
                 sink,
-                sessions: None,
+                sessions: Some(Arc::new(HubSessions::new(hub.weak()))),
             },
         );
         match plugin {

@@ -43,12 +43,14 @@ mod launch;
 mod local;
 mod logs;
 mod messages;
+mod outcome;
 #[cfg(feature = "controller")]
 mod plugin;
 #[cfg(feature = "controller")]
 mod router;
 #[cfg(feature = "controller")]
 mod select;
+mod session;
 mod wasm;
 mod watched;
 

@@ -111,7 +111,6 @@ pub(crate) fn last_words(mut errors: PipeReader) -> String {
 }
 
 /// Another context's words in an error of ours: of a bounded length, and safe to print.
-#[cfg(feature = "controller")]
 pub(crate) fn quote(text: &str) -> String {
     let end = (0..=LINE_MAX.min(text.len()))
         .rev()

@@ -206,6 +206,7 @@ mod tests {
     fn call(reply_to: u64) -> Incoming {
         let bind = Bind {
             key: [0; 16],
+            plugin: "p".into(),
             image: [0; 32],
             grants: Vec::new(),
             limits: PluginLimits::default(),

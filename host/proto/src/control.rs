@@ -103,6 +103,8 @@ pub struct LogRecord {
 pub struct Bind {
     /// The name that calls use for it.
     pub key: BindingKey,
+    /// The plugin's name, by which plugins of the same context find it.
+    pub plugin: String,
     /// The image.
     pub image: ImageHash,
     /// What the plugin may touch.

@@ -151,6 +151,7 @@ impl Talk {
 fn bind() -> Arc<Bind> {
     Arc::new(Bind {
         key: [0xb1; 16],
+        plugin: "p".into(),
         image: [0x1e; 32],
         grants: vec![Grant::Read("/etc".to_owned())],
         limits: PluginLimits::default(),

@@ -310,6 +310,7 @@ fn b021_nobody_is_told_of_a_call_that_nobody_waits_for() {
 fn bind() -> Arc<Bind> {
     Arc::new(Bind {
         key: [5; 16],
+        plugin: "p".into(),
         image: [0; 32],
         grants: Vec::new(),
         limits: PluginLimits::default(),

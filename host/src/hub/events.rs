@@ -116,8 +116,8 @@ impl Hub {
                 state.known.remove(&id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
-            Event::IdsGranted => tracing::debug!("the controller granted ids"),
-            Event::IdsRefused { reason } => tracing::debug!(reason, "the controller grants no ids"),
+            Event::IdsGranted => state.ids.answered(None),
+            Event::IdsRefused { reason } => state.ids.answered(Some(reason)),
             Event::CutLink { link, peer, reason } => {
                 state.outputs.remove(&link);
                 let name = Self::name_of(&state, peer);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use offshoot_proto::{ContextId, Node, SendError};
+use offshoot_proto::ContextId;
+#[cfg(feature = "controller")]
+use offshoot_proto::{Node, SendError};
 
 use super::{Hub, State};
 use crate::wasm::{Profile, Target};
@@ -45,6 +47,7 @@ impl Hub {
         }
     }
 
+    #[cfg(feature = "controller")]
     /// Takes in what a plugin says of a context that it made. Its name is believed only where it
     /// shows whose child it is: it ends up in this program's log.
     pub(crate) fn adopt(

@@ -18,6 +18,7 @@ mod tasks;
 
 use std::cell::Cell;
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
@@ -70,6 +71,8 @@ pub(crate) struct State {
     /// Who takes the messages of each handle.
     takers: HashMap<Handle, Taker>,
     streams: HashMap<(ContextId, Handle), Holders>,
+    /// Who waits for ids of contexts.
+    pub(crate) ids: Ids,
     /// What is known of the contexts below.
     known: HashMap<ContextId, Known>,
     /// The deadline that the timer sleeps for.
@@ -77,6 +80,29 @@ pub(crate) struct State {
     /// Changes whose bytes were left to gather.
     gathered: usize,
     ended: bool,
+}
+
+/// The controller's answers to requests for ids of contexts.
+#[derive(Default)]
+pub(crate) struct Ids {
+    /// How many there were.
+    pub(crate) answers: u64,
+    /// The last one that was a refusal, by its number, and why.
+    pub(crate) refused: Option<(u64, String)>,
+    pub(crate) waiting: Vec<Waker>,
+}
+
+impl Ids {
+    /// Wakes whoever waits: it tries again.
+    fn answered(&mut self, refusal: Option<String>) {
+        self.answers += 1;
+        if let Some(reason) = refusal {
+            self.refused = Some((self.answers, reason));
+        }
+        for waiting in self.waiting.drain(..) {
+            waiting.wake();
+        }
+    }
 }
 
 /// Changes whose bytes may gather before they are written: the other end should have something
@@ -109,6 +135,7 @@ impl Hub {
                 outputs: HashMap::default(),
                 takers: HashMap::default(),
                 streams: HashMap::default(),
+                ids: Ids::default(),
                 known: HashMap::default(),
                 armed: None,
                 gathered: 0,
@@ -234,7 +261,6 @@ impl Hub {
 
     /// Runs a future of whatever task as one that belongs to the hub's runtime: it may watch
     /// descriptors and the time.
-    #[cfg(feature = "controller")]
     pub(crate) async fn inside<F: Future>(&self, future: F) -> F::Output {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| {

@@ -46,12 +46,14 @@ pub enum StreamError {
         /// What it printed instead.
         printed: String,
     },
+    /// The controller gives this context no ids for contexts of its own.
+    #[error("no id for a new context: {0}")]
+    NoIds(String),
+    /// The program, or the router, was ending.
+    #[error("connection cancelled because the router began to shut down")]
+    Stopped,
     /// A context that was asked to make a child could not.
     #[error("error occurred in {via}: {reason}")]
-    #[cfg_attr(
-        not(feature = "controller"),
-        expect(dead_code, reason = "only a program that waits for answers needs it")
-    )]
     Via {
         /// Name of the context.
         via: String,

@@ -1,6 +1,7 @@
 //! Makes children: starts a process, shakes hands with it, and links it to the tree.
 
 mod binary;
+mod connect;
 #[cfg_attr(
     not(feature = "controller"),
     expect(unreachable_pub, reason = "public where there is a public interface")
@@ -22,6 +23,7 @@ use rustix::io::Errno;
 
 use crate::hub::{Hub, Known, LinkParts};
 
+pub(crate) use connect::{CONNECT_TIMEOUT, ConnectError, Wanted, connect};
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
 #[cfg_attr(

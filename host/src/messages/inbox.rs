@@ -139,10 +139,6 @@ impl Inbox {
     }
 
     /// Messages that wait.
-    #[cfg_attr(
-        not(feature = "controller"),
-        expect(dead_code, reason = "for programs that look before they take")
-    )]
     pub(crate) fn len(&self) -> usize {
         let state = self.lock();
         usize::from(state.first.is_some()) + state.more.len()
@@ -155,7 +151,6 @@ impl Inbox {
 
     /// Tells `notify` of each message from now on; gives how many wait already. Both in one step,
     /// so that none is told twice or not at all (`S031`).
-    #[cfg(feature = "controller")]
     pub(crate) fn watch(&self, notify: Arc<dyn Notify>) -> Result<usize, Owned> {
         let mut state = self.lock();
         if state.notify.is_some() {
@@ -170,12 +165,6 @@ impl Inbox {
     #[cfg(feature = "controller")]
     pub(crate) fn unwatch(&self) {
         self.lock().notify = None;
-    }
-
-    /// Whether anyone is told.
-    #[cfg(feature = "controller")]
-    pub(crate) fn is_watched(&self) -> bool {
-        self.lock().notify.is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

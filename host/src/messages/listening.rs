@@ -4,7 +4,9 @@ use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use offshoot_proto::{ContextId, Handle, LinkId};
+#[cfg(feature = "controller")]
+use offshoot_proto::LinkId;
+use offshoot_proto::{ContextId, Handle};
 
 use super::inbox::{Inbox, Taken};
 use crate::hub::{Hub, State};
@@ -15,10 +17,12 @@ pub(crate) struct Listening {
     handle: Handle,
     inbox: Arc<Inbox>,
     /// Where messages come from, if they come from one context only.
+    #[cfg(feature = "controller")]
     link: Option<LinkId>,
 }
 
 /// How often to let others run before this thread goes to sleep for an answer.
+#[cfg(feature = "controller")]
 const YIELDS: usize = 3;
 
 impl Listening {
@@ -29,7 +33,10 @@ impl Listening {
         from: Option<ContextId>,
         handle: Handle,
     ) -> Self {
+        #[cfg(not(feature = "controller"))]
+        let _ = from;
         Self {
+            #[cfg(feature = "controller")]
             link: from.and_then(|from| state.node.link_to(from)),
             hub: hub.weak(),
             handle,
@@ -45,6 +52,7 @@ impl Listening {
         &self.inbox
     }
 
+    #[cfg(feature = "controller")]
     pub(crate) fn hub(&self) -> Option<Arc<Hub>> {
         self.hub.upgrade()
     }

@@ -26,8 +26,8 @@ pub use {
 
 #[cfg(feature = "controller")]
 pub(crate) use handler::Registered;
-pub(crate) use inbox::{Content, Inbox, Mail, Taken};
 #[cfg(feature = "controller")]
-pub(crate) use inbox::{Notify, Owned};
+pub(crate) use inbox::Owned;
+pub(crate) use inbox::{Content, Inbox, Mail, Notify, Taken};
 pub(crate) use listening::Listening;
 pub(crate) use outlet::{Holders, Outlet, PutEnd};

@@ -4,7 +4,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use offshoot_proto::{Body, ContextId, Dead, DeadKind, Handle, PutError, SendError};
+#[cfg(feature = "controller")]
+use offshoot_proto::Body;
+use offshoot_proto::{ContextId, Dead, DeadKind, Handle, PutError, SendError};
 
 use crate::hub::Hub;
 
@@ -35,10 +37,12 @@ impl Outlet {
         }
     }
 
+    #[cfg(feature = "controller")]
     pub(crate) fn context(&self) -> ContextId {
         self.dst
     }
 
+    #[cfg(feature = "controller")]
     pub(crate) fn handle(&self) -> Handle {
         self.handle
     }
@@ -62,6 +66,7 @@ impl Outlet {
         }
     }
 
+    #[cfg(feature = "controller")]
     /// Tells the receiver that there will be no more from here (`S129`).
     pub(crate) fn close(&self) -> Result<(), SendError> {
         let Some(hub) = self.hub.upgrade() else {

@@ -200,6 +200,7 @@ impl Plugin {
         let image = self.inner.module.image(target)?;
         let mut bind = Bind {
             key: BindingKey::default(),
+            plugin: self.name().to_owned(),
             image: image.hash,
             grants: self.inner.grants.clone(),
             limits: self.inner.limits,

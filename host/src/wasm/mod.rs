@@ -48,10 +48,6 @@ pub(crate) use image::ImageHash;
 pub(crate) use limits::Limits;
 pub(crate) use plugin::{Around, Invocation, Plugin};
 pub(crate) use runtime::Runtime;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "implemented where the tree is")
-)]
 pub(crate) use session::{Exchange, Session, Sessions};
 pub(crate) use state::LogSink;
 #[cfg(feature = "controller")]

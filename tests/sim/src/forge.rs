@@ -260,6 +260,7 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
         }
         Handle::BIND => control::encode(&Bind {
             key: [rng.below(9) as u8; 16],
+            plugin: "p".into(),
             image: [rng.below(6) as u8; 32],
             grants: Vec::new(),
             limits: PluginLimits::default(),

@@ -348,6 +348,7 @@ fn plugins(rng: &mut Rng) -> Vec<Plugin> {
         Plugin {
             bind: Arc::new(Bind {
                 key: [tag; 16],
+                plugin: "p".into(),
                 image: [tag; 32],
                 grants: Vec::new(),
                 limits: PluginLimits::default(),

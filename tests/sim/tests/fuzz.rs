@@ -219,6 +219,7 @@ fn control_bodies() -> Vec<Vec<u8>> {
     };
     let bind = control::Bind {
         key: [1; 16],
+        plugin: "p".into(),
         image: [2; 32],
         grants: vec![offshoot_abi::Grant::Read("/etc".to_owned())],
         limits: control::PluginLimits::default(),

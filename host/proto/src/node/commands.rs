@@ -87,11 +87,13 @@ impl Node {
         Some(link)
     }
 
-    /// A direct child that was expected will not appear.
+    /// A context that was allotted will not appear.
     pub fn abandon(&mut self, id: ContextId, reason: &str) {
+        let reason = &*format!("context {id} did not appear: {reason}");
         if self.topology.forget_expected(id) {
-            let reason = format!("context {id} did not appear: {reason}");
-            self.announce_lost(alloc::vec![id], reason);
+            self.announce_lost(alloc::vec![id], reason.into());
+        } else if let Some(link) = self.topology.link_below(id) {
+            self.lose(link, alloc::vec![id], reason, &crate::Set::default());
         }
     }
 

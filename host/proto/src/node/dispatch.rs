@@ -217,6 +217,7 @@ impl Node {
         if self.bindings.len() >= BINDINGS_MAX && !self.bindings.contains_key(&bind.key) {
             return false;
         }
+        self.binding_names.insert(bind.plugin.clone(), bind.key);
         self.bindings.insert(bind.key, bind.into());
         true
     }

@@ -56,6 +56,8 @@ pub struct Node {
     callee: Callee,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
+    /// The latest binding of each plugin name.
+    binding_names: Map<String, BindingKey>,
     /// What we have told each context about bindings.
     bound: Map<ContextId, Set<BindingKey>>,
     /// Contexts behind a neighbour that broke the rules too often.
@@ -214,6 +216,7 @@ impl Node {
             callee: Callee::default(),
             depot: Depot::default(),
             bindings: Map::default(),
+            binding_names: Map::default(),
             bound: Map::default(),
             shunned: Set::default(),
             events: VecDeque::new(),
@@ -318,6 +321,11 @@ impl Node {
         self.depot.remove(hash);
         // Calls that need it must fail: nobody will send it again.
         self.depot.give_up(*hash);
+    }
+
+    /// The binding of that plugin name that came last.
+    pub fn binding_of(&self, plugin: &str) -> Option<&Arc<Bind>> {
+        self.bindings.get(self.binding_names.get(plugin)?)
     }
 
     /// The next thing for the driver to act on.

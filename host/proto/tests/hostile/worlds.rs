@@ -40,6 +40,7 @@ impl World {
     pub(crate) fn call(&mut self, dst: ContextId) -> Handle {
         let bind = Arc::new(Bind {
             key: [1; 16],
+            plugin: "p".into(),
             image: [2; 32],
             grants: Vec::new(),
             limits: PluginLimits::default(),
