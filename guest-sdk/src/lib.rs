@@ -16,6 +16,14 @@
 //! any context. Compiled natively, it is a library with unit tests as usual, and gives callers
 //! the typed handle `size`: `context.call::<plugin::size>((path,))`.
 //!
+//! A function that takes a leading `&`[`Router`] can make contexts of its own, call functions in
+//! them, exchange messages with them and [`Select`] over many, if its user grants the plugin
+//! `router`. [`Sender`] and [`Context`] are values that can be passed and returned; a sender that a
+//! function was handed needs no grant. The crate `plugins/fanout` shows all of it.
+//!
+//! A plugin may use the handles of another one that it depends on; `offshoot-build` makes one
+//! plugin of it.
+//!
 //! What a plugin writes with `println!`, `eprintln!`, the `log` crate (feature `log`, on by
 //! default) or the `tracing` crate (feature `tracing`) appears in the caller's log. A panic ends
 //! the call, and its message and place reach the caller.
@@ -41,11 +49,11 @@ mod tracing_backend;
 pub use error::{Error, Explain, Result};
 pub use host::{Host, context_id, is_controller, parent_id, parent_ids};
 pub use offshoot_abi::router::{CallError, CallErrorKind, ChannelError};
-pub use offshoot_abi::{Blob, Function, Schema};
+pub use offshoot_abi::{Blob, Function, Schema, Secret};
 pub use offshoot_macros::{data, function, functions, wants};
 pub use router::{
-    CallChain, Channel, Context, Items, Local, Message, Receiver, Router, RouterError, Select,
-    SelectError, Selected, Selection, Sender, Source, TimeoutError,
+    CallChain, Channel, Context, Items, Listen, Local, Message, Receiver, Router, RouterError,
+    Select, SelectError, SelectEvent, Selection, Sender, Source, TimeoutError,
 };
 
 /// What the macros' expansions name. Not for use by hand: it changes without notice.

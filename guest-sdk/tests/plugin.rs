@@ -90,6 +90,86 @@ fn a_plugin_is_small_but_keeps_the_names_of_its_functions() {
     assert!(wasm.len() < 250_000, "it has {} bytes", wasm.len());
 }
 
+/// A crate that uses the SDK, and with `more` dependencies.
+fn plugin(name: &str, more: &str, source: &str) -> PathBuf {
+    let sdk = env!("CARGO_MANIFEST_DIR");
+    let lib = format!("{CDYLIB}\n[dependencies]\noffshoot-guest = {{ path = {sdk:?} }}\n{more}");
+    let path = scratch(name, &lib, source);
+    // Without it cargo would look for newer versions of what the SDK needs.
+    let locked = Path::new(sdk).join("tests/fixtures/demo/Cargo.lock");
+    fs::copy(locked, path.join("Cargo.lock")).unwrap();
+    path
+}
+
+const USED: &str = r#"
+    use offshoot_guest::function;
+
+    offshoot_guest::wants! { "read:/etc" = "how long names are" }
+
+    /// How long the text is.
+    #[function]
+    pub fn measure(text: String) -> u64 { text.len() as u64 }
+
+    #[function]
+    pub fn only_used() {}
+"#;
+
+#[test]
+fn a_plugin_that_uses_another_is_one_plugin_and_leaves_the_other_as_it_was() {
+    let used = plugin("used", "", USED);
+    let user = r#"
+        use offshoot_guest::{Result, Router, function};
+
+        /// Asks another context for it.
+        #[function]
+        pub fn measure(router: &Router, text: String) -> Result<u64> {
+            let child = router.local().connect()?;
+            Ok(child.call::<used::measure>((text,))? + used::measure(String::new()))
+        }
+    "#;
+    let user = plugin("user", "used = { path = \"../used\" }", user);
+    // Each finds what the other left in the directories that they share.
+    for _ in 0..2 {
+        for (path, functions, wants) in [(&used, 2, 1), (&user, 1, 1), (&used, 2, 1)] {
+            let artifact = build(path).profile(Profile::Dev).build().unwrap();
+            let manifest = artifact.inspection.manifest;
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert_eq!(manifest.plugin, name);
+            assert_eq!(manifest.functions.len(), functions, "{manifest:?}");
+            assert_eq!(manifest.wants.len(), wants, "{manifest:?}");
+            assert!(manifest.function("measure").is_some());
+        }
+    }
+}
+
+#[test]
+fn plain_cargo_makes_of_them_a_module_that_is_refused() {
+    let used = USED.replace("measure", "measure_plainly");
+    plugin("used-plainly", "", &used);
+    let user = "#[offshoot_guest::function]\npub fn ask() { used_plainly::only_used() }\n";
+    let user = plugin(
+        "user-plainly",
+        "used-plainly = { path = \"../used-plainly\" }",
+        user,
+    );
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plainly");
+    let cargo = Command::new(env!("CARGO"))
+        .args(["build", "--target", offshoot_build::TARGET, "--target-dir"])
+        .arg(&target)
+        .current_dir(&user)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&cargo.stderr);
+    assert!(cargo.status.success(), "{printed}");
+    assert!(!printed.contains("warning"), "{printed}");
+    let module = target.join("wasm32-wasip1/debug/user_plainly.wasm");
+    let error = offshoot_abi::inspect(&fs::read(module).unwrap()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("and plugin `use"), "{text}");
+    assert!(text.ends_with("with `offshoot plugin build`"), "{text}");
+}
+
 #[test]
 fn what_is_no_crate_is_named() {
     let error = build("/no/such/crate").build().unwrap_err();

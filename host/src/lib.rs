@@ -68,8 +68,8 @@ pub use {
     local::Local,
     messages::{Channel, Handler, Listen, Message, Receiver, Sender},
     offshoot_abi::{
-        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Travels, Type,
-        Want,
+        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
+        Type, Want,
     },
     plugin::{Plugin, PluginError, search_path},
     router::{Router, RouterBuilder, RouterStats},

@@ -9,9 +9,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::schema::{Schema, Shape};
 
-/// Raw bytes: like `Vec<u8>` on the wire, but copied at once instead of byte by byte.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Raw bytes: like `Vec<u8>` on the wire, but copied at once instead of byte by byte, and printed as
+/// `[blob: 128 bytes]`.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Blob(pub Vec<u8>);
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[blob: {} bytes]", self.0.len())
+    }
+}
 
 impl Schema for Blob {
     const SHAPE: Shape = Shape::Bytes;
@@ -98,5 +105,11 @@ mod tests {
         let sent = postcard::to_allocvec(&Blob(bytes.clone())).unwrap();
         assert_eq!(sent, postcard::to_allocvec(&bytes).unwrap());
         assert_eq!(postcard::from_bytes::<Blob>(&sent).unwrap().0, bytes);
+    }
+
+    #[test]
+    fn b027_a_blob_prints_as_its_size() {
+        let text = alloc::format!("{:?}", Some(Blob(alloc::vec![7; 128])));
+        assert_eq!(text, "Some([blob: 128 bytes])");
     }
 }

@@ -26,6 +26,7 @@ pub mod router;
 mod schema;
 #[cfg(feature = "std")]
 mod schema_std;
+mod secret;
 
 pub use address::{ContextAddress, SENDER_ADDRESS_LEN, SENDER_MAGIC, SenderAddress, Travels};
 pub use blob::Blob;
@@ -36,6 +37,7 @@ pub use grant::{Grant, ParseGrantError, Want};
 pub use inspect::{Inspection, InvalidModule, MODULE_MAX, inspect};
 pub use manifest::{Argument, FunctionInfo, Manifest, ManifestError};
 pub use schema::{Field, NamedType, Schema, Shape, Type, Variant, VariantShape, VariantType};
+pub use secret::Secret;
 
 /// Version of the contract. A host refuses a module that was built for another one.
 pub const ABI_VERSION: u32 = 1;

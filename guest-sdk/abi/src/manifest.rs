@@ -315,7 +315,8 @@ impl Reader<'_> {
         });
         if manifest.plugin != plugin || manifest.version != version {
             return Err(ManifestError::Contradiction(alloc::format!(
-                "it is plugin `{} {}` and plugin `{plugin} {version}`",
+                "it is plugin `{} {}` and plugin `{plugin} {version}`: build a plugin that uses \
+                 another one with `offshoot plugin build`",
                 manifest.plugin,
                 manifest.version
             )));

@@ -300,3 +300,135 @@ impl fmt::Display for ChannelError {
 }
 
 impl core::error::Error for ChannelError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    /// `docs/ABI.md` gives the numbers of variants and the order of fields to plugins that are not
+    /// written in Rust.
+    #[track_caller]
+    fn check<T: Serialize + serde::de::DeserializeOwned + PartialEq + fmt::Debug>(
+        value: T,
+        bytes: &[u8],
+    ) {
+        assert_eq!(postcard::to_allocvec(&value).unwrap(), bytes);
+        assert_eq!(postcard::from_bytes::<T>(bytes).unwrap(), value);
+    }
+
+    #[test]
+    fn requests_are_written_as_the_document_says() {
+        let connect = Connect {
+            via: Some(3),
+            name: None,
+            method: Method::Local(Local {
+                remote_name: Some("a".to_string()),
+                child_path: None,
+            }),
+            timeout_ms: None,
+            debug: true,
+        };
+        check(
+            Request::Connect(connect),
+            &[0, 1, 3, 0, 0, 1, 1, b'a', 0, 0, 1],
+        );
+        let call = Call {
+            context: 1,
+            plugin: "p".to_string(),
+            function: "f".to_string(),
+            signature: 2,
+            concurrent: true,
+            timeout_us: Some(3),
+            chain: 4,
+            no_reply: false,
+            arguments: Blob(vec![9]),
+        };
+        check(
+            Request::Call(call),
+            &[1, 1, 1, b'p', 1, b'f', 2, 1, 1, 3, 4, 0, 1, 9],
+        );
+        let listen = Listen {
+            handle: Some(5),
+            persist: true,
+            respondent: None,
+        };
+        check(Request::Listen(listen), &[2, 1, 5, 1, 0]);
+        let receive = Receive {
+            receivers: vec![5, 6],
+            timeout_us: Some(0),
+        };
+        check(Request::Receive(receive), &[3, 2, 5, 6, 1, 0]);
+        check(Request::Waiting { receiver: 5 }, &[4, 5]);
+        let (context, handle) = (1, 2);
+        let post = Request::Post {
+            context,
+            handle,
+            reply_to: 3,
+            data: Blob(vec![9]),
+        };
+        check(post, &[5, 1, 2, 3, 1, 9]);
+        check(Request::SendDead { context, handle }, &[6, 1, 2]);
+        check(Request::Close { receiver: 5 }, &[7, 5]);
+        let wait = true;
+        check(Request::Shutdown { context, wait }, &[8, 1, 1]);
+        check(Request::ResetChain { context, chain: 4 }, &[9, 1, 4]);
+    }
+
+    #[test]
+    fn answers_are_written_as_the_document_says() {
+        type Answer = Result<Response, Failure>;
+        let answer = |response| -> Answer { Ok(response) };
+        check(answer(Response::Done), &[0, 0]);
+        let address = ContextAddress {
+            id: 7,
+            name: "n".to_string(),
+            target: "t".to_string(),
+        };
+        check(
+            answer(Response::Context(address)),
+            &[0, 1, 7, 1, b'n', 1, b't'],
+        );
+        check(answer(Response::Receiver { handle: 5 }), &[0, 2, 5]);
+        let received = |body| Received {
+            receiver: 5,
+            src: 7,
+            reply_to: 0,
+            body,
+        };
+        let value = received(Body::Value(Blob(vec![9])));
+        check(answer(Response::Received(value)), &[0, 3, 5, 7, 0, 0, 1, 9]);
+        let failed = received(Body::Failed(Failure::Timeout("t".to_string())));
+        check(
+            answer(Response::Received(failed)),
+            &[0, 3, 5, 7, 0, 1, 2, 1, b't'],
+        );
+        check(answer(Response::TimedOut), &[0, 4]);
+        check(answer(Response::Count(5)), &[0, 5, 5]);
+
+        let failure = |failure| -> Answer { Err(failure) };
+        let call = CallError {
+            context: "c".to_string(),
+            function: "f".to_string(),
+            kind: CallErrorKind::Cancelled,
+            error: GuestError::default(),
+        };
+        let bytes = [1, 0, 1, b'c', 1, b'f', 8, 0, 0, 0, 0, 0];
+        check(failure(Failure::Call(Box::new(call))), &bytes);
+        let channel = ChannelError {
+            context: "c".to_string(),
+            reason: "r".to_string(),
+            may_have_run: true,
+        };
+        check(
+            failure(Failure::Channel(channel)),
+            &[1, 1, 1, b'c', 1, b'r', 1],
+        );
+        let text = || "t".to_string();
+        check(failure(Failure::Stream(text())), &[1, 3, 1, b't']);
+        check(failure(Failure::Plugin(text())), &[1, 4, 1, b't']);
+        check(failure(Failure::NotGranted(text())), &[1, 5, 1, b't']);
+        check(failure(Failure::Usage(text())), &[1, 6, 1, b't']);
+    }
+}

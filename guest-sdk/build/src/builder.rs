@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 
 use offshoot_abi::Inspection;
 
-use crate::cargo::{self, Package, Request};
+use crate::cargo::{self, Request};
 use crate::error::BuildError;
+use crate::metadata::Package;
 use crate::toolchain::Toolchain;
+
+/// Below the target directory, where plugins that use other plugins have one each.
+const COMPOSED: &str = "composed";
 
 /// How a plugin is compiled. The crate need not configure either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +105,12 @@ impl Build {
             (Some(dir), _) => dir,
             (None, Some(dir)) => dir.into(),
             (None, None) => package.target_directory.join("offshoot"),
+        };
+        // As a dependency, a plugin is compiled to another module of the same file name. Cargo would
+        // take the one for the other if both were in one directory.
+        let target_dir = match package.uses_plugins {
+            true => target_dir.join(COMPOSED).join(&package.name),
+            false => target_dir,
         };
         let wasm = cargo::build(&Request {
             toolchain: &toolchain,

@@ -11,6 +11,7 @@ use crate::TARGET;
 use crate::builder::Profile;
 use crate::environment;
 use crate::error::BuildError;
+use crate::metadata::{Package, same_file, spawn_error};
 use crate::toolchain::Toolchain;
 
 /// Name of the profile that a build defines for itself, whatever the crate's workspace says.
@@ -31,16 +32,6 @@ const RELEASE: &[&str] = &[
 /// Of that profile for [`Profile::Dev`].
 const DEV: &[&str] = &["inherits = \"dev\"", "debug = \"line-tables-only\""];
 
-/// A crate as cargo sees it.
-#[derive(Debug)]
-pub(crate) struct Package {
-    pub(crate) name: String,
-    /// What cargo calls it: a dependency may have the same name.
-    id: String,
-    /// Of its workspace.
-    pub(crate) target_directory: PathBuf,
-}
-
 /// What to compile and how.
 pub(crate) struct Request<'a> {
     pub(crate) toolchain: &'a Toolchain,
@@ -50,51 +41,6 @@ pub(crate) struct Request<'a> {
     pub(crate) profile: Profile,
     pub(crate) features: &'a [String],
     pub(crate) shows_output: bool,
-}
-
-impl Package {
-    /// Asks cargo about the crate, and checks that it is a plugin.
-    pub(crate) fn read(toolchain: &Toolchain, manifest: &Path) -> Result<Self, BuildError> {
-        let mut command = toolchain.cargo();
-        // The target directory in the environment is that of the user's builds: it is kept.
-        command
-            .args([
-                "metadata",
-                "--no-deps",
-                "--format-version=1",
-                "--manifest-path",
-            ])
-            .arg(manifest)
-            .current_dir(manifest.parent().unwrap_or(manifest));
-        let output = command
-            .output()
-            .map_err(|source| spawn_error(&command, source))?;
-        let unreadable = |output: String| BuildError::Metadata {
-            manifest: manifest.to_owned(),
-            output,
-        };
-        if !output.status.success() {
-            return Err(unreadable(String::from_utf8_lossy(&output.stderr).into()));
-        }
-        let metadata: Metadata = serde_json::from_slice(&output.stdout)
-            .map_err(|error| unreadable(format!("its answer is not understood: {error}")))?;
-        let package = metadata
-            .packages
-            .into_iter()
-            .find(|package| same_file(&package.manifest_path, manifest))
-            .ok_or_else(|| unreadable("it is a workspace without a package of its own".into()))?;
-        let is_plugin = |target: &Target| target.crate_types.iter().any(|kind| kind == "cdylib");
-        if !package.targets.iter().any(is_plugin) {
-            return Err(BuildError::NotAPlugin {
-                package: package.name,
-            });
-        }
-        Ok(Self {
-            name: package.name,
-            id: package.id,
-            target_directory: metadata.target_directory,
-        })
-    }
 }
 
 /// Compiles the package; returns the module's path.
@@ -130,7 +76,7 @@ fn command(request: &Request<'_>) -> Command {
     environment::isolate(&mut command, &request.toolchain.flags);
     let directory = request.manifest.parent().unwrap_or(request.manifest);
     command
-        .args(["build", "--lib", "--target", TARGET, "--profile", PROFILE])
+        .args(["rustc", "--lib", "--target", TARGET, "--profile", PROFILE])
         .arg("--message-format=json-render-diagnostics")
         .args(["--package", &request.package.id])
         .arg("--manifest-path")
@@ -156,6 +102,8 @@ fn command(request: &Request<'_>) -> Command {
     if request.shows_output && io::stderr().is_terminal() {
         command.arg("--color=always");
     }
+    // Only this crate's functions become exports. What it uses of other plugins are handles.
+    command.args(["--", "--cfg", environment::ROOT]);
     command
 }
 
@@ -181,37 +129,6 @@ fn collect(mut from: impl Read, passes_on: bool) -> String {
         }
     }
     String::from_utf8_lossy(&all).into_owned()
-}
-
-/// Cargo may print a path through other links than the caller took.
-fn same_file(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-fn spawn_error(command: &Command, source: io::Error) -> BuildError {
-    BuildError::Spawn {
-        program: command.get_program().into(),
-        source,
-    }
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<MetadataPackage>,
-    target_directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct MetadataPackage {
-    name: String,
-    id: String,
-    manifest_path: PathBuf,
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    crate_types: Vec<String>,
 }
 
 #[derive(Deserialize)]

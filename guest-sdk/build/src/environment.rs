@@ -30,12 +30,22 @@ const REMOVED: &[&str] = &[
 /// Separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\x1f";
 
+/// Condition that the SDK's macros see in every crate of a build of ours.
+const BUILD: &str = "offshoot_build";
+
+/// Condition that they see in the plugin itself.
+pub(crate) const ROOT: &str = "offshoot_root";
+
 /// Prepares `command`, a cargo, to compile with `flags` and nothing else.
 pub(crate) fn isolate(command: &mut Command, flags: &[String]) {
     for name in REMOVED {
         command.env_remove(name);
     }
     let mut flags = flags.to_vec();
+    for name in [BUILD, ROOT] {
+        flags.push(format!("--check-cfg=cfg({name})"));
+    }
+    flags.push(format!("--cfg={BUILD}"));
     if let Some(registry) = registry() {
         // Panics name their place. Where the builder keeps dependencies is nobody's business, and
         // would make the same plugin another image on each machine.

@@ -15,6 +15,7 @@ mod builder;
 mod cargo;
 mod environment;
 mod error;
+mod metadata;
 mod script;
 mod toolchain;
 

@@ -24,12 +24,21 @@ pub(crate) fn function(function: &Function) -> TokenStream {
         #[allow(non_camel_case_types, dead_code)]
         #vis enum #handle {}
 
+        // Native builds do not know the names in the condition of exports.
+        #[allow(unexpected_cfgs)]
         const _: () = {
             #implementation
             #checks
             #export
         };
     }
+}
+
+/// When a crate's functions become exports of the module: not where the crate is a dependency of
+/// the plugin that is built, which uses its handles. Only `offshoot-build` can tell the two apart;
+/// without it, all plugins in a module are in it whole, and hosts refuse more than one.
+pub(crate) fn exported() -> TokenStream {
+    quote! { all(target_arch = "wasm32", any(not(offshoot_build), offshoot_root)) }
 }
 
 /// The shape of a type, or its name when it has none.
@@ -159,8 +168,9 @@ fn export(function: &Function) -> TokenStream {
     let flags = flags(function);
     let error = function.callable.returned.error.as_deref().unwrap_or("");
     let export = format!("offshoot.call.{name}");
+    let exported = exported();
     quote! {
-        #[cfg(target_arch = "wasm32")]
+        #[cfg(#exported)]
         const __RECORD: ::offshoot_guest::__private::record::FunctionRecord =
             ::offshoot_guest::__private::record::FunctionRecord {
                 abi: ::offshoot_guest::__private::ABI_VERSION,
@@ -175,14 +185,14 @@ fn export(function: &Function) -> TokenStream {
                 error: #error,
             };
 
-        #[cfg(target_arch = "wasm32")]
+        #[cfg(#exported)]
         #[allow(unsafe_code)]
         #[used]
         #[unsafe(link_section = "offshoot.v1")]
         static __BYTES: [u8; ::offshoot_guest::__private::record::function_len(&__RECORD)] =
             ::offshoot_guest::__private::record::function(&__RECORD);
 
-        #[cfg(target_arch = "wasm32")]
+        #[cfg(#exported)]
         #[allow(unsafe_code)]
         #[unsafe(export_name = #export)]
         extern "C" fn __call(length: u32) -> u64 {

@@ -6,6 +6,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Error, LitStr, Token};
 
+use crate::expand;
 use crate::types::Errors;
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -29,18 +30,21 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     if !errors.is_empty() {
         return errors.into_tokens();
     }
+    let exported = expand::exported();
     wants
         .iter()
         .map(|Want { grant, reason }| {
             quote! {
-                #[cfg(target_arch = "wasm32")]
+                #[allow(unexpected_cfgs)]
                 const _: () = {
+                    #[cfg(#exported)]
                     const __RECORD: ::offshoot_guest::__private::record::WantRecord =
                         ::offshoot_guest::__private::record::WantRecord {
                             grant: #grant,
                             reason: #reason,
                         };
 
+                    #[cfg(#exported)]
                     #[allow(unsafe_code)]
                     #[used]
                     #[unsafe(link_section = "offshoot.v1")]

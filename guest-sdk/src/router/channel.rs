@@ -5,31 +5,44 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Receiver, RouterError, Sender};
+use super::{Receiver, Router, RouterError, Sender};
 
-/// A [`Sender`] of `T`s and a [`Receiver`] of `U`s.
+/// A [`Receiver`] of `In`s and a [`Sender`] of `Out`s.
 ///
 /// The other end is a channel with both swapped. The easiest way to one is to pass
 /// `receiver.to_sender()` to a function that returns a sender of its own.
 #[derive(Clone, Debug)]
-pub struct Channel<T, U> {
-    sender: Sender<T>,
-    receiver: Receiver<U>,
+pub struct Channel<In, Out> {
+    receiver: Receiver<In>,
+    sender: Sender<Out>,
 }
 
-impl<T, U> Channel<T, U> {
+impl<In, Out> Channel<In, Out> {
     /// Puts the two ends together.
-    pub fn new(sender: Sender<T>, receiver: Receiver<U>) -> Self {
-        Self { sender, receiver }
+    pub fn new(receiver: Receiver<In>, sender: Sender<Out>) -> Self {
+        Self { receiver, sender }
+    }
+
+    /// Two connected ends in this context. Either's [`sender`](Self::sender) can be handed to
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Router::receiver`].
+    pub fn pair(router: &Router) -> Result<(Self, Channel<Out, In>), RouterError> {
+        let (here, there) = (router.receiver()?, router.receiver()?);
+        let near = Self::new(here.clone(), there.to_sender());
+        let far = Channel::new(there, here.to_sender());
+        Ok((near, far))
     }
 
     /// The sending end.
-    pub fn sender(&self) -> &Sender<T> {
+    pub fn sender(&self) -> &Sender<Out> {
         &self.sender
     }
 
     /// The receiving end, which is also what a [`Select`](crate::Select) takes.
-    pub fn receiver(&self) -> &Receiver<U> {
+    pub fn receiver(&self) -> &Receiver<In> {
         &self.receiver
     }
 
@@ -43,9 +56,9 @@ impl<T, U> Channel<T, U> {
     /// # Errors
     ///
     /// As [`Sender::put`].
-    pub fn put(&self, value: T) -> Result<(), RouterError>
+    pub fn put(&self, value: &Out) -> Result<(), RouterError>
     where
-        T: Serialize,
+        Out: Serialize,
     {
         self.sender.put(value)
     }
@@ -55,9 +68,9 @@ impl<T, U> Channel<T, U> {
     /// # Errors
     ///
     /// As [`Receiver::get`].
-    pub fn get(&self) -> Result<U, RouterError>
+    pub fn get(&self) -> Result<In, RouterError>
     where
-        U: DeserializeOwned,
+        In: DeserializeOwned,
     {
         self.receiver.get()
     }
@@ -67,9 +80,9 @@ impl<T, U> Channel<T, U> {
     /// # Errors
     ///
     /// As [`Receiver::get_timeout`].
-    pub fn get_timeout(&self, timeout: Duration) -> Result<U, RouterError>
+    pub fn get_timeout(&self, timeout: Duration) -> Result<In, RouterError>
     where
-        U: DeserializeOwned,
+        In: DeserializeOwned,
     {
         self.receiver.get_timeout(timeout)
     }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use offshoot_abi::router::{Call, Listen, Request, Response};
+use offshoot_abi::router::{Call, Request, Response};
 use offshoot_abi::{Blob, ContextAddress, Function, Schema, Shape, Travels};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CallChain, Receiver, RouterError, done, encode, exchange, unexpected};
+use super::{CallChain, Listen, Receiver, RouterError, done, encode, exchange, unexpected};
 
 /// Bytes of a context's name at most, as hosts have it.
 const NAME_MAX: usize = 100;
@@ -112,15 +112,8 @@ impl Context {
         handle: u64,
         value: &T,
     ) -> Result<Receiver<U>, RouterError> {
-        let request = Request::Listen(Listen {
-            handle: None,
-            persist: false,
-            respondent: Some(self.id()),
-        });
-        let receiver = match exchange(request)? {
-            Response::Receiver { handle } => Receiver::one_shot(handle),
-            other => return Err(unexpected(&other)),
-        };
+        let listen = Listen::new().persist(false).respondent(self);
+        let receiver = listen.make()?;
         self.post(handle, receiver.handle(), value)?;
         Ok(receiver)
     }
@@ -157,7 +150,7 @@ impl Context {
     /// # Errors
     ///
     /// Fails without the grant.
-    pub fn shutdown_and_wait(&self) -> Result<(), RouterError> {
+    pub fn shutdown_wait(&self) -> Result<(), RouterError> {
         self.end(true)
     }
 

@@ -48,9 +48,9 @@ impl Local {
         self
     }
 
-    /// Makes it and its descendants write their logs to files of their own.
-    pub fn debug(mut self) -> Self {
-        self.connect.debug = true;
+    /// Whether it and its descendants write their logs to files of their own.
+    pub fn debug(mut self, debug: bool) -> Self {
+        self.connect.debug = debug;
         self
     }
 

@@ -18,7 +18,7 @@ pub struct Message<T> {
 
 impl<T> Message<T> {
     /// Id of the context that sent it.
-    pub fn src(&self) -> u32 {
+    pub fn source(&self) -> u32 {
         self.src
     }
 
@@ -32,7 +32,7 @@ impl<T> Message<T> {
     /// # Errors
     ///
     /// Fails when no reply is wanted, and as [`Sender::put`] does.
-    pub fn reply<U: Serialize>(&self, value: U) -> Result<(), RouterError> {
+    pub fn reply<U: Serialize>(&self, value: &U) -> Result<(), RouterError> {
         if !self.wants_reply() {
             return Err(RouterError::Usage("nobody waits for a reply".to_owned()));
         }

@@ -8,6 +8,7 @@ mod chain;
 mod channel;
 mod context;
 mod error;
+mod listen;
 mod local;
 mod message;
 mod receiver;
@@ -19,7 +20,7 @@ pub(crate) mod tests;
 use std::fmt;
 
 use offshoot_abi::ContextAddress;
-use offshoot_abi::router::{Failure, Listen, Request, Response};
+use offshoot_abi::router::{Failure, Request, Response};
 use serde::Serialize;
 
 use crate::host::{self, Host};
@@ -29,10 +30,11 @@ pub use chain::CallChain;
 pub use channel::Channel;
 pub use context::Context;
 pub use error::{RouterError, SelectError, TimeoutError};
+pub use listen::Listen;
 pub use local::Local;
 pub use message::Message;
 pub use receiver::{Items, Receiver};
-pub use select::{Select, Selected, Selection, Source};
+pub use select::{Select, SelectEvent, Selection, Source};
 pub use sender::Sender;
 
 /// The way to other contexts.
@@ -83,11 +85,11 @@ impl Router {
 
     /// The parent; the controller has none.
     pub fn parent(&self) -> Option<Context> {
-        self.0.parent_id().map(|id| self.context(id))
+        self.0.parent_id().map(|id| self.context_by_id(id))
     }
 
     /// The context of that id. Nothing is asked: whether there is one shows when it is used.
-    pub fn context(&self, id: u32) -> Context {
+    pub fn context_by_id(&self, id: u32) -> Context {
         if id == self.0.context_id() {
             return self.myself();
         }
@@ -109,25 +111,17 @@ impl Router {
     ///
     /// Fails without the grant, and when there are too many receivers.
     pub fn receiver<T>(&self) -> Result<Receiver<T>, RouterError> {
-        listen(None, None)
+        self.receiver_with(Listen::new())
     }
 
-    /// A receiver with a handle that its peers know beforehand.
+    /// A receiver as `listen` describes it.
     ///
     /// # Errors
     ///
-    /// Fails without the grant, and when the handle is taken.
-    pub fn receiver_at<T>(&self, handle: u64) -> Result<Receiver<T>, RouterError> {
-        listen(Some(handle), None)
-    }
-
-    /// A receiver of what `context` sends, which ends when that context does.
-    ///
-    /// # Errors
-    ///
-    /// Fails without the grant, and when there are too many receivers.
-    pub fn receiver_from<T>(&self, context: &Context) -> Result<Receiver<T>, RouterError> {
-        listen(None, Some(context.id()))
+    /// Fails without the grant, when the handle is taken or the host's own, and when the
+    /// respondent is lost.
+    pub fn receiver_with<T>(&self, listen: Listen) -> Result<Receiver<T>, RouterError> {
+        listen.make()
     }
 
     /// Both directions between here and `context`: what it receives at `handle`, and a receiver
@@ -136,13 +130,13 @@ impl Router {
     /// # Errors
     ///
     /// Fails as [`receiver`](Self::receiver) does.
-    pub fn channel<T, U>(
+    pub fn channel<In, Out>(
         &self,
         context: &Context,
         handle: u64,
-    ) -> Result<Channel<T, U>, RouterError> {
-        let receiver = self.receiver_from(context)?;
-        Ok(Channel::new(Sender::new(context.id(), handle), receiver))
+    ) -> Result<Channel<In, Out>, RouterError> {
+        let receiver = self.receiver_with(Listen::new().respondent(context))?;
+        Ok(Channel::new(receiver, Sender::new(context.id(), handle)))
     }
 }
 
@@ -155,18 +149,6 @@ impl fmt::Debug for Router {
 /// The router, as the runtime hands it to functions.
 pub fn current() -> Router {
     Router(host::current())
-}
-
-fn listen<T>(handle: Option<u64>, respondent: Option<u32>) -> Result<Receiver<T>, RouterError> {
-    let request = Request::Listen(Listen {
-        handle,
-        persist: true,
-        respondent,
-    });
-    match exchange(request)? {
-        Response::Receiver { handle } => Ok(Receiver::persistent(handle)),
-        other => Err(unexpected(&other)),
-    }
 }
 
 fn exchange(request: Request) -> Result<Response, RouterError> {

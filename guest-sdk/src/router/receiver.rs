@@ -110,7 +110,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// [`RouterError::Channel`] when nothing more will come, [`RouterError::Call`] when it is a
     /// call's value and the call failed, [`RouterError::Decode`] when what came is no `T`.
     pub fn get(&self) -> Result<T, RouterError> {
-        Ok(self.message()?.value)
+        Ok(self.get_message()?.value)
     }
 
     /// The next value, if it comes within `timeout`.
@@ -140,7 +140,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     ///
     /// As [`get`](Self::get).
-    pub fn message(&self) -> Result<Message<T>, RouterError> {
+    pub fn get_message(&self) -> Result<Message<T>, RouterError> {
         match self.next(None)? {
             Some(message) => Ok(message),
             None => Err(unexpected(&Response::TimedOut)),

@@ -25,8 +25,8 @@ use super::{Channel, Message, Receiver, RouterError, SelectError, unexpected};
 /// for context in &contexts {
 ///     select.add(context.call_async::<F>(())?)?;
 /// }
-/// for selected in &select {
-///     let answer = selected?.value()?;
+/// for event in &select {
+///     let answer = event?.value?;
 ///     # let _: F::Output = answer;
 /// }
 /// # Ok(())
@@ -52,7 +52,7 @@ impl<T> Select<T> {
     /// # Errors
     ///
     /// Fails as [`add`](Self::add) does; then none of them is in a select because of this.
-    pub fn of<S: Into<Source<T>>>(
+    pub fn with<S: Into<Source<T>>>(
         sources: impl IntoIterator<Item = S>,
     ) -> Result<Self, RouterError> {
         let select = Self::new();
@@ -94,9 +94,14 @@ impl<T> Select<T> {
         self.core.close();
     }
 
-    /// Whether it has any source, ready or not.
-    pub fn has_sources(&self) -> bool {
-        !self.core.sources.borrow().is_empty()
+    /// Sources that are there. Whether they have anything to give is another question.
+    pub fn len(&self) -> usize {
+        self.core.sources.borrow().len()
+    }
+
+    /// Whether there are no sources.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Whether [`get`](Self::get) would wait.
@@ -130,9 +135,9 @@ impl<T: DeserializeOwned> Select<T> {
     /// # Errors
     ///
     /// [`SelectError::Empty`] when there is no source.
-    pub fn get(&self) -> Result<Selected<T>, RouterError> {
+    pub fn get(&self) -> Result<SelectEvent<T>, RouterError> {
         match self.next(None)? {
-            Some(selected) => Ok(selected),
+            Some(event) => Ok(event),
             None => Err(unexpected(&Response::TimedOut)),
         }
     }
@@ -142,7 +147,7 @@ impl<T: DeserializeOwned> Select<T> {
     /// # Errors
     ///
     /// As [`get`](Self::get), and [`RouterError::Timeout`].
-    pub fn get_timeout(&self, timeout: Duration) -> Result<Selected<T>, RouterError> {
+    pub fn get_timeout(&self, timeout: Duration) -> Result<SelectEvent<T>, RouterError> {
         self.next(Some(timeout))?
             .ok_or_else(|| RouterError::timeout("no source had anything", timeout))
     }
@@ -152,7 +157,7 @@ impl<T: DeserializeOwned> Select<T> {
     /// # Errors
     ///
     /// As [`get`](Self::get).
-    pub fn try_get(&self) -> Result<Option<Selected<T>>, RouterError> {
+    pub fn try_get(&self) -> Result<Option<SelectEvent<T>>, RouterError> {
         self.next(Some(Duration::ZERO))
     }
 
@@ -161,18 +166,24 @@ impl<T: DeserializeOwned> Select<T> {
     pub fn iter(&self) -> Selection<'_, T> {
         Selection {
             select: self,
-            waits: true,
             ended: false,
         }
     }
 
-    /// The messages that are there, without waiting for more.
-    pub fn ready(&self) -> Selection<'_, T> {
-        Selection {
-            select: self,
-            waits: false,
-            ended: false,
+    /// The messages that are there, without waiting for more: for a loop that hands out new work
+    /// in between.
+    ///
+    /// # Errors
+    ///
+    /// Fails without the grant.
+    pub fn drain(&self) -> Result<Vec<SelectEvent<T>>, RouterError> {
+        let mut events = Vec::new();
+        while !self.is_empty()
+            && let Some(event) = self.try_get().or_else(nothing_left)?
+        {
+            events.push(event);
         }
+        Ok(events)
     }
 
     /// One value of each source, in the order in which they arrive.
@@ -183,20 +194,20 @@ impl<T: DeserializeOwned> Select<T> {
     pub fn all<S: Into<Source<T>>>(
         sources: impl IntoIterator<Item = S>,
     ) -> Result<Vec<T>, RouterError> {
-        let select = Self::of(sources)?;
-        select.iter().map(|selected| selected?.value()).collect()
+        let select = Self::with(sources)?;
+        select.iter().map(|event| event?.value).collect()
     }
 
-    fn next(&self, timeout: Option<Duration>) -> Result<Option<Selected<T>>, RouterError> {
+    fn next(&self, timeout: Option<Duration>) -> Result<Option<SelectEvent<T>>, RouterError> {
         let leaves = self.core.leaves()?;
         if leaves.is_empty() {
             return self.core.nothing_to_wait_for(timeout).map(|()| None);
         }
         if let Some(closed) = leaves.iter().find(|leaf| leaf.is_closed()) {
             self.core.settle(closed);
-            return Ok(Some(Selected {
+            return Ok(Some(SelectEvent {
                 receiver: closed.typed(),
-                result: Err(closed.closed_error()),
+                value: Err(closed.closed_error()),
             }));
         }
         let handles = leaves.iter().map(Raw::handle).collect();
@@ -210,9 +221,9 @@ impl<T: DeserializeOwned> Select<T> {
         leaf.took_one();
         self.core.settle(&leaf);
         let message = Message::try_from(received);
-        Ok(Some(Selected {
+        Ok(Some(SelectEvent {
             receiver: leaf.typed(),
-            result: message.map(|message| message.value),
+            value: message.map(|message| message.value),
         }))
     }
 }
@@ -230,7 +241,7 @@ impl<T> fmt::Debug for Select<T> {
 }
 
 impl<'a, T: DeserializeOwned> IntoIterator for &'a Select<T> {
-    type Item = Result<Selected<T>, RouterError>;
+    type Item = Result<SelectEvent<T>, RouterError>;
     type IntoIter = Selection<'a, T>;
 
     fn into_iter(self) -> Selection<'a, T> {
@@ -240,51 +251,40 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a Select<T> {
 
 /// What a source yielded.
 #[derive(Debug)]
-pub struct Selected<T> {
+pub struct SelectEvent<T> {
     /// The receiver that had it, also when it is a source of a nested select.
     pub receiver: Receiver<T>,
     /// The value, or why that receiver has none.
-    pub result: Result<T, RouterError>,
-}
-
-impl<T> Selected<T> {
-    /// The value.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the receiver did: with the error of the call whose value it was, or because
-    /// nothing more will come.
-    pub fn value(self) -> Result<T, RouterError> {
-        self.result
-    }
+    pub value: Result<T, RouterError>,
 }
 
 /// What the sources of a [`Select`] yield.
 #[derive(Debug)]
 pub struct Selection<'a, T> {
     select: &'a Select<T>,
-    waits: bool,
     ended: bool,
 }
 
 impl<T: DeserializeOwned> Iterator for Selection<'_, T> {
-    type Item = Result<Selected<T>, RouterError>;
+    type Item = Result<SelectEvent<T>, RouterError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended || !self.select.has_sources() {
+        if self.ended || self.select.is_empty() {
             return None;
         }
-        let item = match self.waits {
-            true => self.select.get().map(Some),
-            false => self.select.try_get(),
-        };
-        if matches!(item, Err(RouterError::Select(SelectError::Empty))) {
-            // What its last sources had was taken from them directly.
-            return None;
-        }
+        let item = self.select.get().map(Some).or_else(nothing_left);
         // An error here is not one of a source: it would be the same again.
         self.ended = item.is_err();
         item.transpose()
+    }
+}
+
+/// That the select is empty, where something was in it a moment ago, means that what its last
+/// sources had was taken from them directly.
+fn nothing_left<T>(error: RouterError) -> Result<Option<T>, RouterError> {
+    match error {
+        RouterError::Select(SelectError::Empty) => Ok(None),
+        error => Err(error),
     }
 }
 
@@ -316,8 +316,8 @@ impl<T> From<Receiver<T>> for Source<T> {
     }
 }
 
-impl<T, U> From<&Channel<U, T>> for Source<T> {
-    fn from(channel: &Channel<U, T>) -> Self {
+impl<T, Out> From<&Channel<T, Out>> for Source<T> {
+    fn from(channel: &Channel<T, Out>) -> Self {
         Self::from(channel.receiver())
     }
 }

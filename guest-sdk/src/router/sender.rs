@@ -22,7 +22,7 @@ use crate::imports;
 /// #[function]
 /// pub fn count(out: Sender<u64>, up_to: u64) -> Result<()> {
 ///     for number in 0..up_to {
-///         out.put(number)?;
+///         out.put(&number)?;
 ///     }
 ///     out.close()?;
 ///     Ok(())
@@ -60,11 +60,11 @@ impl<T> Sender<T> {
     /// [`RouterError::Channel`] when the receiver or its context is gone,
     /// [`RouterError::NotGranted`] when the plugin was neither handed this sender nor granted the
     /// router.
-    pub fn put(&self, value: T) -> Result<(), RouterError>
+    pub fn put(&self, value: &T) -> Result<(), RouterError>
     where
         T: Serialize,
     {
-        let bytes = encode("what is sent", &value)?;
+        let bytes = encode("what is sent", value)?;
         Ok(imports::send(self.context, self.handle, &bytes)?)
     }
 

@@ -114,6 +114,10 @@ impl Encoder {
             }
             Type::Map(key, item) => self.map(ty, (key, item), value, path, depth),
             Type::Tuple(parts) | Type::TupleStruct(_, parts) => {
+                // Said before the caller is asked for a list, which would not help.
+                if let Some(Type::Opaque(name)) = parts.first() {
+                    return Err(JsonErrorKind::Opaque(name.clone()).at(path));
+                }
                 let items = array(ty, parts.len(), value, path)?;
                 self.parts(parts, items, path, depth)
             }

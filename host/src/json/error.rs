@@ -78,7 +78,8 @@ pub enum JsonErrorKind {
     },
     /// The type has no schema.
     #[error(
-        "`{0}` has no schema, so no JSON stands for it: mark the type with `#[data]` in the plugin"
+        "`{0}` has no schema, so no JSON stands for it: mark the type with `#[data]` in the plugin, \
+         or call from a program"
     )]
     Opaque(String),
     /// The bytes are not what the schema says.

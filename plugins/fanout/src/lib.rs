@@ -5,14 +5,14 @@
 //! offshoot call web1 fanout::sum 4 1000 --grant router
 //! ```
 //!
-//! [`fan_out`] is the recursion: a function that makes children, ships itself to them by calling
-//! its own handle there, and waits for whichever answers first. [`numbers`] is a stream, which
-//! needs no grant, because it only uses the sender that it was handed. [`sum`] reads many such
+//! [`fan_out()`] is the recursion: a function that makes children, ships itself to them by calling
+//! its own handle there, and waits for whichever answers first. [`numbers()`] is a stream, which
+//! needs no grant, because it only uses the sender that it was handed. [`sum()`] reads many such
 //! streams at once.
 
 use offshoot_guest::{
-    Context, Explain, Host, Receiver, Result, Router, RouterError, Select, Sender, bail, data,
-    function,
+    Context, Explain, Host, Listen, Receiver, Result, Router, RouterError, Select, Sender, bail,
+    data, function,
 };
 
 /// Contexts that one call may make. Each is a process: a slip of the finger should not fill a
@@ -59,7 +59,7 @@ pub fn fan_out(router: &Router, depth: u32, width: u32) -> Result<Vec<Member>> {
         answers.add(child.call_async::<fan_out>((depth - 1, width))?)?;
     }
     for answer in &answers {
-        members.extend(answer?.value()?);
+        members.extend(answer?.value?);
     }
     end(&children)?;
     Ok(members)
@@ -70,7 +70,7 @@ pub fn fan_out(router: &Router, depth: u32, width: u32) -> Result<Vec<Member>> {
 #[function]
 pub fn numbers(out: Sender<u64>, count: u64) -> Result<u64> {
     for number in 0..count {
-        out.put(number)
+        out.put(&number)
             .with_context(|| format!("only {number} of {count} numbers were sent"))?;
     }
     out.close()?;
@@ -90,16 +90,16 @@ pub fn sum(router: &Router, parts: u32, count: u64) -> Result<u64> {
     let streams = Select::new().oneshot(false);
     let mut counts = Vec::new();
     for child in &children {
-        let stream: Receiver<u64> = router.receiver_from(child)?;
+        let stream: Receiver<u64> = router.receiver_with(Listen::new().respondent(child))?;
         counts.push(child.call_async::<numbers>((stream.to_sender(), count))?);
         streams.add(stream)?;
     }
     let mut total = 0u64;
-    for selected in &streams {
-        let selected = selected?;
-        match selected.result {
+    for event in &streams {
+        let event = event?;
+        match event.value {
             Ok(number) => total = total.checked_add(number).context("the sum is too large")?,
-            Err(RouterError::Channel(_)) => streams.remove(&selected.receiver)?,
+            Err(RouterError::Channel(_)) => streams.remove(&event.receiver)?,
             Err(error) => return Err(error.into()),
         }
     }

@@ -40,14 +40,14 @@ fn failed() -> Failure {
 
 #[test]
 fn s080_a_builder_says_all_that_it_was_told() {
-    let parent = router().context(3);
+    let parent = router().context_by_id(3);
     let child = router()
         .local()
         .via(&parent)
         .name("worker")
         .remote_name("test")
         .child_path("/opt/child")
-        .debug()
+        .debug(true)
         .connect_timeout(Duration::from_secs(5))
         .connect()
         .unwrap();
@@ -66,7 +66,9 @@ fn s080_a_builder_says_all_that_it_was_told() {
 
 #[test]
 fn s105_a_call_carries_what_its_function_says_of_itself() {
-    let context = router().context(7).with_timeout(Duration::from_millis(20));
+    let context = router()
+        .context_by_id(7)
+        .with_timeout(Duration::from_millis(20));
     let receiver = context.call_async::<Double>((21,)).unwrap();
     deliver(receiver.handle(), &42u64);
     assert_eq!(receiver.get().unwrap(), 42);
@@ -87,7 +89,10 @@ fn s105_a_call_carries_what_its_function_says_of_itself() {
 
 #[test]
 fn s108_an_error_keeps_its_type_and_message_through_a_question_mark() {
-    let receiver = router().context(7).call_async::<Double>((1,)).unwrap();
+    let receiver = router()
+        .context_by_id(7)
+        .call_async::<Double>((1,))
+        .unwrap();
     fail(receiver.handle(), failed());
     let through = || -> crate::Result<u64> { Ok(receiver.get()?) };
     let error: Error = through().unwrap_err();
@@ -100,7 +105,7 @@ fn s108_an_error_keeps_its_type_and_message_through_a_question_mark() {
 
 #[test]
 fn b020_calls_of_a_chain_share_its_number_and_reset_forgets() {
-    let context = router().context(7);
+    let context = router().context_by_id(7);
     let (one, other) = (context.chain(), context.chain());
     drop(one.call_async::<Double>((1,)).unwrap());
     one.call_no_reply::<Double>((2,)).unwrap();
@@ -134,15 +139,18 @@ fn b020_calls_of_a_chain_share_its_number_and_reset_forgets() {
 
 #[test]
 fn b021_nobody_waits_for_a_call_without_reply() {
-    router().context(7).call_no_reply::<Double>((1,)).unwrap();
+    router()
+        .context_by_id(7)
+        .call_no_reply::<Double>((1,))
+        .unwrap();
     assert!(matches!(&asked()[..], [Request::Call(call)] if call.no_reply));
 }
 
 #[test]
 fn b022_shutdown_waits_if_asked_to() {
-    let context = router().context(7);
+    let context = router().context_by_id(7);
     context.shutdown().unwrap();
-    context.shutdown_and_wait().unwrap();
+    context.shutdown_wait().unwrap();
     let shutdown = |wait| Request::Shutdown { context: 7, wait };
     assert_eq!(asked(), [shutdown(false), shutdown(true)]);
 }
@@ -154,8 +162,8 @@ fn b023_contexts_are_equal_by_their_id() {
         name: "web1".to_owned(),
         target: "x".to_owned(),
     });
-    assert_eq!(named, router().context(7));
-    assert_ne!(named, router().context(8));
+    assert_eq!(named, router().context_by_id(7));
+    assert_ne!(named, router().context_by_id(8));
 }
 
 #[test]
@@ -180,15 +188,15 @@ fn s102_a_message_is_replied_to() {
     let reply = myself
         .send_async::<_, u8>(receiver.handle(), &"ping")
         .unwrap();
-    let message = receiver.message().unwrap();
-    assert_eq!((&*message.value, message.src()), ("ping", 0));
-    message.reply(5u8).unwrap();
+    let message = receiver.get_message().unwrap();
+    assert_eq!((&*message.value, message.source()), ("ping", 0));
+    message.reply(&5u8).unwrap();
     assert_eq!(reply.get().unwrap(), 5);
 
     myself.send(receiver.handle(), &"no answer").unwrap();
-    let message = receiver.message().unwrap();
+    let message = receiver.get_message().unwrap();
     assert!(!message.wants_reply());
-    assert!(matches!(message.reply(1u8), Err(RouterError::Usage(_))));
+    assert!(matches!(message.reply(&1u8), Err(RouterError::Usage(_))));
 }
 
 #[test]
@@ -204,7 +212,9 @@ fn s103_a_reply_that_is_late_is_a_timeout_and_leaves_no_receiver() {
 
 #[test]
 fn s120_a_receiver_can_have_the_handle_that_its_peers_know() {
-    let receiver = router().receiver_at::<u8>(55).unwrap();
+    let receiver = router()
+        .receiver_with::<u8>(Listen::new().handle(55))
+        .unwrap();
     assert_eq!(receiver.handle(), 55);
     deliver(55, &1u8);
     assert_eq!(receiver.get().unwrap(), 1);
@@ -273,27 +283,25 @@ fn s129_a_sender_travels_sends_and_ends() {
     assert_eq!(bytes.len(), offshoot_abi::SENDER_ADDRESS_LEN);
     let sender: Sender<String> = postcard::from_bytes(&bytes).unwrap();
     assert_eq!(sender, receiver.to_sender());
-    sender.put("hello".to_owned()).unwrap();
+    sender.put(&"hello".to_owned()).unwrap();
     sender.close().unwrap();
     assert_eq!(receiver.get().unwrap(), "hello");
     assert!(matches!(receiver.get(), Err(RouterError::Channel(_))));
     receiver.close();
     assert!(matches!(
-        sender.put(String::new()),
+        sender.put(&String::new()),
         Err(RouterError::Channel(_))
     ));
 }
 
 #[test]
 fn s130_a_channel_goes_both_ways() {
-    let (one, other) = (router().receiver().unwrap(), router().receiver().unwrap());
-    let here = Channel::<u8, String>::new(one.to_sender(), other.clone());
-    let there = Channel::<String, u8>::new(other.to_sender(), one);
-    here.put(7).unwrap();
-    there.put("seven".to_owned()).unwrap();
+    let (here, there) = Channel::<String, u8>::pair(&router()).unwrap();
+    here.put(&7).unwrap();
+    there.put(&"seven".to_owned()).unwrap();
     assert_eq!(there.get().unwrap(), 7);
     assert_eq!(here.get_timeout(Duration::ZERO).unwrap(), "seven");
-    assert_eq!(here.handle(), other.handle());
+    assert_eq!(here.handle(), there.sender().handle());
     here.close().unwrap();
     assert!(matches!(there.get(), Err(RouterError::Channel(_))));
 }

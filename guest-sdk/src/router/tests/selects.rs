@@ -20,11 +20,8 @@ fn receivers<const N: usize>() -> [Receiver<u8>; N] {
 #[track_caller]
 fn check(select: &Select<u8>, want: &[(&Receiver<u8>, u8)]) {
     for (receiver, value) in want {
-        let selected = select.get_timeout(NOW).unwrap();
-        assert_eq!(
-            (&selected.receiver, selected.result),
-            (*receiver, Ok(*value))
-        );
+        let event = select.get_timeout(NOW).unwrap();
+        assert_eq!((&event.receiver, event.value), (*receiver, Ok(*value)));
     }
 }
 
@@ -36,34 +33,34 @@ fn refused<T: fmt::Debug>(result: Result<T, RouterError>, want: SelectError) {
 #[test]
 fn s020_a_select_is_made_of_any_sources_or_of_none_of_them() {
     let [one, two, three] = receivers();
-    let inner = Select::of([&two]).unwrap();
-    let channel = Channel::<(), u8>::new(Sender::new(7, 1), three.clone());
+    let inner = Select::with([&two]).unwrap();
+    let channel = Channel::<u8, ()>::new(three.clone(), Sender::new(7, 1));
     let sources = [
         Source::from(&one),
         Source::from(&inner),
         Source::from(&channel),
     ];
-    let select = Select::of(sources).unwrap();
+    let select = Select::with(sources).unwrap();
     for (value, receiver) in [&three, &two, &one].into_iter().enumerate() {
         deliver(receiver.handle(), &(value as u8));
     }
     check(&select, &[(&three, 0), (&two, 1), (&one, 2)]);
 
     let [free, owned] = receivers();
-    let _owner = Select::of([&owned]).unwrap();
-    refused(Select::of([&free, &owned]), SelectError::Owned);
-    Select::of([&free]).expect("the failed select owns nothing");
+    let _owner = Select::with([&owned]).unwrap();
+    refused(Select::with([&free, &owned]), SelectError::Owned);
+    Select::with([&free]).expect("the failed select owns nothing");
 }
 
 #[test]
 fn s021_s022_oneshot_removes_and_the_order_is_that_of_arrival() {
     let [one, two] = receivers();
     for oneshot in [true, false] {
-        let select = Select::of([&one, &two]).unwrap().oneshot(oneshot);
+        let select = Select::with([&one, &two]).unwrap().oneshot(oneshot);
         deliver(two.handle(), &1u8);
         deliver(one.handle(), &2u8);
         check(&select, &[(&two, 1), (&one, 2)]);
-        assert_eq!(select.has_sources(), !oneshot);
+        assert_eq!(!select.is_empty(), !oneshot);
         select.close();
     }
 }
@@ -79,13 +76,13 @@ fn s023_nothing_to_wait_for_is_an_error_whatever_the_timeout() {
     select.add(receiver()).unwrap();
     let error = select.get_timeout(NOW).unwrap_err();
     assert!(matches!(error, RouterError::Timeout(_)), "{error}");
-    assert!(select.has_sources(), "a timeout removes nothing");
+    assert!(!select.is_empty(), "a timeout removes nothing");
 }
 
 #[test]
 fn s023_what_someone_else_took_is_not_waited_for() {
     let [one, two] = receivers();
-    let select = Select::of([&one, &two]).unwrap();
+    let select = Select::with([&one, &two]).unwrap();
     deliver(one.handle(), &1u8);
     deliver(two.handle(), &2u8);
     assert_eq!(one.get().unwrap(), 1);
@@ -102,10 +99,12 @@ fn s024_all_that_waited_before_comes_out() {
     for value in 0..5u8 {
         deliver(one.handle(), &value);
     }
-    let select = Select::of([&one]).unwrap().oneshot(false);
+    let select = Select::with([&one]).unwrap().oneshot(false);
     let values: Vec<_> = select
-        .ready()
-        .map(|it| it.unwrap().value().unwrap())
+        .drain()
+        .unwrap()
+        .into_iter()
+        .map(|event| event.value.unwrap())
         .collect();
     assert_eq!(values, [0, 1, 2, 3, 4]);
     assert!(matches!(
@@ -118,10 +117,10 @@ fn s024_all_that_waited_before_comes_out() {
 fn s025_s028_having_sources_is_not_being_ready() {
     let one = receiver();
     let select = Select::new();
-    assert!(!select.has_sources());
+    assert!(select.is_empty());
     assert!(select.empty().unwrap());
     select.add(&one).unwrap();
-    assert!(select.has_sources());
+    assert!(!select.is_empty());
     assert!(select.empty().unwrap());
     deliver(one.handle(), &1u8);
     assert!(!select.empty().unwrap());
@@ -130,15 +129,15 @@ fn s025_s028_having_sources_is_not_being_ready() {
 #[test]
 fn s026_s027_closing_and_dropping_free_the_sources_and_leave_them_open() {
     let [one, two] = receivers();
-    let inner = Select::of([&one]).unwrap();
-    let outer = Select::of([Source::from(&inner), Source::from(&two)]).unwrap();
+    let inner = Select::with([&one]).unwrap();
+    let outer = Select::with([Source::from(&inner), Source::from(&two)]).unwrap();
     outer.close();
     outer.close();
-    assert!(!outer.has_sources());
-    assert!(inner.has_sources(), "a nested select keeps its own");
-    let other = Select::of([Source::from(&inner), Source::from(&two)]).unwrap();
+    assert!(outer.is_empty());
+    assert!(!inner.is_empty(), "a nested select keeps its own");
+    let other = Select::with([Source::from(&inner), Source::from(&two)]).unwrap();
     drop(other);
-    let other = Select::of([&two]).unwrap();
+    let other = Select::with([&two]).unwrap();
     deliver(two.handle(), &1u8);
     check(&other, &[(&two, 1)]);
     refused(other.add(&one), SelectError::Owned);
@@ -155,15 +154,15 @@ fn s026_s027_closing_and_dropping_free_the_sources_and_leave_them_open() {
 fn s029_iteration_goes_on_until_no_source_is_left() {
     assert_eq!(Select::<u8>::new().iter().count(), 0);
     let [one, two] = receivers();
-    let select = Select::of([&one, &two]).unwrap().oneshot(false);
+    let select = Select::with([&one, &two]).unwrap().oneshot(false);
     for value in 0..4u8 {
         deliver(one.handle(), &value);
     }
     deliver(two.handle(), &9u8);
     let mut seen = Vec::new();
-    for selected in &select {
-        let selected = selected.unwrap();
-        let value = *selected.result.as_ref().unwrap();
+    for event in &select {
+        let event = event.unwrap();
+        let value = *event.value.as_ref().unwrap();
         seen.push(value);
         if value == 3 {
             select.remove(&one).unwrap();
@@ -186,14 +185,16 @@ fn s030_a_scheduler_drains_and_forgets_the_calls_that_ended() {
     }
     deliver(calls[1].handle(), &1u8);
     let ready: Vec<_> = select
-        .ready()
-        .map(|it| it.unwrap().value().unwrap())
+        .drain()
+        .unwrap()
+        .into_iter()
+        .map(|event| event.value.unwrap())
         .collect();
     assert_eq!(ready, [1]);
     deliver(calls[0].handle(), &0u8);
-    assert_eq!(select.ready().count(), 1);
+    assert_eq!(select.drain().unwrap().len(), 1);
     assert!(
-        !select.has_sources(),
+        select.is_empty(),
         "a call that has ended can never fire again"
     );
 }
@@ -201,10 +202,10 @@ fn s030_a_scheduler_drains_and_forgets_the_calls_that_ended() {
 #[test]
 fn s032_a_source_is_in_one_select_once() {
     let one = receiver();
-    let select = Select::of([&one]).unwrap();
+    let select = Select::with([&one]).unwrap();
     refused(select.add(&one), SelectError::Owned);
     refused(Select::new().add(&one), SelectError::Owned);
-    let outer = Select::of([&select]).unwrap();
+    let outer = Select::with([&select]).unwrap();
     refused(outer.add(&select), SelectError::Owned);
     deliver(one.handle(), &1u8);
     assert_eq!(
@@ -222,49 +223,49 @@ fn s033_cycles_are_refused_and_leave_no_trace() {
     s1.add(&s2).unwrap();
     refused(s2.add(&s0), SelectError::Cycle);
     refused(s2.add(&s1), SelectError::Cycle);
-    assert!(!s2.has_sources());
+    assert!(s2.is_empty());
     let one = receiver();
     s2.add(&one).unwrap();
     deliver(one.handle(), &1u8);
     check(&s0, &[(&one, 1)]);
-    assert!(!s0.has_sources());
+    assert!(s0.is_empty());
 }
 
 #[test]
 fn s034_a_failed_source_is_named_and_with_oneshot_removed() {
     let [one, two] = receivers();
-    let select = Select::of([&one, &two]).unwrap();
+    let select = Select::with([&one, &two]).unwrap();
     fail(two.handle(), gone());
     deliver(one.handle(), &1u8);
-    let selected = select.get().unwrap();
-    assert_eq!(selected.receiver, two);
-    assert!(matches!(selected.result, Err(RouterError::Channel(_))));
+    let event = select.get().unwrap();
+    assert_eq!(event.receiver, two);
+    assert!(matches!(event.value, Err(RouterError::Channel(_))));
     check(&select, &[(&one, 1)]);
-    assert!(!select.has_sources());
+    assert!(select.is_empty());
 }
 
 #[test]
 fn s035_a_nested_select_yields_leaves_and_stays_while_it_has_sources() {
     for outer_oneshot in [true, false] {
         let [a, b, c, d] = receivers();
-        let inner = Select::of([&a, &b, &c]).unwrap();
-        let outer = Select::of([Source::from(&inner), Source::from(&d)]).unwrap();
+        let inner = Select::with([&a, &b, &c]).unwrap();
+        let outer = Select::with([Source::from(&inner), Source::from(&d)]).unwrap();
         let outer = outer.oneshot(outer_oneshot);
         for (value, receiver) in [&b, &d, &a, &c].into_iter().enumerate() {
             deliver(receiver.handle(), &(value as u8));
         }
         check(&outer, &[(&b, 0), (&d, 1), (&a, 2)]);
-        assert!(outer.has_sources());
+        assert!(!outer.is_empty());
         check(&outer, &[(&c, 3)]);
-        assert_eq!(outer.has_sources(), !outer_oneshot);
-        assert!(!inner.has_sources());
+        assert_eq!(!outer.is_empty(), !outer_oneshot);
+        assert!(inner.is_empty());
     }
 }
 
 #[test]
 fn s036_an_empty_nested_select_counts_and_fills_later() {
     let inner = Select::<u8>::new();
-    let outer = Select::of([&inner]).unwrap();
+    let outer = Select::with([&inner]).unwrap();
     assert!(matches!(
         outer.get_timeout(NOW),
         Err(RouterError::Timeout(_))
@@ -282,9 +283,9 @@ fn s036_an_empty_nested_select_counts_and_fills_later() {
 #[test]
 fn s037_what_waits_in_a_nested_select_is_seen_from_outside() {
     let one = receiver();
-    let inner = Select::of([&one]).unwrap();
+    let inner = Select::with([&one]).unwrap();
     deliver(one.handle(), &1u8);
-    let outer = Select::of([inner]).unwrap();
+    let outer = Select::with([inner]).unwrap();
     assert!(!outer.empty().unwrap());
     check(&outer, &[(&one, 1)]);
 }
@@ -294,7 +295,7 @@ fn s038_only_members_are_removed() {
     let [one, two] = receivers();
     let select = Select::new();
     refused(select.remove(&one), SelectError::NotMember);
-    let owner = Select::of([&two]).unwrap();
+    let owner = Select::with([&two]).unwrap();
     refused(select.remove(&two), SelectError::NotMember);
     owner.remove(&two).unwrap();
     refused(owner.remove(&two), SelectError::NotMember);
@@ -306,7 +307,7 @@ fn s039_what_arrived_before_the_removal_is_still_returned() {
     for oneshot in [true, false] {
         for others in [0, 1] {
             let [one, other] = receivers();
-            let select = Select::of([&one]).unwrap().oneshot(oneshot);
+            let select = Select::with([&one]).unwrap().oneshot(oneshot);
             if others == 1 {
                 select.add(&other).unwrap();
             }
@@ -320,7 +321,7 @@ fn s039_what_arrived_before_the_removal_is_still_returned() {
                 Some(3),
                 "what came later is not the select's"
             );
-            assert_eq!(select.has_sources(), others == 1);
+            assert_eq!(!select.is_empty(), others == 1);
         }
     }
 }
@@ -328,7 +329,7 @@ fn s039_what_arrived_before_the_removal_is_still_returned() {
 #[test]
 fn s039_what_was_taken_from_the_removed_receiver_is_not_waited_for() {
     let one = receiver();
-    let select = Select::of([&one]).unwrap();
+    let select = Select::with([&one]).unwrap();
     deliver(one.handle(), &1u8);
     select.remove(&one).unwrap();
     assert_eq!(one.get().unwrap(), 1);
@@ -338,12 +339,12 @@ fn s039_what_was_taken_from_the_removed_receiver_is_not_waited_for() {
 #[test]
 fn s040_a_source_that_was_closed_here_is_an_event() {
     let [one, two] = receivers();
-    let select = Select::of([&one, &two]).unwrap().oneshot(false);
+    let select = Select::with([&one, &two]).unwrap().oneshot(false);
     one.close();
     assert!(!select.empty().unwrap());
-    let selected = select.get().unwrap();
-    assert_eq!(selected.receiver, one);
-    assert!(matches!(selected.result, Err(RouterError::Channel(_))));
+    let event = select.get().unwrap();
+    assert_eq!(event.receiver, one);
+    assert!(matches!(event.value, Err(RouterError::Channel(_))));
     assert!(matches!(
         select.get_timeout(NOW),
         Err(RouterError::Timeout(_))

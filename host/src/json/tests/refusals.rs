@@ -120,12 +120,28 @@ fn scalars_out_of_range_are_refused() {
 #[test]
 fn a_type_without_schema_names_the_remedy() {
     let opaque = Type::Opaque("Socket".into());
-    let want = "`Socket` has no schema, so no JSON stands for it: mark the type with `#[data]` in the plugin";
+    let want = "`Socket` has no schema, so no JSON stands for it: mark the type with `#[data]` in the plugin, or call from a program";
     refused(&opaque, json!(null), &format!("value: {want}"));
     assert_eq!(
         decode(&opaque, &[]).unwrap_err().to_string(),
         format!("result: {want}")
     );
+}
+
+#[test]
+fn a_sender_cannot_be_written_whatever_stands_for_it() {
+    let sender = Type::TupleStruct(
+        "Sender".into(),
+        vec![
+            Type::Opaque("Sender".into()),
+            Type::Array(Box::new(Type::U64), 0),
+        ],
+    );
+    for value in [json!("1000"), json!([]), json!([1, []]), json!(null)] {
+        let mut out = Vec::new();
+        let error = encode(&sender, &value, &mut out).unwrap_err().to_string();
+        assert!(error.contains("`Sender` has no schema"), "{error}");
+    }
 }
 
 #[test]
