@@ -16,7 +16,7 @@ use offshoot_abi::router::{
     self, Body, CallError, ChannelError, Failure, Received, Request, Response,
 };
 use offshoot_abi::{Blob, ContextAddress};
-use offshoot_proto::control::CallOutcome;
+use offshoot_proto::control::{CallOutcome, Traces};
 use offshoot_proto::{
     Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, SendError,
 };
@@ -202,6 +202,10 @@ impl Shared {
             via,
             name: connect.name,
             log_level: if connect.debug { 4 } else { hub.log_level },
+            traces: Traces {
+                debug: connect.debug,
+                ..Traces::default()
+            },
             timeout,
             spec: LocalSpec {
                 remote_name: local.remote_name,
