@@ -69,6 +69,11 @@ impl Handle {
     /// that made the calls.
     pub const FORGET_CHAIN: Self = Self(112);
 
+    /// Asks a neighbour for a sign of life. Between neighbours.
+    pub const HEARTBEAT: Self = Self(120);
+    /// The sign. Between neighbours.
+    pub const ALIVE: Self = Self(121);
+
     /// Handles below this one are the router's own.
     pub const FIRST_FREE: u64 = 200;
     /// Handles from here on are allotted while running. Those between are for programs that agree

@@ -6,6 +6,7 @@ use crate::control::ImageHash;
 use crate::decoder::Decoder;
 use crate::id::{ContextId, LinkId};
 use crate::outbox::Outbox;
+use crate::pulse::Pulse;
 
 /// Which neighbour a link leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) struct Link {
     pub(crate) blocked_by: Option<LinkId>,
     /// Whether the driver was told that there is something to send.
     pub(crate) announced: bool,
+    /// When it must next be heard of, if that is watched.
+    pub(crate) pulse: Option<Pulse>,
 }
 
 impl Link {
@@ -49,6 +52,7 @@ impl Link {
             images: Set::default(),
             blocked_by: None,
             announced: false,
+            pulse: None,
         }
     }
 }

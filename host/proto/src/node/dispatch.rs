@@ -37,6 +37,11 @@ impl Node {
                 control::decode(bytes).is_some_and(|bind| self.on_bind(bind))
             }
             Handle::CONNECT if from_above => self.on_connect(&message),
+            Handle::HEARTBEAT if neighbour => {
+                self.on_heartbeat(link);
+                true
+            }
+            Handle::ALIVE if neighbour => true,
             Handle::SHUTDOWN if from_above => {
                 self.events.push_back(Event::Shutdown);
                 true
@@ -72,6 +77,10 @@ impl Node {
                 return;
             }
             Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE | Handle::GRANT_IDS => {
+                self.offend(link, message.src, Offence::Control);
+                return;
+            }
+            Handle::HEARTBEAT | Handle::ALIVE => {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }

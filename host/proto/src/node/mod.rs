@@ -5,6 +5,7 @@ mod dispatch;
 mod gauges;
 mod ids;
 mod inbound;
+mod liveness;
 mod lost;
 mod messages;
 mod routes;
@@ -44,6 +45,8 @@ pub struct Node {
     message_max: u32,
     links: Map<LinkId, Link>,
     next_link: u32,
+    /// Links that were ever watched.
+    watched: u32,
     blocks: Blocks,
     /// The handle at which we wait for a block of ids.
     asked_ids: Option<Handle>,
@@ -206,6 +209,7 @@ impl Node {
             message_max,
             links: Map::default(),
             next_link: 0,
+            watched: 0,
             blocks: Blocks::default(),
             asked_ids: None,
             unidirectional: true,
@@ -351,17 +355,22 @@ impl Node {
         let before = out.len();
         if let Some(link) = self.links.get_mut(&link) {
             link.outbox.fill(out, enough);
+            if let Some(pulse) = &mut link.pulse {
+                pulse.send(out.len() - before);
+            }
         }
         out.len() > before
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        self.handles.next_deadline()
+        let deadline = self.handles.next_deadline();
+        deadline.into_iter().chain(self.next_pulse()).min()
     }
 
-    /// Ends the waits whose time is up.
+    /// Ends the waits whose time is up, and looks after the links that are watched.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.check_pulses(now);
         while let Some((handle, listener)) = self.handles.expire(now) {
             self.give_up(handle, &listener);
             self.events.push_back(Event::Expired { handle });
