@@ -69,6 +69,10 @@ impl Handle {
     /// that made the calls.
     pub const FORGET_CHAIN: Self = Self(112);
 
+    /// Lets the context outlive its parent. From an ancestor.
+    pub const DETACH: Self = Self(115);
+    /// Says that the context will outlive its parent, which must not end it. From a child.
+    pub const DETACHING: Self = Self(116);
     /// Asks a neighbour for a sign of life. Between neighbours.
     pub const HEARTBEAT: Self = Self(120);
     /// The sign. Between neighbours.

@@ -148,6 +148,13 @@ pub enum Event {
     },
     /// An ancestor ends this context.
     Shutdown,
+    /// An ancestor lets this context outlive its parent.
+    Detach,
+    /// A direct child will outlive this context, and must not be ended with its link.
+    ChildDetached {
+        /// Its link.
+        link: LinkId,
+    },
 }
 
 /// A call that is to be run.
