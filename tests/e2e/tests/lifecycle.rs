@@ -130,7 +130,7 @@ fn dropping_everything_ends_everything() {
         .build()
         .unwrap();
     let pids = runtime.block_on(async {
-        let router = offshoot::Router::new().unwrap();
+        let router = Router::new().unwrap();
         let top = router.local().await.unwrap();
         let low = router.local().via(&top).await.unwrap();
         [pid_of(&top), pid_of(&low)]
@@ -148,7 +148,7 @@ fn a_connection_given_up_outside_of_the_runtime_leaves_no_child() {
         .build()
         .unwrap();
     let (router, first) = runtime.block_on(async {
-        let router = offshoot::Router::new().unwrap();
+        let router = Router::new().unwrap();
         let first = router.local().await.unwrap();
         (router, first)
     });
