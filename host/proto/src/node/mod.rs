@@ -5,6 +5,7 @@ mod dispatch;
 mod gauges;
 mod ids;
 mod inbound;
+mod logs;
 mod lost;
 mod messages;
 mod routes;
@@ -22,6 +23,7 @@ pub use gauges::Gauges;
 pub use messages::{Listen, ListenError, PutError};
 pub use routes::{Route, RouteError};
 
+use self::logs::Logs;
 use crate::assembly::Assemblies;
 use crate::blocks::Blocks;
 use crate::callee::{CallKey, Callee};
@@ -53,6 +55,7 @@ pub struct Node {
     assemblies: Assemblies,
     handles: Handles,
     streams: Streams,
+    logs: Logs,
     callee: Callee,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
@@ -213,6 +216,7 @@ impl Node {
             assemblies: Assemblies::default(),
             handles: Handles::new(seed),
             streams: Streams::default(),
+            logs: Logs::default(),
             callee: Callee::default(),
             depot: Depot::default(),
             bindings: Map::default(),
@@ -349,6 +353,7 @@ impl Node {
     /// any. Ask again while the link has room.
     pub fn poll_transmit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) -> bool {
         let before = out.len();
+        self.write_credit(link, out, enough);
         if let Some(link) = self.links.get_mut(&link) {
             link.outbox.fill(out, enough);
         }
@@ -357,7 +362,9 @@ impl Node {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        self.handles.next_deadline()
+        let note = self.next_log_note();
+        let deadline = self.handles.next_deadline();
+        deadline.into_iter().chain(note).min()
     }
 
     /// Ends the waits whose time is up.
@@ -366,6 +373,7 @@ impl Node {
             self.give_up(handle, &listener);
             self.events.push_back(Event::Expired { handle });
         }
+        self.note_dropped_logs(now);
     }
 
     /// Whether the driver may read from `link`: not while what came from it waits for a link
