@@ -88,7 +88,7 @@ impl RouterBuilder {
 
     /// Whether this context and all others write a profile when they end in order (`S072`):
     /// `offshoot.stats.<pid>.<thread>.log` in the directory for temporary files, readable by
-    /// their user only.
+    /// their user only. So does the environment variable `OFFSHOOT_PROFILING` (`B054`).
     pub fn profiling(mut self, profiling: bool) -> Self {
         self.profiling = profiling;
         self
@@ -119,9 +119,10 @@ impl RouterBuilder {
             node.set_message_max(bytes);
         }
         let hub = Hub::new(node, crate::logs::level_wanted(), Some(runtime));
+        let asked = |variable| std::env::var_os(variable).is_some_and(|value| value != "0");
         hub.start_traces(Traces {
-            debug: false,
-            profiling: self.profiling,
+            debug: asked("OFFSHOOT_DEBUG"),
+            profiling: self.profiling || asked("OFFSHOOT_PROFILING"),
         });
         if let Some(broker) = &broker {
             broker.look_after(&hub);
@@ -333,7 +334,7 @@ impl Router {
 
     /// Has this context, and all that are made from now on, write what they do into
     /// `offshoot.<pid>.log` in the directory for temporary files, readable by their user only
-    /// (`S073`).
+    /// (`S073`). The environment variable `OFFSHOOT_DEBUG` says so from the start (`B054`).
     pub fn enable_debug(&self) {
         self.tree.hub.start_traces(Traces {
             debug: true,

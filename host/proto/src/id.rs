@@ -72,6 +72,15 @@ impl Handle {
     /// the handle that waits. From anyone.
     pub const WATCH: Self = Self(113);
 
+    /// Lets the context outlive its parent. From an ancestor.
+    pub const DETACH: Self = Self(115);
+    /// Says that the context will outlive its parent, which must not end it. From a child.
+    pub const DETACHING: Self = Self(116);
+    /// Asks a neighbour for a sign of life. Between neighbours.
+    pub const HEARTBEAT: Self = Self(120);
+    /// The sign. Between neighbours.
+    pub const ALIVE: Self = Self(121);
+
     /// Handles below this one are the router's own.
     pub const FIRST_FREE: u64 = 200;
     /// Handles from here on are allotted while running. Those between are for programs that agree

@@ -40,6 +40,7 @@ mod link;
 mod message;
 mod node;
 mod outbox;
+mod pulse;
 mod streams;
 mod time;
 mod topology;

@@ -127,6 +127,12 @@ impl Hub {
             Event::Shutdown => {
                 state.ended = true;
             }
+            Event::Detach => state.detached = true,
+            Event::ChildDetached { link } => {
+                if let Some(output) = state.outputs.get(&link) {
+                    output.signals.detach();
+                }
+            }
         }
         state
     }

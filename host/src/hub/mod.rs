@@ -84,6 +84,8 @@ pub(crate) struct State {
     /// Changes whose bytes were left to gather.
     gathered: usize,
     ended: bool,
+    /// Whether the context goes on without its parent, until what runs here has ended.
+    detached: bool,
 }
 
 /// The controller's answers to requests for ids of contexts.
@@ -144,6 +146,7 @@ impl Hub {
                 armed: None,
                 gathered: 0,
                 ended: false,
+                detached: false,
             }),
             resumed: Condvar::new(),
             origin: Instant::now(),
@@ -341,6 +344,15 @@ impl Hub {
         if let Some(runtime) = self.runtime.get() {
             runtime.block_on(self.close());
         }
+    }
+
+    /// Whether the context goes on without its parent, because a call that was made before still
+    /// runs (`B045`).
+    pub(crate) fn goes_on_alone(&self) -> bool {
+        let state = self.lock();
+        // One that still waits now waits for an image that will not come.
+        let (_, running) = state.node.calls();
+        state.detached && running > 0
     }
 
     pub(crate) fn is_ended(&self) -> bool {

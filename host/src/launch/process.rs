@@ -17,6 +17,8 @@ pub(crate) struct Process {
     /// Becomes readable when the process has ended.
     ended: AsyncFd<OwnedFd>,
     reaped: bool,
+    /// Whether it may outlive us.
+    released: bool,
 }
 
 impl Process {
@@ -31,6 +33,7 @@ impl Process {
                 child,
                 ended,
                 reaped: false,
+                released: false,
             }),
             Err(error) => {
                 let _ = child.kill();
@@ -62,8 +65,16 @@ impl Process {
         Some(describe(self.id(), status))
     }
 
-    /// Waits for the process's own end for `grace`, then kills it.
+    /// Lets the process outlive us (`B045`).
+    pub(crate) fn release(&mut self) {
+        self.released = true;
+    }
+
+    /// Waits for the process's own end for `grace`, then kills it, unless it was released.
     pub(crate) async fn end(mut self, grace: Duration) {
+        if self.released {
+            return;
+        }
         if self.reaped || tokio::time::timeout(grace, self.wait()).await.is_ok() {
             return;
         }
@@ -86,7 +97,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.reaped {
+        if self.released && !self.reaped {
+            // It is the system's to reap once we are gone; until then, it may be ours.
+            let _ = self.child.try_wait();
+        } else if !self.reaped {
             self.kill();
             // Fails only when someone else has waited for it.
             let _ = self.child.wait();

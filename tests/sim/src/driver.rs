@@ -82,7 +82,7 @@ impl World {
             Event::Message {
                 handle, src, body, ..
             } => self.on_message(process, handle, src, &body),
-            Event::Writable { .. } => {}
+            Event::Writable { .. } | Event::Detach | Event::ChildDetached { .. } => {}
             Event::Expired { handle } => self.on_expired(process, handle),
             Event::Run(run) => self.on_run(process, run),
             // It may have returned since the node decided that.

@@ -233,6 +233,21 @@ impl Node {
         );
     }
 
+    /// Lets a context below us outlive its parent; an empty answer comes to the handle.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave.
+    pub fn detach(&mut self, id: ContextId) -> Result<Handle, SendError> {
+        let reply_to = self.listen_for(Listener {
+            respondent: Some(id),
+            persist: false,
+            deadline: None,
+            purpose: Purpose::Messages,
+        })?;
+        self.send_or_forget(id, Handle::DETACH, reply_to, Bytes::new())
+    }
+
     /// Asks a context below us to end.
     pub fn shut_down(&mut self, id: ContextId) {
         let body = Body::Data(Bytes::new());

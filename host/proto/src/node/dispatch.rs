@@ -42,6 +42,19 @@ impl Node {
                 control::decode(bytes).is_some_and(|bind| self.on_bind(bind))
             }
             Handle::CONNECT if from_above => self.on_connect(&message),
+            Handle::HEARTBEAT if neighbour => {
+                self.on_heartbeat(link);
+                true
+            }
+            Handle::ALIVE if neighbour => true,
+            Handle::DETACH if from_above => {
+                self.on_detach(&message);
+                true
+            }
+            Handle::DETACHING if from_child => {
+                self.events.push_back(Event::ChildDetached { link });
+                true
+            }
             Handle::SHUTDOWN if from_above => {
                 self.events.push_back(Event::Shutdown);
                 true
@@ -85,11 +98,16 @@ impl Node {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }
+            Handle::HEARTBEAT | Handle::ALIVE | Handle::DETACHING => {
+                self.offend(link, message.src, Offence::Control);
+                return;
+            }
             Handle::CALL_FUNCTION
             | Handle::CANCEL
             | Handle::FORGET_CHAIN
             | Handle::BIND
             | Handle::CONNECT
+            | Handle::DETACH
             | Handle::SHUTDOWN => {
                 self.refuse(&message, DeadKind::Refused, "only an ancestor may ask that");
                 return;
@@ -215,6 +233,16 @@ impl Node {
             self.events.push_back(Event::CancelRun(key));
         }
         true
+    }
+
+    /// This context is to outlive its parent (`B045`). The parent learns that before whoever asked.
+    fn on_detach(&mut self, message: &Message) {
+        self.events.push_back(Event::Detach);
+        if let Some(parent) = self.topology.parent_link() {
+            self.send_to_neighbour(parent, Handle::DETACHING, bytes::Bytes::new());
+        }
+        let body = Body::Data(bytes::Bytes::new());
+        self.reply(message.src, message.reply_to, body);
     }
 
     fn on_forget_chain(&mut self, message: &Message) -> bool {

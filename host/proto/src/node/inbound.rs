@@ -25,6 +25,9 @@ impl Node {
             return;
         };
         let side = state.side;
+        if let Some(pulse) = &mut state.pulse {
+            pulse.hear();
+        }
         let mut frames = Vec::new();
         let result = state.decoder.push(bytes, &mut frames);
         for frame in frames {
@@ -298,7 +301,7 @@ impl Node {
         }
     }
 
-    fn cut(&mut self, link: LinkId, reason: &str) {
+    pub(super) fn cut(&mut self, link: LinkId, reason: &str) {
         let Some(peer) = self.links.get(&link).map(|link| link.peer) else {
             return;
         };
