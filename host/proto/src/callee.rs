@@ -128,11 +128,8 @@ impl Callee {
     /// Ends a running call; gives who waits for it.
     pub(crate) fn finish(&mut self, key: CallKey, outcome: &CallOutcome) -> Option<Caller> {
         let running = self.running.remove(&key)?;
-        if let (CallOutcome::Failed(failure), true) = (outcome, running.chain != 0)
-            && self.failed_chains.len() < CHAINS_MAX
-        {
-            let chain = (running.caller.context, running.chain);
-            self.failed_chains.insert(chain, failure.clone());
+        if let CallOutcome::Failed(failure) = outcome {
+            self.fail_chain(running.caller.context, running.chain, failure);
         }
         if !running.concurrent {
             self.serial_busy = false;
@@ -157,6 +154,15 @@ impl Callee {
         None
     }
 
+    /// Notes that a call of a chain has failed. No call of a new chain is taken while there are
+    /// too many of these, so those that were taken before are all that can come on top.
+    pub(crate) fn fail_chain(&mut self, caller: ContextId, chain: u64, failure: &CallFailure) {
+        if chain != 0 && self.failed_chains.len() <= CHAINS_MAX + CALLS_QUEUED_MAX {
+            let first = self.failed_chains.entry((caller, chain));
+            first.or_insert_with(|| failure.clone());
+        }
+    }
+
     /// Forgets whether a chain has failed.
     pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) {
         self.failed_chains.remove(&(caller, chain));
@@ -170,6 +176,11 @@ impl Callee {
     /// Calls that have begun and not ended.
     pub(crate) fn running(&self) -> usize {
         self.running.len()
+    }
+
+    /// Chains that have failed and were not forgotten.
+    pub(crate) fn chains(&self) -> usize {
+        self.failed_chains.len()
     }
 
     /// Bytes of arguments that wait, and calls that were taken back before they began.

@@ -33,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) images: Set<ImageHash>,
     /// The full link that this one's messages wait for.
     pub(crate) blocked_by: Option<LinkId>,
+    /// Whether the peer has asked for a sign of life.
+    pub(crate) owes_sign: bool,
     /// Whether the driver was told that there is something to send.
     pub(crate) announced: bool,
     /// When it must next be heard of, if that is watched.
@@ -51,6 +53,7 @@ impl Link {
             asked: 0,
             images: Set::default(),
             blocked_by: None,
+            owes_sign: false,
             announced: false,
             pulse: None,
         }

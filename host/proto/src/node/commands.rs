@@ -199,6 +199,8 @@ impl Node {
     pub fn forget(&mut self, handle: Handle) -> bool {
         self.asked_ids.take_if(|asked| *asked == handle);
         let Some(listener) = self.handles.remove(handle) else {
+            // It has ended; what its program has not taken is void.
+            self.streams.close(handle);
             return false;
         };
         self.give_up(handle, &listener);
@@ -272,12 +274,7 @@ impl Node {
 
     /// Lets go of what belongs to a wait that ends without an answer.
     pub(super) fn give_up(&mut self, handle: Handle, listener: &Listener) {
-        if let Some(respondent) = listener.respondent
-            && let Some(Hop::Link(link)) = self.topology.hop(respondent)
-        {
-            self.assemblies.forget(link, respondent, handle);
-        }
-        self.close_streams(handle);
+        self.close_streams(handle, listener);
         if let (Purpose::Call, Some(callee)) = (listener.purpose, listener.respondent) {
             let body = Body::Data(control::encode(&handle).into());
             let _ = self.send(callee, Handle::CANCEL, Handle::NONE, body);
@@ -465,7 +462,13 @@ impl Node {
         }
     }
 
-    fn enqueue_message(&mut self, link: LinkId, message: Message) {
+    pub(super) fn enqueue_message(&mut self, link: LinkId, message: Message) {
+        let frame = self.frame(message);
+        self.enqueue(link, frame, Origin::Own);
+    }
+
+    /// The next message of this context as one frame, which the outbox will cut.
+    pub(super) fn frame(&mut self, message: Message) -> Frame {
         let (dead, payload) = match message.body {
             Body::Data(bytes) => (false, bytes),
             Body::Dead(dead) => (true, dead.to_bytes()),
@@ -485,6 +488,6 @@ impl Node {
             handle: message.handle,
             reply_to: message.reply_to,
         };
-        self.enqueue(link, Frame { header, payload }, Origin::Own);
+        Frame { header, payload }
     }
 }

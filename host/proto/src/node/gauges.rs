@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Node;
-use crate::id::ContextId;
+use crate::id::{ContextId, Handle};
 
 /// How full the tables of a node are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Gauges {
     pub streams_out: usize,
     /// Streams that come in.
     pub streams_in: usize,
+    /// Chains of calls that have failed here and were not forgotten.
+    pub chains: usize,
     /// Bytes of messages that programs have not taken yet.
     pub held_bytes: u64,
     /// Blocks of ids that contexts below were granted.
@@ -74,6 +76,7 @@ impl Node {
             listeners: self.handles.len(),
             streams_out,
             streams_in,
+            chains: self.callee.chains(),
             held_bytes,
             blocks: self.blocks.granted().len(),
             contacts: self
@@ -83,6 +86,13 @@ impl Node {
                 .max()
                 .unwrap_or(0),
         }
+    }
+
+    /// Streams that go out of here: receiver's context and handle, what was sent, what of it was
+    /// taken as far as is known here, and whether someone waits for credit.
+    #[doc(hidden)]
+    pub fn outgoing_streams(&self) -> Vec<(ContextId, Handle, u64, u64, bool)> {
+        self.streams.outgoing().collect()
     }
 
     /// Blocks of ids that contexts below were granted: owner, first id, how many.

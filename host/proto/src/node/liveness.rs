@@ -7,7 +7,9 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::Node;
+use crate::frame::Frame;
 use crate::id::{Handle, LinkId};
+use crate::message::Body;
 use crate::pulse::{Beat, Pulse};
 use crate::time::Instant;
 
@@ -57,8 +59,24 @@ impl Node {
         }
     }
 
-    /// A neighbour asks for a sign of life.
+    /// A neighbour asks for a sign of life. It gets one when the link has room, however often it
+    /// asks: one that does not read must not fill our queue.
     pub(super) fn on_heartbeat(&mut self, link: LinkId) {
-        self.send_to_neighbour(link, Handle::ALIVE, Bytes::new());
+        if let Some(state) = self.links.get_mut(&link) {
+            state.owes_sign = true;
+            self.announce_ready(link);
+        }
+    }
+
+    /// Appends the sign of life that `link` is owed.
+    pub(super) fn write_sign(&mut self, link: LinkId, out: &mut Vec<u8>) {
+        let Some(state) = self.links.get_mut(&link).filter(|link| link.owes_sign) else {
+            return;
+        };
+        state.owes_sign = false;
+        let peer = state.peer;
+        let message = self.own(peer, Handle::ALIVE, Handle::NONE, Body::Data(Bytes::new()));
+        let Frame { header, payload } = self.frame(message);
+        header.encode(&payload, out);
     }
 }

@@ -6,6 +6,7 @@ mod gauges;
 mod ids;
 mod inbound;
 mod liveness;
+mod logs;
 mod lost;
 mod messages;
 mod routes;
@@ -23,6 +24,7 @@ pub use gauges::Gauges;
 pub use messages::{Listen, ListenError, PutError};
 pub use routes::{Route, RouteError};
 
+use self::logs::Logs;
 use crate::assembly::Assemblies;
 use crate::blocks::Blocks;
 use crate::callee::{CallKey, Callee};
@@ -56,6 +58,7 @@ pub struct Node {
     assemblies: Assemblies,
     handles: Handles,
     streams: Streams,
+    logs: Logs,
     callee: Callee,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
@@ -224,6 +227,7 @@ impl Node {
             assemblies: Assemblies::default(),
             handles: Handles::new(seed),
             streams: Streams::default(),
+            logs: Logs::default(),
             callee: Callee::default(),
             depot: Depot::default(),
             bindings: Map::default(),
@@ -360,6 +364,8 @@ impl Node {
     /// any. Ask again while the link has room.
     pub fn poll_transmit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) -> bool {
         let before = out.len();
+        self.write_sign(link, out);
+        self.write_credit(link, out, enough);
         if let Some(link) = self.links.get_mut(&link) {
             link.outbox.fill(out, enough);
             if let Some(pulse) = &mut link.pulse {
@@ -371,8 +377,12 @@ impl Node {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
+        let others = [self.next_pulse(), self.next_log_note()];
         let deadline = self.handles.next_deadline();
-        deadline.into_iter().chain(self.next_pulse()).min()
+        deadline
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     /// Ends the waits whose time is up, and looks after the links that are watched.
@@ -382,6 +392,7 @@ impl Node {
             self.give_up(handle, &listener);
             self.events.push_back(Event::Expired { handle });
         }
+        self.note_dropped_logs(now);
     }
 
     /// Whether the driver may read from `link`: not while what came from it waits for a link
