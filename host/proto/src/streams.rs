@@ -53,8 +53,8 @@ pub(crate) struct Outgoing {
 struct Incoming {
     link: Option<LinkId>,
     under_way: u64,
-    /// Words that there is no more, which wait to be taken.
-    ends: u32,
+    /// Bytes of words that there is no more, which wait to be taken.
+    ends: u64,
     /// Bytes of all that waits.
     held: u64,
     /// Where credit goes; it changes when a sender starts anew.
@@ -90,8 +90,9 @@ pub(crate) enum Kind {
     End,
 }
 
-/// Words of one sender that there is no more, which may wait to be taken.
-const ENDS_MAX: u32 = 4;
+/// Bytes of words of one sender that there is no more, which may wait to be taken: a context may
+/// have hundreds of parts that send to one handle, each of which says when it is done.
+const ENDS_BYTES_MAX: u64 = 64 * 1024;
 
 /// Whether a flow takes a message now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +127,8 @@ impl Streams {
             return (Room::Ended(dead.clone()), flow.credit);
         }
         let room = fits(flow.sent - flow.taken, cost(length));
-        flow.waiting = !room;
+        // Others may share the flow, and one of them may still wait when a smaller message fits.
+        flow.waiting |= !room;
         (if room { Room::Some } else { Room::None }, flow.credit)
     }
 
@@ -212,11 +214,17 @@ impl Streams {
             && (held == 0 || held + cost(length) <= LINK_STREAMS_BYTES_MAX)
     }
 
-    /// Whether one more word that there is no more may be held here.
-    pub(crate) fn admits_end(&self, link: Option<LinkId>, src: ContextId, handle: Handle) -> bool {
+    /// Whether one more word that there is no more, of that many bytes, may be held here.
+    pub(crate) fn admits_end(
+        &self,
+        link: Option<LinkId>,
+        src: ContextId,
+        handle: Handle,
+        length: usize,
+    ) -> bool {
         let flow = self.incoming.get(&(handle, src));
         let ends = flow.map_or(0, |flow| flow.ends);
-        ends < ENDS_MAX
+        ends + cost(length) <= ENDS_BYTES_MAX
             && self
                 .held
                 .get(&link)
@@ -250,7 +258,7 @@ impl Streams {
         flow.held += cost;
         match kind {
             Kind::Data => flow.under_way += cost,
-            Kind::End => flow.ends += 1,
+            Kind::End => flow.ends += cost,
         }
         if credit != Handle::NONE && credit != flow.credit {
             (flow.credit, flow.taken, flow.told) = (credit, 0, 0);
@@ -274,7 +282,7 @@ impl Streams {
         flow.held = flow.held.saturating_sub(receipt.cost);
         match receipt.kind {
             Kind::Data => flow.under_way = flow.under_way.saturating_sub(receipt.cost),
-            Kind::End => flow.ends = flow.ends.saturating_sub(1),
+            Kind::End => flow.ends = flow.ends.saturating_sub(receipt.cost),
         }
         let link = flow.link;
         if receipt.credit != Handle::NONE && receipt.credit == flow.credit {
@@ -434,6 +442,32 @@ mod tests {
         assert_eq!(last, STREAM_WINDOW / cost(1000) * cost(1000));
         assert_eq!(streams.gauges(), (0, 1, 0));
         assert_eq!(streams.close(handle), [(src, CREDIT)]);
+        assert_eq!(streams.gauges(), (0, 0, 0));
+    }
+
+    #[test]
+    fn one_that_waits_for_credit_is_told_even_if_a_smaller_message_fits() {
+        let mut streams = sender();
+        let half = STREAM_WINDOW as usize / 2;
+        assert_eq!(put(&mut streams, half), Room::Some);
+        assert_eq!(put(&mut streams, half), Room::None);
+        assert_eq!(put(&mut streams, 10), Room::Some);
+        let taken = streams.credited(THERE.0, THERE.1, cost(half));
+        assert_eq!(taken, Some((true, None)));
+    }
+
+    #[test]
+    fn s129_many_senders_of_one_context_can_say_that_they_are_done() {
+        let mut streams = Streams::default();
+        let (src, handle, reason) = (ContextId(3), Handle(4000), 32);
+        let mut held = Vec::new();
+        while streams.admits_end(None, src, handle, reason) {
+            held.push(streams.hold(None, src, handle, reason, Kind::End, Handle::NONE));
+        }
+        assert!(held.len() >= 500, "{}", held.len());
+        for receipt in held {
+            streams.take(receipt);
+        }
         assert_eq!(streams.gauges(), (0, 0, 0));
     }
 

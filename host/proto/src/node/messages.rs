@@ -236,8 +236,9 @@ impl Node {
                 (length, Kind::Data, admitted)
             }
             Body::Dead(dead) => {
-                let admitted = self.streams.admits_end(link, src, handle);
-                (dead.reason.len(), Kind::End, admitted)
+                let length = dead.reason.len();
+                let admitted = self.streams.admits_end(link, src, handle, length);
+                (length, Kind::End, admitted)
             }
         };
         let credit = if message.stream {
