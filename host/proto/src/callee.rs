@@ -48,6 +48,15 @@ pub(crate) enum Next {
     FailWithoutImage(Incoming),
 }
 
+/// What waits for its turn.
+#[derive(Debug)]
+enum Queued {
+    Call(Incoming),
+    /// The word to forget how a chain has failed. It stands behind the chain's calls that came
+    /// before it, which may fail yet.
+    Forget(ContextId, u64),
+}
+
 #[derive(Debug)]
 struct Running {
     caller: Caller,
@@ -57,7 +66,7 @@ struct Running {
 
 #[derive(Debug, Default)]
 pub(crate) struct Callee {
-    serial: VecDeque<Incoming>,
+    serial: VecDeque<Queued>,
     concurrent: VecDeque<Incoming>,
     queued_bytes: usize,
     running: Map<CallKey, Running>,
@@ -86,7 +95,7 @@ impl Callee {
         if call.body.concurrent {
             self.concurrent.push_back(call);
         } else {
-            self.serial.push_back(call);
+            self.serial.push_back(Queued::Call(call));
         }
         true
     }
@@ -95,17 +104,28 @@ impl Callee {
     pub(crate) fn next(&mut self, readiness: impl Fn(&Bind) -> Readiness) -> Option<Next> {
         let concurrent = self.running.len() - usize::from(self.serial_busy);
         loop {
-            let serial = !self.serial_busy && may_go(self.serial.front(), &readiness);
-            let queue = if serial {
-                &mut self.serial
+            let serial = match self.serial.front() {
+                _ if self.serial_busy => false,
+                Some(Queued::Call(call)) => may_go(call, &readiness),
+                Some(&Queued::Forget(caller, chain)) => {
+                    self.serial.pop_front();
+                    self.failed_chains.remove(&(caller, chain));
+                    continue;
+                }
+                None => false,
+            };
+            let call = if serial {
+                match self.serial.pop_front()? {
+                    Queued::Call(call) => call,
+                    Queued::Forget(..) => continue,
+                }
             } else if concurrent < CALLS_CONCURRENT_MAX
-                && may_go(self.concurrent.front(), &readiness)
+                && (self.concurrent.front()).is_some_and(|call| may_go(call, &readiness))
             {
-                &mut self.concurrent
+                self.concurrent.pop_front()?
             } else {
                 return None;
             };
-            let call = queue.pop_front()?;
             self.queued_bytes -= call.body.arguments().len();
             let taken_back = !self.cancelled.is_empty() && self.cancelled.remove(&call.caller);
             if self.queued() == 0 {
@@ -147,8 +167,12 @@ impl Callee {
             return Some(key);
         }
         // One that has ended already must not take the place of one that waits.
-        let waiting = self.serial.iter().chain(&self.concurrent);
-        if waiting.map(|call| call.caller).any(|it| it == caller) {
+        let serial = self.serial.iter().filter_map(|queued| match queued {
+            Queued::Call(call) => Some(call),
+            Queued::Forget(..) => None,
+        });
+        let mut waiting = serial.chain(&self.concurrent);
+        if waiting.any(|call| call.caller == caller) {
             self.cancelled.insert(caller);
         }
         None
@@ -163,9 +187,19 @@ impl Callee {
         }
     }
 
-    /// Forgets whether a chain has failed.
-    pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) {
-        self.failed_chains.remove(&(caller, chain));
+    /// Forgets whether a chain has failed, once its calls that came before are over. Says whether
+    /// there was room to note that.
+    #[must_use = "without room it must be refused"]
+    pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) -> bool {
+        if !self.serial_busy && self.serial.is_empty() {
+            self.failed_chains.remove(&(caller, chain));
+            return true;
+        }
+        let room = self.queued() < CALLS_QUEUED_MAX;
+        if room {
+            self.serial.push_back(Queued::Forget(caller, chain));
+        }
+        room
     }
 
     /// Calls that have not begun.
@@ -203,8 +237,8 @@ impl Callee {
     }
 }
 
-fn may_go(front: Option<&Incoming>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
-    front.is_some_and(|call| readiness(&call.bind) != Readiness::OnItsWay)
+fn may_go(call: &Incoming, readiness: impl Fn(&Bind) -> Readiness) -> bool {
+    readiness(&call.bind) != Readiness::OnItsWay
 }
 
 #[cfg(test)]
@@ -215,6 +249,10 @@ mod tests {
     use crate::control::{CallHead, PluginLimits};
 
     fn call(reply_to: u64) -> Incoming {
+        call_of_chain(reply_to, 0)
+    }
+
+    fn call_of_chain(reply_to: u64, chain: u64) -> Incoming {
         let bind = Bind {
             key: [0; 16],
             plugin: "p".into(),
@@ -224,6 +262,7 @@ mod tests {
         };
         let head = CallHead {
             function: "f",
+            chain,
             ..CallHead::default()
         };
         let body = head.start(0);
@@ -248,6 +287,26 @@ mod tests {
             Next::Run(key, _) => Some(key),
             Next::FailWithoutImage(_) | Next::FailWithChain(..) => None,
         }
+    }
+
+    #[test]
+    fn b020_a_chain_is_forgotten_after_its_calls_that_came_before() {
+        let mut callee = Callee::default();
+        for number in 1..=2 {
+            assert!(callee.push(call_of_chain(number, 7)));
+        }
+        let first = run(&mut callee).unwrap();
+        assert!(callee.forget_chain(ContextId::CONTROLLER, 7));
+        assert!(callee.push(call_of_chain(3, 7)));
+        let failed = CallOutcome::Failed(CallFailure::SignatureMismatch);
+        callee.finish(first, &failed);
+        let next = callee.next(|_| Readiness::Ready);
+        assert!(matches!(next, Some(Next::FailWithChain(it, _)) if it == caller(2)));
+        let third = run(&mut callee).expect("the third call begins anew");
+        callee.finish(third, &failed);
+        assert!(callee.forget_chain(ContextId::CONTROLLER, 7));
+        assert!(callee.failed_chains.is_empty());
+        assert_eq!(callee.queued(), 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod outlet;
 mod receiver;
 #[cfg(feature = "controller")]
 mod sender;
+mod waiters;
 
 #[cfg(feature = "controller")]
 pub use {
@@ -31,3 +32,4 @@ pub(crate) use inbox::Owned;
 pub(crate) use inbox::{Content, Inbox, Mail, Notify, Taken};
 pub(crate) use listening::Listening;
 pub(crate) use outlet::{Holders, Outlet, PutEnd};
+pub(crate) use waiters::{Place, Waiters, Woken};

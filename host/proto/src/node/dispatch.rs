@@ -139,16 +139,7 @@ impl Node {
 
     /// Moves calls that can go on to the driver.
     pub(super) fn schedule(&mut self, now: Instant) {
-        let depot = &self.depot;
-        while let Some(next) = self.callee.next(|bind| {
-            if depot.get(&bind.image).is_some() {
-                Readiness::Ready
-            } else if depot.is_missing(&bind.image) {
-                Readiness::Missing
-            } else {
-                Readiness::OnItsWay
-            }
-        }) {
+        while let Some(next) = self.next_call() {
             match next {
                 Next::Run(key, call) => {
                     let timeout = call.body.timeout;
@@ -163,7 +154,6 @@ impl Node {
                 }
                 Next::FailWithChain(caller, failure) => {
                     self.reply_call(caller, &CallOutcome::Failed(failure));
-                    return self.schedule(now);
                 }
                 Next::FailWithoutImage(call) => {
                     let reason = "the plugin's image did not arrive whole: a context on the way \
@@ -172,11 +162,22 @@ impl Node {
                     let (caller, chain) = (call.caller.context, call.body.chain);
                     self.callee.fail_chain(caller, chain, &failure);
                     self.reply_call(call.caller, &CallOutcome::Failed(failure));
-                    // The borrow of the depot ends here: replying may touch everything.
-                    return self.schedule(now);
                 }
             }
         }
+    }
+
+    fn next_call(&mut self) -> Option<Next> {
+        let depot = &self.depot;
+        self.callee.next(|bind| {
+            if depot.get(&bind.image).is_some() {
+                Readiness::Ready
+            } else if depot.is_missing(&bind.image) {
+                Readiness::Missing
+            } else {
+                Readiness::OnItsWay
+            }
+        })
     }
 
     /// Whether `message` is the word of a context between us and `respondent` that there will be
@@ -252,7 +253,10 @@ impl Node {
         let Some(chain) = control::decode::<u64>(bytes) else {
             return false;
         };
-        self.callee.forget_chain(message.src, chain);
+        if !self.callee.forget_chain(message.src, chain) {
+            let reason = format!("context {} has too many calls waiting", self.topology.me);
+            self.refuse(message, DeadKind::Exhausted, &reason);
+        }
         true
     }
 
