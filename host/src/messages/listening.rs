@@ -161,7 +161,8 @@ impl Drop for Take<'_> {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        if !self.inbox.is_over()
+        // What ended may still hold messages, which count until they are taken or void.
+        if (!self.inbox.is_over() || self.inbox.len() > 0)
             && let Some(hub) = self.hub.upgrade()
         {
             hub.forget(self.handle);
