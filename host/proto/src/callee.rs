@@ -7,9 +7,10 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
+use crate::chains::{ChainKey, Chains};
 use crate::control::{Bind, CallBody, CallFailure, CallOutcome};
 use crate::id::{ContextId, Handle};
-use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX, CHAINS_MAX};
+use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX};
 use crate::{Map, Set};
 
 /// Names a call that runs here. Never used twice.
@@ -43,30 +44,29 @@ pub(crate) enum Readiness {
 #[derive(Debug)]
 pub(crate) enum Next {
     Run(CallKey, Incoming),
-    /// An earlier call of its chain has failed, and so it fails, unrun (`B020`).
-    FailWithChain(Caller, CallFailure),
-    FailWithoutImage(Incoming),
+    /// It fails, unrun: its image is not here, or an earlier call of its chain has failed
+    /// (`B020`).
+    Fail(Caller, CallFailure),
 }
 
 #[derive(Debug)]
 struct Running {
     caller: Caller,
     concurrent: bool,
-    chain: u64,
+    chain: ChainKey,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Callee {
-    serial: VecDeque<Incoming>,
-    concurrent: VecDeque<Incoming>,
+    serial: VecDeque<(ChainKey, Incoming)>,
+    concurrent: VecDeque<(ChainKey, Incoming)>,
     queued_bytes: usize,
     running: Map<CallKey, Running>,
     serial_busy: bool,
     /// Calls that were taken back before they began. Empty unless someone cancels, so that the
     /// path of a call does not pay for it.
     cancelled: Set<Caller>,
-    /// How chains of calls have failed, by who made them.
-    failed_chains: Map<(ContextId, u64), CallFailure>,
+    chains: Chains,
     next_key: u64,
 }
 
@@ -75,18 +75,17 @@ impl Callee {
     #[must_use = "a call that was refused must be answered"]
     pub(crate) fn push(&mut self, call: Incoming) -> bool {
         let bytes = self.queued_bytes + call.body.arguments().len();
-        let chains = self.failed_chains.len();
-        if self.queued() >= CALLS_QUEUED_MAX
-            || bytes > CALLS_QUEUED_BYTES_MAX
-            || call.body.chain != 0 && chains >= CHAINS_MAX
-        {
+        if self.queued() >= CALLS_QUEUED_MAX || bytes > CALLS_QUEUED_BYTES_MAX {
             return false;
         }
+        let Some(chain) = self.chains.join(call.caller.context, call.body.chain) else {
+            return false;
+        };
         self.queued_bytes = bytes;
         if call.body.concurrent {
-            self.concurrent.push_back(call);
+            self.concurrent.push_back((chain, call));
         } else {
-            self.serial.push_back(call);
+            self.serial.push_back((chain, call));
         }
         true
     }
@@ -105,23 +104,29 @@ impl Callee {
             } else {
                 return None;
             };
-            let call = queue.pop_front()?;
+            let (chain, call) = queue.pop_front()?;
             self.queued_bytes -= call.body.arguments().len();
             let taken_back = !self.cancelled.is_empty() && self.cancelled.remove(&call.caller);
             if self.queued() == 0 {
                 self.cancelled.clear();
             }
             if taken_back {
+                self.chains.leave(chain);
                 continue;
             }
-            let chain = (call.caller.context, call.body.chain);
-            if let Some(failure) = self.failed_chains.get(&chain) {
-                return Some(Next::FailWithChain(call.caller, failure.clone()));
+            if let Some(failure) = self.chains.failure(chain).cloned() {
+                self.chains.leave(chain);
+                return Some(Next::Fail(call.caller, failure));
             }
             if readiness(&call.bind) == Readiness::Missing {
-                return Some(Next::FailWithoutImage(call));
+                let reason = "the plugin's image did not arrive whole: a context on the way \
+                              damaged it, or had no room for it";
+                let failure = CallFailure::CannotLoad(reason.into());
+                self.chains.fail(chain, &failure);
+                self.chains.leave(chain);
+                return Some(Next::Fail(call.caller, failure));
             }
-            return Some(Next::Run(self.begin(&call), call));
+            return Some(Next::Run(self.begin(&call, chain), call));
         }
     }
 
@@ -129,8 +134,9 @@ impl Callee {
     pub(crate) fn finish(&mut self, key: CallKey, outcome: &CallOutcome) -> Option<Caller> {
         let running = self.running.remove(&key)?;
         if let CallOutcome::Failed(failure) = outcome {
-            self.fail_chain(running.caller.context, running.chain, failure);
+            self.chains.fail(running.chain, failure);
         }
+        self.chains.leave(running.chain);
         if !running.concurrent {
             self.serial_busy = false;
         }
@@ -148,24 +154,20 @@ impl Callee {
         }
         // One that has ended already must not take the place of one that waits.
         let waiting = self.serial.iter().chain(&self.concurrent);
-        if waiting.map(|call| call.caller).any(|it| it == caller) {
+        if waiting.map(|(_, call)| call.caller).any(|it| it == caller) {
             self.cancelled.insert(caller);
         }
         None
     }
 
-    /// Notes that a call of a chain has failed. No call of a new chain is taken while there are
-    /// too many of these, so those that were taken before are all that can come on top.
+    /// Notes that a call of a chain, which was refused, has failed.
     pub(crate) fn fail_chain(&mut self, caller: ContextId, chain: u64, failure: &CallFailure) {
-        if chain != 0 && self.failed_chains.len() <= CHAINS_MAX + CALLS_QUEUED_MAX {
-            let first = self.failed_chains.entry((caller, chain));
-            first.or_insert_with(|| failure.clone());
-        }
+        self.chains.fail_untaken(caller, chain, failure);
     }
 
     /// Forgets whether a chain has failed.
     pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) {
-        self.failed_chains.remove(&(caller, chain));
+        self.chains.forget(caller, chain);
     }
 
     /// Calls that have not begun.
@@ -178,9 +180,9 @@ impl Callee {
         self.running.len()
     }
 
-    /// Chains that have failed and were not forgotten.
+    /// Chains that have calls here, or that have failed and were not forgotten.
     pub(crate) fn chains(&self) -> usize {
-        self.failed_chains.len()
+        self.chains.len()
     }
 
     /// Bytes of arguments that wait, and calls that were taken back before they began.
@@ -188,7 +190,7 @@ impl Callee {
         (self.queued_bytes, self.cancelled.len())
     }
 
-    fn begin(&mut self, call: &Incoming) -> CallKey {
+    fn begin(&mut self, call: &Incoming, chain: ChainKey) -> CallKey {
         let key = CallKey(self.next_key);
         self.next_key += 1;
         let concurrent = call.body.concurrent;
@@ -196,15 +198,15 @@ impl Callee {
         let running = Running {
             caller: call.caller,
             concurrent,
-            chain: call.body.chain,
+            chain,
         };
         self.running.insert(key, running);
         key
     }
 }
 
-fn may_go(front: Option<&Incoming>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
-    front.is_some_and(|call| readiness(&call.bind) != Readiness::OnItsWay)
+fn may_go(front: Option<&(ChainKey, Incoming)>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
+    front.is_some_and(|(_, call)| readiness(&call.bind) != Readiness::OnItsWay)
 }
 
 #[cfg(test)]
@@ -246,7 +248,7 @@ mod tests {
     fn run(callee: &mut Callee) -> Option<CallKey> {
         match callee.next(|_| Readiness::Ready)? {
             Next::Run(key, _) => Some(key),
-            Next::FailWithoutImage(_) | Next::FailWithChain(..) => None,
+            Next::Fail(..) => None,
         }
     }
 

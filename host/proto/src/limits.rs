@@ -117,5 +117,6 @@ const _: () = assert!(
 /// windows meets it.
 pub const LINK_STREAMS_BYTES_MAX: u64 = 256 << 20;
 
-/// Failed chains of calls that one context remembers before it takes no more calls of chains.
+/// Chains of calls that one context knows: those with calls that wait or run, and those that have
+/// failed.
 pub const CHAINS_MAX: usize = 1024;

@@ -161,17 +161,8 @@ impl Node {
                         body: call.body,
                     }));
                 }
-                Next::FailWithChain(caller, failure) => {
+                Next::Fail(caller, failure) => {
                     self.reply_call(caller, &CallOutcome::Failed(failure));
-                    return self.schedule(now);
-                }
-                Next::FailWithoutImage(call) => {
-                    let reason = "the plugin's image did not arrive whole: a context on the way \
-                                  damaged it, or had no room for it";
-                    let failure = CallFailure::CannotLoad(reason.into());
-                    let (caller, chain) = (call.caller.context, call.body.chain);
-                    self.callee.fail_chain(caller, chain, &failure);
-                    self.reply_call(call.caller, &CallOutcome::Failed(failure));
                     // The borrow of the depot ends here: replying may touch everything.
                     return self.schedule(now);
                 }
