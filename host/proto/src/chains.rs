@@ -19,6 +19,8 @@ pub(crate) struct Chains {
     /// What the callers' numbers stand for at present.
     current: Map<(ContextId, u64), ChainKey>,
     chains: Map<ChainKey, Chain>,
+    /// How many of them have no calls: those that have failed.
+    idle: usize,
     last_key: u64,
 }
 
@@ -31,13 +33,15 @@ struct Chain {
 }
 
 impl Chains {
-    /// A call has come; `None` when there are too many chains to add one.
+    /// A call has come; `None` when too many have failed to add one.
     pub(crate) fn join(&mut self, caller: ContextId, chain: u64) -> Option<ChainKey> {
         if chain == 0 {
             return Some(ChainKey::default());
         }
         let key = self.key(caller, chain)?;
-        self.chains.get_mut(&key)?.calls += 1;
+        let chain = self.chains.get_mut(&key)?;
+        self.idle -= usize::from(chain.calls == 0);
+        chain.calls += 1;
         Some(key)
     }
 
@@ -45,6 +49,7 @@ impl Chains {
     pub(crate) fn leave(&mut self, key: ChainKey) {
         if let Some(chain) = self.chains.get_mut(&key) {
             chain.calls -= 1;
+            self.idle += usize::from(chain.calls == 0);
             self.tidy(key);
         }
     }
@@ -88,7 +93,7 @@ impl Chains {
             Entry::Occupied(known) => return Some(*known.get()),
             Entry::Vacant(place) => place,
         };
-        if self.chains.len() >= CHAINS_MAX {
+        if self.idle >= CHAINS_MAX {
             return None;
         }
         self.last_key += 1;
@@ -99,6 +104,7 @@ impl Chains {
             failure: None,
         };
         self.chains.insert(key, chain);
+        self.idle += 1;
         Some(key)
     }
 
@@ -115,6 +121,7 @@ impl Chains {
             self.current.remove(&chain.name);
         }
         self.chains.remove(&key);
+        self.idle -= 1;
     }
 }
 
@@ -137,7 +144,7 @@ mod tests {
         for key in [calls[1], calls[2], anew] {
             chains.leave(key);
         }
-        assert_eq!((chains.len(), chains.current.len()), (0, 0));
+        assert_eq!((chains.len(), chains.current.len(), chains.idle), (0, 0, 0));
     }
 
     #[test]
@@ -150,20 +157,22 @@ mod tests {
         assert!(chains.failure(next).is_some());
         chains.leave(next);
         chains.forget(CALLER, 1);
-        assert_eq!((chains.len(), chains.current.len()), (0, 0));
+        assert_eq!((chains.len(), chains.current.len(), chains.idle), (0, 0, 0));
     }
 
     #[test]
-    fn t5_there_are_only_so_many_chains() {
+    fn t5_only_so_many_failures_are_remembered() {
         let mut chains = Chains::default();
-        for chain in 1..=CHAINS_MAX as u64 {
+        for chain in 1..=2 * CHAINS_MAX as u64 {
             chains.join(CALLER, chain).unwrap();
         }
+        for chain in 1..=CHAINS_MAX as u64 {
+            let key = chains.current[&(CALLER, chain)];
+            chains.fail(key, &CallFailure::Cancelled);
+            chains.leave(key);
+        }
         assert_eq!(chains.join(CALLER, u64::MAX), None);
-        assert!(
-            chains.join(CALLER, 1).is_some(),
-            "those that are there go on"
-        );
+        assert!(chains.join(CALLER, 1).is_some(), "those there go on");
         assert_eq!(chains.join(CALLER, 0), Some(ChainKey::default()));
     }
 }

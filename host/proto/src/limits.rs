@@ -117,6 +117,5 @@ const _: () = assert!(
 /// windows meets it.
 pub const LINK_STREAMS_BYTES_MAX: u64 = 256 << 20;
 
-/// Chains of calls that one context knows: those with calls that wait or run, and those that have
-/// failed.
+/// Failed chains of calls that one context remembers. With more, it takes no calls of new ones.
 pub const CHAINS_MAX: usize = 1024;
