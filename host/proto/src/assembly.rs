@@ -60,11 +60,13 @@ impl Assemblies {
         let Frame { header, payload } = frame;
         let key = (link, header.src, header.handle);
         // What was begun must end first: else its beginning would stay for ever.
-        if header.first && !self.open.is_empty() && self.remove(&key).is_some() {
-            return Arrival::Contradiction;
-        }
+        let replaced = header.first && !self.open.is_empty() && self.remove(&key).is_some();
         if header.first && header.last {
-            return Arrival::Whole(message(&header, payload));
+            return if replaced {
+                Arrival::Contradiction
+            } else {
+                Arrival::Whole(message(&header, payload))
+            };
         }
         if header.first {
             if claim == Claim::Unasked {
@@ -78,7 +80,11 @@ impl Assemblies {
                 claim,
             };
             self.open.insert(key, assembly);
-            return Arrival::Partial;
+            return if replaced {
+                Arrival::Contradiction
+            } else {
+                Arrival::Partial
+            };
         }
         let Some(assembly) = self.open.get_mut(&key) else {
             return Arrival::Stray;

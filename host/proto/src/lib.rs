@@ -27,6 +27,7 @@ mod assembly;
 mod blocks;
 pub mod bootstrap;
 mod callee;
+mod chains;
 mod contacts;
 pub mod control;
 mod decoder;

@@ -117,5 +117,5 @@ const _: () = assert!(
 /// windows meets it.
 pub const LINK_STREAMS_BYTES_MAX: u64 = 256 << 20;
 
-/// Failed chains of calls that one context remembers before it takes no more calls of chains.
+/// Failed chains of calls that one context remembers. With more, it takes no calls of new ones.
 pub const CHAINS_MAX: usize = 1024;

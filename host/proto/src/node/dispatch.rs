@@ -152,16 +152,8 @@ impl Node {
                         body: call.body,
                     }));
                 }
-                Next::FailWithChain(caller, failure) => {
+                Next::Fail(caller, failure) => {
                     self.reply_call(caller, &CallOutcome::Failed(failure));
-                }
-                Next::FailWithoutImage(call) => {
-                    let reason = "the plugin's image did not arrive whole: a context on the way \
-                                  damaged it, or had no room for it";
-                    let failure = CallFailure::CannotLoad(reason.into());
-                    let (caller, chain) = (call.caller.context, call.body.chain);
-                    self.callee.fail_chain(caller, chain, &failure);
-                    self.reply_call(call.caller, &CallOutcome::Failed(failure));
                 }
             }
         }
@@ -253,10 +245,7 @@ impl Node {
         let Some(chain) = control::decode::<u64>(bytes) else {
             return false;
         };
-        if !self.callee.forget_chain(message.src, chain) {
-            let reason = format!("context {} has too many calls waiting", self.topology.me);
-            self.refuse(message, DeadKind::Exhausted, &reason);
-        }
+        self.callee.forget_chain(message.src, chain);
         true
     }
 

@@ -37,7 +37,7 @@ pub struct Gauges {
     pub streams_out: usize,
     /// Streams that come in.
     pub streams_in: usize,
-    /// Chains of calls that have failed here and were not forgotten.
+    /// Chains of calls that have calls here, or have failed and were not forgotten.
     pub chains: usize,
     /// Bytes of messages that programs have not taken yet.
     pub held_bytes: u64,
