@@ -36,8 +36,11 @@ mod context;
 mod error;
 mod executor;
 mod hub;
+mod identity;
 #[cfg(feature = "controller")]
 pub mod json;
+#[cfg(feature = "controller")]
+mod latch;
 mod launch;
 #[cfg(feature = "controller")]
 mod local;
@@ -49,6 +52,8 @@ mod plugin;
 #[cfg(feature = "controller")]
 mod router;
 #[cfg(feature = "controller")]
+mod run;
+#[cfg(feature = "controller")]
 mod select;
 mod session;
 mod wasm;
@@ -57,6 +62,7 @@ mod watched;
 /// Names the sources that this program was built from: parent and child must come from the same.
 pub(crate) const BUILD_ID: &str = env!("OFFSHOOT_BUILD_ID");
 
+pub use identity::{context_id, is_controller, parent_id, parent_ids};
 #[cfg(feature = "controller")]
 pub use {
     blocking::block_on,
@@ -64,14 +70,16 @@ pub use {
     chain::CallChain,
     context::Context,
     error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error},
+    latch::{Latch, LatchError},
     launch::StreamError,
     local::Local,
-    messages::{Channel, Handler, Listen, Message, Receiver, Sender},
+    messages::{Channel, Handler, Listen, Message, Receiver, Sender, Values},
     offshoot_abi::{
         Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
         Type, Want,
     },
     plugin::{Plugin, PluginError, search_path},
     router::{Router, RouterBuilder, RouterStats},
+    run::run_with_router,
     select::{Select, SelectError, SelectEvent, Source},
 };

@@ -82,6 +82,9 @@ impl Local {
 
     async fn connect(self) -> Result<Context, Error> {
         let hub = &self.tree.hub;
+        if hub.is_ended() {
+            return Err(Error::shut_down());
+        }
         let log_level = if self.debug { 4 } else { hub.log_level };
         let wanted = Wanted {
             via: self.via.as_ref().map(Context::context_id),
