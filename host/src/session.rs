@@ -23,7 +23,7 @@ use offshoot_proto::{
 
 use crate::hub::Hub;
 use crate::launch::{self, CONNECT_TIMEOUT, ConnectError, LocalSpec, Wanted};
-use crate::messages::{self, Listening, Mail, Notify, Outlet, Place, PutEnd, Taken};
+use crate::messages::{self, Listening, Mail, Notify, Outlet, Place, PutEnd, Taken, Watched};
 use crate::outcome;
 use crate::wasm::{Exchange, Profile, Session, Sessions, Target};
 
@@ -323,7 +323,7 @@ impl Shared {
             .listening
             .inbox()
             .watch(arrival.clone())
-            .unwrap_or(0);
+            .map_or(0, Watched::count);
         for _ in 0..waiting {
             arrival.notify();
         }

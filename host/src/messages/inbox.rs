@@ -61,6 +61,25 @@ pub(crate) trait Notify: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owned;
 
+/// What there is to be told of already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// So many messages wait.
+    Waiting(usize),
+    /// None waits, and none will come.
+    Over,
+}
+
+impl Watched {
+    /// How often there is something to be told.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::Waiting(messages) => messages,
+            Self::Over => 1,
+        }
+    }
+}
+
 /// The messages of one handle. Any number of tasks and threads may take from it; each message
 /// goes to one of them (`S128`).
 #[derive(Default)]
@@ -162,14 +181,17 @@ impl Inbox {
 
     /// Tells `notify` of each message from now on; gives how many wait already. Both in one step,
     /// so that none is told twice or not at all (`S031`).
-    pub(crate) fn watch(&self, notify: Arc<dyn Notify>) -> Result<usize, Owned> {
+    pub(crate) fn watch(&self, notify: Arc<dyn Notify>) -> Result<Watched, Owned> {
         let mut state = self.lock();
         if state.notify.is_some() {
             return Err(Owned);
         }
         state.notify = Some(notify);
         let waiting = usize::from(state.first.is_some()) + state.more.len();
-        Ok(waiting + usize::from(waiting == 0 && state.over.is_some()))
+        Ok(match &state.over {
+            Some(_) if waiting == 0 => Watched::Over,
+            _ => Watched::Waiting(waiting),
+        })
     }
 
     /// Tells nobody any more.
