@@ -59,6 +59,8 @@ pub use node::{
     CallRequest, Event, Listen, ListenError, Node, PutError, Route, RouteError, Run, SendError,
     Stats,
 };
+#[doc(hidden)]
+pub use streams::OutgoingStream;
 pub use streams::Receipt;
 pub use time::Instant;
 pub use trust::Offence;

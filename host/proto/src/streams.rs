@@ -156,6 +156,25 @@ pub(crate) enum Room {
     Unknown,
 }
 
+/// Where a stream that goes out of a context stands, for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutgoingStream {
+    /// The receiver's context.
+    pub dst: ContextId,
+    /// Its handle.
+    pub handle: Handle,
+    /// Where its credit comes.
+    pub credit: Handle,
+    /// Bytes that were sent, headers included.
+    pub sent: u64,
+    /// Bytes of them that were taken, as far as is known.
+    pub taken: u64,
+    /// Whether someone waits for credit.
+    pub waiting: bool,
+    /// Whether nothing can be sent any more.
+    pub ended: bool,
+}
+
 /// Credit that is due to a sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Credit {
@@ -408,12 +427,17 @@ impl Streams {
         (self.outgoing.len(), self.incoming.len(), held)
     }
 
-    /// Where a flow that goes out stands, for tests: what was sent, what of it was taken as far as
-    /// is known, and whether someone waits for credit.
-    pub(crate) fn outgoing(&self) -> impl Iterator<Item = (ContextId, Handle, u64, u64, bool)> {
-        self.outgoing.iter().map(|(&(dst, handle), flow)| {
-            let waiting = flow.waiting && flow.ended.is_none();
-            (dst, handle, flow.sent, flow.taken, waiting)
+    /// Where the flows that go out stand, for tests.
+    pub(crate) fn outgoing(&self) -> impl Iterator<Item = OutgoingStream> {
+        let flows = self.outgoing.iter();
+        flows.map(|(&(dst, handle), flow)| OutgoingStream {
+            dst,
+            handle,
+            credit: flow.credit,
+            sent: flow.sent,
+            taken: flow.taken,
+            waiting: flow.waiting,
+            ended: flow.ended.is_some(),
         })
     }
 

@@ -4,7 +4,8 @@
 use alloc::vec::Vec;
 
 use super::Node;
-use crate::id::{ContextId, Handle};
+use crate::id::ContextId;
+use crate::streams::OutgoingStream;
 
 /// How full the tables of a node are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,11 +89,12 @@ impl Node {
         }
     }
 
-    /// Streams that go out of here: receiver's context and handle, what was sent, what of it was
-    /// taken as far as is known here, and whether someone waits for credit.
+    /// Streams that go out of here, in order.
     #[doc(hidden)]
-    pub fn outgoing_streams(&self) -> Vec<(ContextId, Handle, u64, u64, bool)> {
-        self.streams.outgoing().collect()
+    pub fn outgoing_streams(&self) -> Vec<OutgoingStream> {
+        let mut streams: Vec<_> = self.streams.outgoing().collect();
+        streams.sort_unstable_by_key(|stream| (stream.dst, stream.handle));
+        streams
     }
 
     /// Blocks of ids that contexts below were granted: owner, first id, how many.

@@ -18,6 +18,9 @@ use crate::time::Instant;
 use crate::topology::Hop;
 use crate::trust::{self, Offence, Trusted};
 
+/// Why a message is refused that did not come from the respondent.
+pub(super) const WAITS_FOR_ANOTHER: &str = "the handle waits for another context";
+
 impl Node {
     /// Takes in what a link delivered.
     pub fn handle_bytes(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
@@ -119,15 +122,13 @@ impl Node {
             let refusal = || (DeadKind::NoHandle, reason());
             return wanted.then_some(Claim::Asked).ok_or_else(refusal);
         }
-        let listener = self.handles.get(handle);
-        let listener = listener.filter(|it| {
-            it.respondent
-                .is_none_or(|respondent| respondent == header.src)
-        });
-        let Some(listener) = listener else {
-            let reason = format!("nobody waits for that at handle {handle} in context {me}");
+        let Some(listener) = self.handles.get(handle) else {
+            let reason = format!("nobody listens on handle {handle} in context {me}");
             return Err((DeadKind::NoHandle, reason));
         };
+        if listener.respondent.is_some_and(|it| it != header.src) {
+            return Err((DeadKind::Refused, WAITS_FOR_ANOTHER.into()));
+        }
         if !listener.persist && listener.respondent.is_some() {
             return Ok(Claim::Asked);
         }

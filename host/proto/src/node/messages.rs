@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::inbound::WAITS_FOR_ANOTHER;
 use super::{Event, Node, SendError};
 use crate::control;
 use crate::frame::{Frame, Header};
@@ -219,8 +220,7 @@ impl Node {
             && respondent != message.src
             && !self.may_announce_death(&message, respondent)
         {
-            let reason = "the handle waits for another context";
-            self.refuse(&message, DeadKind::Refused, reason);
+            self.refuse(&message, DeadKind::Refused, WAITS_FOR_ANOTHER);
             return;
         }
         match listener.purpose {
