@@ -310,7 +310,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             alloc::string::ToString::to_string(&error),
-            "it is another build of offshoot (protocol 2, build b2; this one is protocol 2, \
+            "it is another build of offshoot (protocol 3, build b2; this one is protocol 3, \
              build b1)"
         );
     }
