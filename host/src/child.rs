@@ -111,8 +111,10 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
     let (node, link) = Node::child(&welcome, u64::from_le_bytes(seed));
     let hub = Hub::new(node, welcome.log_level, None);
+    hub.start_traces(welcome.traces);
     rustix::io::ioctl_fionbio(&output, true)?;
     hub.serve_parent(link, &input, output, &rest);
+    hub.write_profile("main");
     hub.end_children(CHILDREN_END);
     hub.close_before_exit();
     // A function may still run in a thread that nothing can stop. It ends here, with the process.

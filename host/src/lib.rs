@@ -51,6 +51,9 @@ mod router;
 #[cfg(feature = "controller")]
 mod select;
 mod session;
+mod traces;
+#[cfg(feature = "controller")]
+mod utils;
 mod wasm;
 mod watched;
 
@@ -71,7 +74,9 @@ pub use {
         Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
         Type, Want,
     },
+    offshoot_macros::main,
     plugin::{Plugin, PluginError, search_path},
     router::{Router, RouterBuilder, RouterStats},
     select::{Select, SelectError, SelectEvent, Source},
+    utils::{log_to_file, run_with_router, with_router},
 };

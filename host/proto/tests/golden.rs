@@ -66,6 +66,7 @@ fn handshake() -> Vectors {
         message_max: 128 << 20,
         log_level: 3,
         unidirectional: true,
+        traces: Default::default(),
     };
     vec![
         (format!("version-{PROTOCOL_VERSION}"), Vec::new()),
@@ -171,6 +172,7 @@ fn conversation() -> Vectors {
         message_max: controller.message_max(),
         log_level: 3,
         unidirectional: true,
+        traces: Default::default(),
     };
     let (child, up) = Node::child(&welcome, 8);
     let mut vectors = Vec::new();
@@ -193,6 +195,7 @@ fn conversation() -> Vectors {
         },
         timeout_ms: 30_000,
         log_level: 3,
+        traces: Default::default(),
     };
     let _ = above.node.connect_via(child_id, &connect, NOW).unwrap();
     let orders = above.sent(&["ADD_ROUTE", "CONNECT"], down);
@@ -281,6 +284,7 @@ fn growth() -> Vectors {
         message_max: controller.message_max(),
         log_level: 3,
         unidirectional: false,
+        traces: Default::default(),
     };
     let (child, up) = Node::child(&welcome, 8);
     let talk = |node| Talk {
@@ -305,6 +309,7 @@ fn growth() -> Vectors {
         },
         timeout_ms: 1,
         log_level: 3,
+        traces: Default::default(),
     };
     let _ = below.node.connect_via(sibling, &connect, NOW).unwrap();
     let announced = below.sent(&["ADD_ROUTE-up", "CONNECT-to-a-sibling"], up);

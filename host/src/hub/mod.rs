@@ -15,6 +15,7 @@ mod output;
 mod parent;
 mod streams;
 mod tasks;
+mod traces;
 
 use std::cell::Cell;
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -35,6 +36,7 @@ use crate::executor::Executor;
 #[cfg(feature = "controller")]
 use crate::messages::Registered;
 use crate::messages::{Holders, Inbox};
+use crate::traces::{DebugLog, Profile};
 use output::Output;
 
 /// One context of the tree, as a process: its node, its links and who waits for what.
@@ -55,6 +57,8 @@ pub(crate) struct Hub {
     background: Mutex<Vec<JoinHandle<()>>>,
     /// The most verbose level that logs of the tree are wanted at.
     pub(crate) log_level: u8,
+    debug_log: OnceLock<DebugLog>,
+    pub(crate) profile: OnceLock<Profile>,
 }
 
 /// A task that is started when it is first woken.
@@ -150,6 +154,8 @@ impl Hub {
             tasks: Mutex::default(),
             background: Mutex::default(),
             log_level,
+            debug_log: OnceLock::new(),
+            profile: OnceLock::new(),
         })
     }
 
@@ -294,6 +300,9 @@ impl Hub {
 
     /// Sends a log record of this process to the controller.
     pub(crate) fn log(&self, level: u8, target: &str, text: &str) {
+        if let Some(log) = self.debug_log.get() {
+            log.write(target, text);
+        }
         if level > self.log_level {
             return;
         }

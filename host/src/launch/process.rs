@@ -97,10 +97,10 @@ impl Drop for Process {
 fn describe(pid: u32, status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(9), _) => {
-            format!("process {pid} was killed by signal 9 (SIGKILL; perhaps memory ran out)")
+            format!("process {pid} exited due to signal 9 (SIGKILL; perhaps memory ran out)")
         }
-        (Some(signal), _) => format!("process {pid} was killed by signal {signal}"),
-        (None, Some(code)) => format!("process {pid} exited with status {code}"),
+        (Some(signal), _) => format!("process {pid} exited due to signal {signal}"),
+        (None, Some(code)) => format!("process {pid} exited with return code {code}"),
         (None, None) => format!("process {pid} ended"),
     }
 }

@@ -153,7 +153,7 @@ fn a_stopped_child_is_waited_for_and_a_killed_one_is_not() {
         assert_eq!(other.call::<guest::add>((1, 2)).await.unwrap(), 3);
         kill(pid);
         let error = patient.get().await.unwrap_err().to_string();
-        assert!(error.contains("was killed by signal 9"), "{error}");
+        assert!(error.contains("exited due to signal 9"), "{error}");
         assert!(error.ends_with("the function may have run"), "{error}");
         assert_eq!(other.call::<guest::add>((1, 2)).await.unwrap(), 3);
     });
@@ -315,7 +315,7 @@ fn two_hundred_children_come_and_go() {
         before.assert_nothing_new();
         for call in unanswered {
             let error = call.get().await.unwrap_err().to_string();
-            assert!(error.contains("was killed by signal 9"), "{error}");
+            assert!(error.contains("exited due to signal 9"), "{error}");
         }
         assert_eq!(survivor.call::<guest::add>((1, 2)).await.unwrap(), 3);
     });

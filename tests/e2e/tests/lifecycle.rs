@@ -80,7 +80,7 @@ fn s185_a_killed_child_ends_its_calls_at_once_and_others_go_on() {
         };
         assert!(error.may_have_run);
         assert_eq!(error.context, victim.name());
-        assert!(error.reason.contains("killed by signal 9"), "{error}");
+        assert!(error.reason.contains("exited due to signal 9"), "{error}");
         assert!(
             error.to_string().ends_with("the function may have run"),
             "{error}"
@@ -231,7 +231,7 @@ fn a_child_of_another_build_is_refused() {
 fn s099_a_program_that_ends_at_once_is_quoted() {
     let path = script("#!/bin/sh\necho on stdout\necho on stderr >&2\nexit 3\n");
     let text = start(path.to_str().unwrap()).to_string();
-    for part in ["exited with status 3", "on stdout", "on stderr"] {
+    for part in ["exited with return code 3", "on stdout", "on stderr"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -350,6 +350,7 @@ impl World {
                 message_max: MESSAGE_MAX_DEFAULT,
                 log_level: 3,
                 unidirectional: !self.profile.siblings,
+                traces: Default::default(),
             };
             let (node, own_link) = Node::child(&welcome, self.rng.word());
             (Kind::Honest(Box::new(node)), own_link)

@@ -89,6 +89,7 @@ impl Tree {
             message_max: node.message_max(),
             log_level: 3,
             unidirectional: node.unidirectional(),
+            traces: Default::default(),
         };
         let (node, up) = Node::child(&welcome, u64::from(id.0));
         let member = Member {
@@ -228,6 +229,7 @@ pub(crate) fn connect(id: ContextId) -> Connect {
         },
         timeout_ms: 1000,
         log_level: 3,
+        traces: Default::default(),
     }
 }
 
