@@ -31,10 +31,10 @@ pub enum Method {
 
 impl Method {
     /// What a context that was made like this is called, behind its parent's name and a dot
-    /// (`S080`, `S087`, `S091`).
-    pub fn label(&self, pid: u32) -> String {
+    /// (`S080`, `S087`, `S091`). `{pid}` stands for its process.
+    pub fn label(&self) -> String {
         let text = match self {
-            Self::Local { .. } => alloc::format!("local.{pid}"),
+            Self::Local { .. } => "local.{pid}".into(),
             Self::Ssh(ssh) => match ssh.port {
                 None | Some(22) => alloc::format!("ssh.{}", ssh.hostname),
                 Some(port) => alloc::format!("ssh.{}:{port}", ssh.hostname),
@@ -242,7 +242,7 @@ mod tests {
             hostname: "web1".to_owned(),
             ..Ssh::default()
         };
-        let label = |ssh: &Ssh| Method::Ssh(Box::new(ssh.clone())).label(7);
+        let label = |ssh: &Ssh| Method::Ssh(Box::new(ssh.clone())).label();
         assert_eq!(label(&ssh), "ssh.web1");
         ssh.port = Some(22);
         assert_eq!(label(&ssh), "ssh.web1");
@@ -250,11 +250,11 @@ mod tests {
         assert_eq!(label(&ssh), "ssh.web1:2222");
         ssh.hostname = "a/b\u{1b}".to_owned();
         assert_eq!(label(&ssh), "ssh.a_b_:2222");
-        assert_eq!(Method::Su(Box::default()).label(7), "su.root");
+        assert_eq!(Method::Su(Box::default()).label(), "su.root");
         let sudo = Sudo {
             username: Some("bob".to_owned()),
             ..Sudo::default()
         };
-        assert_eq!(Method::Sudo(Box::new(sudo)).label(7), "sudo.bob");
+        assert_eq!(Method::Sudo(Box::new(sudo)).label(), "sudo.bob");
     }
 }

@@ -62,7 +62,7 @@ impl fmt::Display for Moment {
 }
 
 /// How far the making of a child has come, for whoever gives up waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Stage {
     /// The machine is being reached.
