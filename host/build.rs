@@ -16,14 +16,13 @@ use sha2::{Digest, Sha256};
 const SOURCES: [&str; 3] = ["src", "proto/src", "../guest-sdk/abi/src"];
 
 /// Parts of `src` that only a controller has: a change to them makes no other child.
-const CONTROLLER_ONLY: [&str; 11] = [
+const CONTROLLER_ONLY: [&str; 10] = [
     "src/bin/offshoot.rs",
     "src/call.rs",
     "src/cli",
     "src/context.rs",
     "src/error.rs",
     "src/json",
-    "src/local.rs",
     "src/methods",
     "src/plugin",
     "src/reply.rs",

@@ -39,10 +39,10 @@ mod hub;
 #[cfg(feature = "controller")]
 pub mod json;
 mod launch;
-#[cfg(feature = "controller")]
-mod local;
 mod logs;
 mod messages;
+#[cfg(feature = "controller")]
+mod methods;
 mod outcome;
 #[cfg(feature = "controller")]
 mod plugin;
@@ -68,13 +68,18 @@ pub use {
     context::Context,
     error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error},
     launch::StreamError,
-    local::Local,
     messages::{Channel, Handler, Listen, Message, Receiver, Sender},
+    methods::{Doas, Local, Ssh, Su, Sudo},
     offshoot_abi::{
         Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
         Type, Want,
     },
     offshoot_macros::main,
+    offshoot_proto::{
+        bootstrap::{Refusal, RefusedDirectory, Stage},
+        control::{CheckHostKeys, Password},
+        login::{AccessError, HostKeyError, NetworkError, PasswordError, Said},
+    },
     plugin::{Plugin, PluginError, search_path},
     router::{Router, RouterBuilder, RouterStats},
     select::{Select, SelectError, SelectEvent, Source},

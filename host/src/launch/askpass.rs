@@ -126,7 +126,10 @@ impl Askpass {
         // What was told once was told; a second question means that it was wrong.
         let answered = secret.is_some();
         self.answered |= answered;
-        let again = self.last.take().is_some_and(|(last, _, answered)| last == question && answered);
+        let again = self
+            .last
+            .take()
+            .is_some_and(|(last, _, answered)| last == question && answered);
         let prompt = prompt.trim().trim_end_matches(':').to_owned();
         self.last = Some((question, prompt, answered || again));
         if let Some(secret) = secret {
@@ -186,7 +189,9 @@ pub(crate) fn help(prompt: &str) -> Option<ExitCode> {
     Some(match answer.as_deref().map(|answer| answer.split_first()) {
         Ok(Some((&ANSWER, secret))) => {
             let mut output = std::io::stdout().lock();
-            let written = output.write_all(secret).and_then(|()| output.write_all(b"\n"));
+            let written = output
+                .write_all(secret)
+                .and_then(|()| output.write_all(b"\n"));
             match written.and_then(|()| output.flush()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,

@@ -144,7 +144,10 @@ fn checked(word: Option<&str>) -> Result<&str, StreamError> {
     let bad = |c: char| c.is_control() || c.is_whitespace();
     if word.is_empty() || word.starts_with('-') || word.contains(bad) {
         let rule = "must not be empty, begin with `-` or contain spaces";
-        return Err(StreamError::Name(format!("`{}` {rule}", word.escape_debug())));
+        return Err(StreamError::Name(format!(
+            "`{}` {rule}",
+            word.escape_debug()
+        )));
     }
     Ok(word)
 }

@@ -90,6 +90,8 @@ impl Errand {
     }
 
     fn child_words(&self, path: &str, name: &str) -> Vec<String> {
-        [path, "serve", &self.nonce, ".", name].map(str::to_owned).into()
+        [path, "serve", &self.nonce, ".", name]
+            .map(str::to_owned)
+            .into()
     }
 }

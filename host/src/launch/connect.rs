@@ -65,7 +65,9 @@ pub(crate) async fn connect<M: Into<Method>>(
             traces: wanted.traces,
             timeout: wanted.timeout,
         };
-        let up = hub.inside(make_child(hub, child, wanted.spec.into())).await?;
+        let up = hub
+            .inside(make_child(hub, child, wanted.spec.into()))
+            .await?;
         return Ok((id, up));
     };
     let connect = Connect {

@@ -80,20 +80,20 @@ impl Talk {
     pub(super) async fn greet(self, patience: Duration) -> Result<Greeted, StreamError> {
         let started = Instant::now();
         let program = self.program;
-        let tool = Tool::start(self.command, self.wants).map_err(|source| {
-            match source.kind() {
-                std::io::ErrorKind::NotFound => StreamError::ToolMissing {
-                    tool: self.path,
-                    reason: source.to_string(),
-                },
-                _ => StreamError::Start {
-                    program: program.clone(),
-                    source,
-                },
-            }
+        let tool = Tool::start(self.command, self.wants).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => StreamError::ToolMissing {
+                tool: self.path,
+                reason: source.to_string(),
+            },
+            _ => StreamError::Start {
+                program: program.clone(),
+                source,
+            },
         })?;
         let (stage0, conversation, payload) = match self.errand.what {
-            What::Stage0(stage0, payload) => (true, Some(Conversation::new(&stage0)), Some(payload)),
+            What::Stage0(stage0, payload) => {
+                (true, Some(Conversation::new(&stage0)), Some(payload))
+            }
             What::Child { .. } => (false, None, None),
         };
         let mut driver = Driver {
@@ -249,7 +249,10 @@ impl Driver {
                 Step::Serving { behind, noise } => {
                     if !noise.is_empty() {
                         let noise = String::from_utf8_lossy(&noise);
-                        tracing::debug!(noise = crate::logs::quote(&noise), "printed before its hello");
+                        tracing::debug!(
+                            noise = crate::logs::quote(&noise),
+                            "printed before its hello"
+                        );
                     }
                     self.conversation = None;
                     self.sending = None;
@@ -414,7 +417,9 @@ impl Driver {
             Asked::Perhaps(question) if since.elapsed() >= PAUSE => {
                 let prompt = question;
                 let said = Said::new(self.kind.name(), &self.errors.text());
-                Err(End::Login(PasswordError::UnknownPrompt { prompt, said }.into()))
+                Err(End::Login(
+                    PasswordError::UnknownPrompt { prompt, said }.into(),
+                ))
             }
             Asked::Perhaps(_) | Asked::Nothing => Ok(()),
         }
@@ -533,7 +538,9 @@ impl Driver {
                     let error = classify(self.kind, &words);
                     let refused = matches!(
                         error,
-                        Some(LoginError::Access(AccessError::AuthenticationRefused { .. })) | None
+                        Some(LoginError::Access(
+                            AccessError::AuthenticationRefused { .. }
+                        )) | None
                     );
                     return match askpass.complaint(&words).filter(|_| refused) {
                         Some(complaint) => Some(LoginError::from(complaint).into()),
@@ -604,9 +611,11 @@ async fn send(tool: &Tool, sending: Option<&Sending>) -> std::io::Result<usize> 
         return std::future::pending().await;
     };
     let rest = &sending.bytes[sending.sent..];
-    let sent = tool.output.async_io(Interest::WRITABLE, |output: &OwnedFd| {
-        rustix::io::write(output.as_fd(), rest).map_err(Into::into)
-    });
+    let sent = tool
+        .output
+        .async_io(Interest::WRITABLE, |output: &OwnedFd| {
+            rustix::io::write(output.as_fd(), rest).map_err(Into::into)
+        });
     sent.await
 }
 

@@ -117,6 +117,7 @@ pub enum StreamError {
     Name(String),
 }
 
+#[cfg(feature = "controller")]
 impl StreamError {
     /// The error itself, in whichever context it occurred.
     pub fn root(&self) -> &Self {

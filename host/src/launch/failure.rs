@@ -124,7 +124,10 @@ mod tests {
             let error = StreamError::from_failure(failure);
             assert!(matches!(error, StreamError::Elsewhere(_)), "{error:?}");
             let text = error.to_string();
-            assert!(text.len() <= 2 * TEXT_MAX && !text.contains('\x1b'), "{text:?}");
+            assert!(
+                text.len() <= 2 * TEXT_MAX && !text.contains('\x1b'),
+                "{text:?}"
+            );
         }
     }
 }

@@ -46,9 +46,9 @@ impl Payload {
         static KEPT: Mutex<Option<(OsString, Arc<Payload>)>> = Mutex::new(None);
         let binary = ChildBinary::find(None)?;
         let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept().as_ref().and_then(|(path, payload)| {
-            (*path == binary.path).then(|| payload.clone())
-        });
+        let known = kept()
+            .as_ref()
+            .and_then(|(path, payload)| (*path == binary.path).then(|| payload.clone()));
         if let Some(payload) = known
             && (!gzip || payload.gzip.get().is_some())
         {
@@ -112,7 +112,10 @@ impl Payload {
         };
         let packed = self.gzip.get().filter(|_| gzip);
         Platform {
-            uname: machines.iter().map(|name| format!("Linux {name}")).collect(),
+            uname: machines
+                .iter()
+                .map(|name| format!("Linux {name}"))
+                .collect(),
             sha256: self.sha256,
             size: self.size,
             gzip_size: packed.map(|packed| packed.len() as u64),

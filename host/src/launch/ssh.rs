@@ -120,7 +120,10 @@ fn arguments(ssh: &Ssh, has_password: bool, patience: Duration) -> Vec<String> {
     }
     option(format!("ConnectTimeout={}", patience.as_secs().max(1)));
     option(format!("ServerAliveInterval={}", ssh.keepalive.seconds));
-    option(format!("ServerAliveCountMax={}", ssh.keepalive.count.max(1)));
+    option(format!(
+        "ServerAliveCountMax={}",
+        ssh.keepalive.count.max(1)
+    ));
     if let Some(compression) = ssh.compression {
         let word = if compression { "yes" } else { "no" };
         option(format!("Compression={word}"));

@@ -124,4 +124,3 @@ pub(super) async fn read<T: crate::watched::Owns + AsFd>(
     });
     read.await
 }
-

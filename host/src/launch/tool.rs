@@ -113,7 +113,11 @@ impl Tool {
         };
         let errors = PipeReader::from(self.errors.into_inner());
         let wants = self.wants;
-        (parts, errors, self.terminal.map(|terminal| (terminal, wants)))
+        (
+            parts,
+            errors,
+            self.terminal.map(|terminal| (terminal, wants)),
+        )
     }
 }
 

@@ -119,8 +119,14 @@ fn b003_a_login_shell_finds_nothing_to_replace() {
 #[test]
 fn s081_a_remote_name_is_for_the_child() {
     let named = stage0().remote_name("bob@web1:7").unwrap();
-    assert!(named.command().contains("serve $N \"$w\" \"bob@web1:7\" 2>&3"));
-    for name in ["", "a/b", "a\"b", "$HOME", "a'b", "a!b", "`id`", "a\\b", "a\nb"] {
+    assert!(
+        named
+            .command()
+            .contains("serve $N \"$w\" \"bob@web1:7\" 2>&3")
+    );
+    for name in [
+        "", "a/b", "a\"b", "$HOME", "a'b", "a!b", "`id`", "a\\b", "a\nb",
+    ] {
         let refused = stage0().remote_name(name).unwrap_err();
         assert_eq!(refused, Unquotable::RemoteName(name.to_owned()));
     }
