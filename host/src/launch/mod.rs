@@ -45,7 +45,6 @@ pub(crate) use local::LocalSpec;
 pub(crate) use process::Process;
 
 use terminal::Terminal;
-use tool::Wants;
 
 /// A child that said hello and does not know yet who it is.
 pub(crate) struct Greeted {
@@ -56,7 +55,7 @@ pub(crate) struct Greeted {
     /// Its standard error.
     pub(crate) errors: PipeReader,
     /// The terminal of the tool that leads to it.
-    terminal: Option<(Terminal, Wants)>,
+    terminal: Option<Terminal>,
     /// The program, for messages.
     pub(crate) program: String,
 }
@@ -211,11 +210,8 @@ fn welcome(
         name: name.clone(),
         target: hello.target.as_str().into(),
     };
-    if let Some((terminal, wants)) = terminal {
-        parts.process.hold(match wants {
-            Wants::Everything => terminal.keep_open(hub),
-            _ => terminal.keep(hub, name.clone()),
-        });
+    if let Some(terminal) = terminal {
+        parts.process.hold(terminal.keep(hub, name.clone()));
     }
     match hub.attach_child(child.id, known, parts, &rest) {
         Ok(()) => {

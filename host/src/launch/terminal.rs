@@ -13,11 +13,11 @@ use tokio::task::AbortHandle;
 use crate::hub::Hub;
 use crate::watched::watched;
 
-/// Both ends of a terminal. The tool's end stays open here, too: otherwise ours would end
-/// whenever the tool closes it between two questions.
+/// Both ends of a terminal. The tool's end stays open here, too, where the tool opens it only to
+/// ask: otherwise ours would end whenever it closes it between two questions.
 pub(crate) struct Terminal {
     pub(super) ours: AsyncFd<Arc<OwnedFd>>,
-    theirs: OwnedFd,
+    theirs: Option<OwnedFd>,
 }
 
 impl Terminal {
@@ -37,13 +37,21 @@ impl Terminal {
         rustix::io::ioctl_fionbio(&ours, true)?;
         Ok(Self {
             ours: watched(Arc::new(ours), Interest::READABLE)?,
-            theirs,
+            theirs: Some(theirs),
         })
     }
 
     /// The tool's end, for a process that is about to be started.
     pub(super) fn theirs(&self) -> std::io::Result<OwnedFd> {
-        Ok(rustix::io::fcntl_dupfd_cloexec(&self.theirs, 3)?)
+        let theirs = self.theirs.as_ref();
+        let theirs = theirs.ok_or_else(|| std::io::Error::other("it was given away"))?;
+        Ok(rustix::io::fcntl_dupfd_cloexec(theirs, 3)?)
+    }
+
+    /// Leaves the tool's end to the tool, which has it open all the time: our end then ends when
+    /// it does.
+    pub(super) fn give_away(&mut self) {
+        self.theirs = None;
     }
 
     /// Our end once more, as a file of its own.
@@ -53,7 +61,8 @@ impl Terminal {
 
     /// Whether what is typed is not shown: somebody waits for a password.
     pub(super) fn hides_input(&self) -> bool {
-        tcgetattr(&self.theirs).is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ECHO))
+        tcgetattr(self.ours.get_ref())
+            .is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ECHO))
     }
 
     /// Lets every byte pass as it is. What is typed is still shown, so that
@@ -71,9 +80,10 @@ impl Terminal {
     }
 
     fn change(&self, change: impl FnOnce(&mut Termios)) -> std::io::Result<()> {
-        let mut modes = tcgetattr(&self.theirs)?;
+        let terminal = self.ours.get_ref();
+        let mut modes = tcgetattr(terminal)?;
         change(&mut modes);
-        tcsetattr(&self.theirs, OptionalActions::Now, &modes)?;
+        tcsetattr(terminal, OptionalActions::Now, &modes)?;
         Ok(())
     }
 
@@ -89,18 +99,6 @@ impl Terminal {
             }
             // Nobody has it open any more, which is no reason to take it away.
             std::future::pending::<()>().await;
-        });
-        task.abort_handle()
-    }
-
-    /// Keeps the terminal open without reading it: the link does.
-    pub(crate) fn keep_open(self, hub: &Hub) -> AbortHandle {
-        let Self { ours, theirs } = self;
-        // One descriptor, one watcher.
-        let ours = ours.into_inner();
-        let task = hub.runtime().spawn(async move {
-            std::future::pending::<()>().await;
-            drop((ours, theirs));
         });
         task.abort_handle()
     }

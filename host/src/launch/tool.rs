@@ -45,7 +45,7 @@ impl Tool {
     /// Starts it. Two pipes and never one socket: some of the tools make what they were given
     /// non-blocking, and would do so for both directions.
     pub(super) fn start(mut command: Command, wants: Wants) -> std::io::Result<Self> {
-        let terminal = match wants {
+        let mut terminal = match wants {
             Wants::Nothing => None,
             _ => Some(Terminal::open().map_err(no_terminal)?),
         };
@@ -80,6 +80,9 @@ impl Tool {
         let child = command.spawn()?;
         // Whoever else has their ends open would keep us from seeing theirs close.
         drop(command);
+        if let (Some(terminal), Wants::Everything) = (&mut terminal, wants) {
+            terminal.give_away();
+        }
         Ok(Self {
             process: Process::new(child)?,
             output: watched(output, Interest::WRITABLE)?,
@@ -105,19 +108,17 @@ impl Tool {
     }
 
     /// Takes it apart into a link, its errors and its terminal.
-    pub(super) fn into_link(self) -> (LinkParts, PipeReader, Option<(Terminal, Wants)>) {
+    ///
+    /// A terminal that is everything is the link itself, and must hang up with it.
+    pub(super) fn into_link(self) -> (LinkParts, PipeReader, Option<Terminal>) {
         let parts = LinkParts {
             input: self.input,
             output: self.output.into_inner(),
             process: self.process,
         };
         let errors = PipeReader::from(self.errors.into_inner());
-        let wants = self.wants;
-        (
-            parts,
-            errors,
-            self.terminal.map(|terminal| (terminal, wants)),
-        )
+        let questions = self.wants == Wants::Questions;
+        (parts, errors, self.terminal.filter(|_| questions))
     }
 }
 

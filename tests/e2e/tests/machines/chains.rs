@@ -70,8 +70,9 @@ fn b013_ssh_via_ssh_runs_the_client_there() {
             assert_eq!(amy.name(), format!("{}.ssh.{address}", bob.name()));
             works(&amy).await;
         }
-        let known = bastion.sh("cat /home/bob/.ssh/known_hosts");
-        assert!(known.contains(&address.to_string()), "{known}");
+        // Names in it may be hashed.
+        let known = bastion.sh("wc -l </home/bob/.ssh/known_hosts");
+        assert_ne!(known, "0", "a new key is learnt there");
         let error = ssh().password("wrong").await.unwrap_err().to_string();
         let want = format!(
             "error occurred in {}: ssh password is incorrect",

@@ -8,7 +8,9 @@ use offshoot::{
 };
 use offshoot_bed::{Machine, SshdOptions, User};
 
-use crate::world::{Door, PASSWORD, is_empty, no_litter, refused, start, uid, with_bob, works};
+use crate::world::{
+    Door, PASSWORD, is_empty, no_litter, refused, start, take_turn, uid, with_bob, works,
+};
 
 #[test]
 fn s091_ssh_makes_a_context_cold_and_warm_and_leaves_nothing() {
@@ -195,6 +197,7 @@ fn b002_host_keys_are_judged_in_each_mode() {
 
 #[test]
 fn f50_a_network_that_fails_is_named() {
+    take_turn();
     with_router(async |router| {
         let to = |host: &str| {
             router

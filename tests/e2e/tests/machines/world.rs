@@ -1,6 +1,8 @@
 //! Machines for these tests, and what is looked at on them.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use e2e::plugin;
@@ -21,7 +23,22 @@ pub(crate) fn with_bob() -> Builder {
         .user(User::new("bob").password(PASSWORD))
 }
 
+thread_local! {
+    /// Held by a test's thread to its end.
+    static TURN: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+/// Has the tests of this program run one at a time: each looks at the whole process for
+/// leftovers, and a machine is one.
+pub(crate) fn take_turn() {
+    static TURNS: Mutex<()> = Mutex::new(());
+    TURN.with_borrow_mut(|turn| {
+        turn.get_or_insert_with(|| TURNS.lock().unwrap_or_else(PoisonError::into_inner));
+    });
+}
+
 pub(crate) fn start(builder: &Builder) -> Machine {
+    take_turn();
     builder.start().unwrap_or_else(|error| panic!("{error}"))
 }
 
