@@ -3,9 +3,14 @@
 //! Parent and child must come from the same sources. Both are built by this script's package, so
 //! both compute the same id from the sources, whatever machine or profile they are built with.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
 
 /// What the two ends of a link have in common, beside the package itself.
 const SOURCES: [&str; 3] = ["src", "proto/src", "../guest-sdk/abi/src"];
@@ -18,7 +23,7 @@ const CONTROLLER_ONLY: [&str; 10] = [
     "src/context.rs",
     "src/error.rs",
     "src/json",
-    "src/local.rs",
+    "src/methods",
     "src/plugin",
     "src/reply.rs",
     "src/router.rs",
@@ -54,13 +59,37 @@ fn embed_child(package: &Path) {
     println!("cargo::rerun-if-env-changed=OFFSHOOT_EMBED_CHILD");
     let child = match env::var_os("OFFSHOOT_EMBED_CHILD") {
         // For whoever builds the child in another place, or wants to embed none: an empty file.
-        Some(path) => PathBuf::from(path),
+        Some(path) => {
+            println!("cargo::rerun-if-changed={}", path.display());
+            PathBuf::from(path)
+        }
         None => build_child(package),
     };
-    println!(
-        "cargo::rustc-env=OFFSHOOT_EMBEDDED_CHILD={}",
-        child.display()
-    );
+    // Copies of our own: the place where it was built may be shared with other builds.
+    let plain = fs::read(&child);
+    let plain = plain.unwrap_or_else(|error| panic!("cannot read {}: {error}", child.display()));
+    // Best takes seconds, which only a release is worth.
+    let level = match env::var("OPT_LEVEL").as_deref() {
+        Ok("0" | "1") => Compression::fast(),
+        _ => Compression::best(),
+    };
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(&plain).expect("it goes into memory");
+    let packed = encoder.finish().expect("it goes into memory");
+    embed("OFFSHOOT_EMBEDDED_CHILD_SHA256", &Sha256::digest(&plain));
+    embed("OFFSHOOT_EMBEDDED_CHILD_GZIP", &packed);
+    embed("OFFSHOOT_EMBEDDED_CHILD", &plain);
+}
+
+/// Puts a file where the library includes it by `variable`.
+fn embed(variable: &str, bytes: &[u8]) {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let path = out.join(variable.to_lowercase());
+    // An untouched file compiles nothing again.
+    if fs::read(&path).is_ok_and(|old| old != bytes) || !path.exists() {
+        fs::write(&path, bytes).expect("cargo made the directory");
+    }
+    println!("cargo::rustc-env={variable}={}", path.display());
 }
 
 /// Builds the child by a cargo of its own: within one build, cargo would give the child the

@@ -5,6 +5,7 @@
 //! time that takes to notice.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,13 +57,14 @@ pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["serve", nonce, ref directory @ ..]
-            if nonce.len() == NONCE_LEN && directory.len() <= 1 =>
-        {
-            for directory in directory {
+        ["serve", nonce, ref more @ ..] if nonce.len() == NONCE_LEN && more.len() <= 2 => {
+            if let Some(directory) = more.first() {
                 // A child that was found in a cache starts there, and is told where it was called
                 // from. That may be a place that nobody may enter, which is no reason to give up.
                 let _ = std::env::set_current_dir(directory);
+            }
+            if let Some(name) = more.get(1) {
+                start_again_as(name, nonce);
             }
             match serve(nonce) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
             );
             ExitCode::SUCCESS
         }
+        [prompt] if let Some(status) = crate::launch::help(prompt) => status,
         _ => {
             eprintln!(
                 "offshoot-child is the part of offshoot that runs on other machines.\nIt is \
@@ -88,6 +91,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Becomes the same program under the name that process listings are to show (`S081`): a shell
+/// cannot give one. What it is called is no reason to give up.
+fn start_again_as(name: &str, nonce: &str) {
+    let _ = std::process::Command::new("/proc/self/exe")
+        .arg0(format!("offshoot:{name}"))
+        .args(["serve", nonce])
+        .exec();
 }
 
 #[derive(Debug, thiserror::Error)]

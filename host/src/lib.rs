@@ -42,10 +42,10 @@ pub mod json;
 #[cfg(feature = "controller")]
 mod latch;
 mod launch;
-#[cfg(feature = "controller")]
-mod local;
 mod logs;
 mod messages;
+#[cfg(feature = "controller")]
+mod methods;
 mod outcome;
 #[cfg(feature = "controller")]
 mod plugin;
@@ -73,13 +73,18 @@ pub use {
     error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error},
     latch::{Latch, LatchError},
     launch::StreamError,
-    local::Local,
     messages::{Channel, Handler, Listen, Message, Receiver, Sender, Values},
+    methods::{Doas, Local, Ssh, Su, Sudo},
     offshoot_abi::{
         Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
         Type, Want,
     },
     offshoot_macros::main,
+    offshoot_proto::{
+        bootstrap::{Refusal, RefusedDirectory, Stage},
+        control::{CheckHostKeys, Password},
+        login::{AccessError, HostKeyError, NetworkError, PasswordError, Said},
+    },
     plugin::{Plugin, PluginError, search_path},
     router::{Router, RouterBuilder, RouterStats},
     select::{Select, SelectError, SelectEvent, Source},

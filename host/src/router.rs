@@ -12,8 +12,8 @@ use crate::broker::Broker;
 use crate::context::Context;
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::local::Local;
 use crate::messages::{Handler, Listen, Message, Receiver, Sender};
+use crate::methods::{Doas, Local, Ssh, Su, Sudo};
 use crate::plugin::{Plugin, PluginError, Registry};
 
 /// The controller's place in the tree: makes contexts, knows plugins, and moves messages between
@@ -179,6 +179,27 @@ impl Router {
     /// context (`S080`). Await the builder to make it.
     pub fn local(&self) -> Local {
         Local::new(self.tree.clone())
+    }
+
+    /// A new context on another machine, which has nothing installed for it (`S091`). Await the
+    /// builder to make it.
+    pub fn ssh(&self, hostname: impl Into<String>) -> Ssh {
+        Ssh::new(self.tree.clone(), hostname.into())
+    }
+
+    /// A new context of another user, by `sudo` (`S087`). Await the builder to make it.
+    pub fn sudo(&self) -> Sudo {
+        Sudo::new(self.tree.clone())
+    }
+
+    /// A new context of another user, by `su` (`B004`). Await the builder to make it.
+    pub fn su(&self) -> Su {
+        Su::new(self.tree.clone())
+    }
+
+    /// A new context of another user, by `doas` (`B005`). Await the builder to make it.
+    pub fn doas(&self) -> Doas {
+        Doas::new(self.tree.clone())
     }
 
     /// Makes a plugin known, so that typed calls find it by its name.

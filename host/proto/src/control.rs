@@ -10,7 +10,13 @@ use bytes::{Buf, BufMut, Bytes};
 use offshoot_abi::{Grant, GuestError};
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::{RefusedDirectory, Stage};
 use crate::id::ContextId;
+use crate::login::LoginError;
+
+pub use crate::method::{
+    CheckHostKeys, Doas, KeepAlive, Method, Password, Ssh, Start, Su, Sudo, user_or_root,
+};
 
 /// Content hash of a plugin image: BLAKE3 of its bytes.
 pub type ImageHash = [u8; 32];
@@ -155,18 +161,6 @@ pub struct Connect {
     pub traces: Traces,
 }
 
-/// Ways to make a child.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Method {
-    /// A process of the same user on the same machine.
-    Local {
-        /// What process listings show behind `offshoot:`; `None` says whose child it is.
-        remote_name: Option<String>,
-        /// A child binary on that machine; `None` is the parent's own.
-        child_path: Option<String>,
-    },
-}
-
 /// The answer to a [`Connect`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Connected {
@@ -177,8 +171,48 @@ pub enum Connected {
         /// Its name.
         name: String,
     },
-    /// It could not be made; why, for people.
-    Failed(String),
+    /// It could not be made, and why.
+    Failed(Failure),
+}
+
+/// Why a child could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// For people; nothing more is known of it.
+    Other(String),
+    /// One was not let in.
+    Login(LoginError),
+    /// There is no child for such a machine, which calls itself so.
+    UnsupportedPlatform(String),
+    /// No directory there can hold the child and run it.
+    NoDirectory(Vec<RefusedDirectory>),
+    /// The tool that leads there is missing.
+    ToolMissing {
+        /// Its name or path.
+        tool: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// It ended before the child said hello.
+    ClosedEarly {
+        /// What was started.
+        program: String,
+        /// How far it had come.
+        stage: Stage,
+        /// How it ended, and what it printed.
+        reason: String,
+    },
+    /// It took too long.
+    TimedOut {
+        /// What was started.
+        program: String,
+        /// How far it had come.
+        stage: Stage,
+        /// Milliseconds that it was given.
+        after_ms: u64,
+        /// What it printed instead.
+        printed: String,
+    },
 }
 
 /// A call, without the message around it.

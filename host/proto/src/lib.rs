@@ -38,7 +38,9 @@ pub mod handshake;
 mod id;
 pub mod limits;
 mod link;
+pub mod login;
 mod message;
+mod method;
 mod node;
 mod outbox;
 mod pulse;
@@ -52,6 +54,8 @@ pub use decoder::Decoder;
 pub use frame::{Frame, FrameError, HEADER_LEN, Header};
 pub use id::{ContextId, Handle, LinkId};
 pub use link::Side;
+#[doc(hidden)]
+pub use message::commands_a_terminal;
 pub use message::{Body, Dead, DeadKind, Message};
 #[doc(hidden)]
 pub use node::Gauges;

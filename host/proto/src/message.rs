@@ -110,6 +110,6 @@ impl Dead {
 
 /// Whether a terminal would do more with `c` than show it: controls, and marks that reorder a
 /// line.
-pub(crate) fn commands_a_terminal(c: char) -> bool {
+pub fn commands_a_terminal(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use offshoot_abi::{Grant, GuestError};
 use offshoot_proto::control::{
-    self, Bind, CallFailure, CallOutcome, Connect, Connected, Hello, LogRecord, Method,
+    self, Bind, CallFailure, CallOutcome, Connect, Connected, Failure, Hello, LogRecord, Method,
     PluginLimits, Welcome,
 };
 use offshoot_proto::handshake::{first_frame, greeting};
@@ -210,7 +210,7 @@ fn conversation() -> Vectors {
         name: "web1".to_owned(),
     };
     below.node.answer_connect(src, reply_to, &connected);
-    let failed = Connected::Failed("no such program".to_owned());
+    let failed = Connected::Failed(Failure::Other("no such program".to_owned()));
     below.node.answer_connect(src, reply_to, &failed);
     below.sent(&["connected-up", "connected-failed"], up);
 

@@ -51,6 +51,8 @@ impl Hub {
                     }
                 }
                 Err(Errno::INTR) => {}
+                // Somebody shares it with us and has made it so, or it is also our output.
+                Err(Errno::AGAIN) => wait_for_input(input),
                 Err(_) => return,
             }
         }
@@ -88,6 +90,13 @@ impl Hub {
             output.signals.reader.notify_one();
         }
     }
+}
+
+/// Waits until there is something to read, or nothing ever will be.
+fn wait_for_input(input: &OwnedFd) {
+    let mut pipes = [PollFd::new(input, PollFlags::IN)];
+    // An error shows in the next read.
+    let _ = poll(&mut pipes, None);
 }
 
 /// Whether nobody writes to the pipe any more, even if there is still something to read.

@@ -18,7 +18,7 @@ pub(crate) struct ChildBinary {
 
 /// The child that was embedded when this program was built, if one was.
 #[cfg(feature = "controller")]
-const EMBEDDED: &[u8] = include_bytes!(env!("OFFSHOOT_EMBEDDED_CHILD"));
+pub(super) const EMBEDDED: &[u8] = include_bytes!(env!("OFFSHOOT_EMBEDDED_CHILD"));
 #[cfg(not(feature = "controller"))]
 const EMBEDDED: &[u8] = &[];
 
@@ -57,9 +57,24 @@ impl ChildBinary {
 
     /// Its path for messages.
     pub(crate) fn name(&self) -> String {
-        match embedded() {
-            Some(path) if path == self.path => "the embedded child".to_owned(),
-            _ => self.path.display().to_string(),
+        match self.is_embedded() {
+            true => "the embedded child".to_owned(),
+            false => self.path.display().to_string(),
+        }
+    }
+
+    /// Whether it is the embedded one.
+    pub(crate) fn is_embedded(&self) -> bool {
+        embedded().is_some_and(|path| path == self.path)
+    }
+
+    /// A path under which processes that this one did not start find it as well, as long as this
+    /// one lives.
+    pub(crate) fn path_for_others(&self) -> OsString {
+        let path = self.path.to_string_lossy();
+        match path.strip_prefix("/proc/self/") {
+            Some(rest) => format!("/proc/{}/{rest}", std::process::id()).into(),
+            None => std::path::absolute(&self.path).map_or_else(|_| self.path.clone(), Into::into),
         }
     }
 }

@@ -16,14 +16,14 @@ use crate::messages::{Content, Listening, Taken};
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A context that is wanted.
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<M = LocalSpec> {
     /// Whose child it is to be; `None` is this context's.
     pub(crate) via: Option<ContextId>,
     pub(crate) name: Option<String>,
     pub(crate) log_level: u8,
     pub(crate) traces: Traces,
     pub(crate) timeout: Duration,
-    pub(crate) spec: LocalSpec,
+    pub(crate) spec: M,
 }
 
 /// Why a context was not made.
@@ -47,9 +47,9 @@ impl From<SendError> for ConnectError {
 }
 
 /// Makes a context. When the future is dropped, it is not made, or ended if it was made already.
-pub(crate) async fn connect(
+pub(crate) async fn connect<M: Into<Method>>(
     hub: &Arc<Hub>,
-    wanted: Wanted,
+    wanted: Wanted<M>,
 ) -> Result<(ContextId, Up), ConnectError> {
     if let Some(name) = &wanted.name {
         Node::check_name(name).map_err(StreamError::Name)?;
@@ -65,16 +65,15 @@ pub(crate) async fn connect(
             traces: wanted.traces,
             timeout: wanted.timeout,
         };
-        let up = hub.inside(make_child(hub, child, wanted.spec)).await?;
+        let up = hub
+            .inside(make_child(hub, child, wanted.spec.into()))
+            .await?;
         return Ok((id, up));
     };
     let connect = Connect {
         id,
         name: wanted.name,
-        method: Method::Local {
-            remote_name: wanted.spec.remote_name,
-            child_path: wanted.spec.child_path,
-        },
+        method: wanted.spec.into(),
         timeout_ms: u64::try_from(wanted.timeout.as_millis()).unwrap_or(u64::MAX),
         log_level: wanted.log_level,
         traces: wanted.traces,
@@ -117,10 +116,12 @@ async fn allocate(hub: &Arc<Hub>, via: Option<ContextId>) -> Result<ContextId, C
 async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<Up, ConnectError> {
     let id = connect.id;
     let via_name = hub.name(via);
-    let failed = |reason: String| StreamError::Via {
+    let label = connect.method.label();
+    let failed_with = |error: StreamError| StreamError::Via {
         via: via_name.to_string(),
-        reason,
+        error: Box::new(error),
     };
+    let failed = |reason: String| failed_with(StreamError::Elsewhere(reason));
     let reply = hub.drive(|state, now| {
         let handle = state.node.connect_via(via, &connect, now)?;
         Ok(Listening::new(&hub, state, Some(via), handle))
@@ -142,7 +143,7 @@ async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<
         Some(Connected::Up { hello, name }) => {
             let theirs = connect.name.unwrap_or_else(|| {
                 // The parent's word on the process is all that there is to go by.
-                default_name(Some(&via_name), hello.pid)
+                default_name(Some(&via_name), &label, hello.pid)
             });
             if name != theirs {
                 hub.drive(|state, _| state.node.shut_down(id));
@@ -157,7 +158,9 @@ async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<
             hub.learn(id, known);
             Ok(Up { hello, name })
         }
-        Some(Connected::Failed(reason)) => Err(failed(crate::logs::quote(&reason)).into()),
+        Some(Connected::Failed(failure)) => {
+            Err(failed_with(StreamError::from_failure(failure)).into())
+        }
         None => Err(failed("it gave an answer that makes no sense".to_owned()).into()),
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use offshoot_proto::bootstrap::{RefusedDirectory, Stage};
+use offshoot_proto::login::{AccessError, HostKeyError, NetworkError, PasswordError};
 use rustix::io::Errno;
 
 /// Why a context could not be made (`S163`).
@@ -37,10 +39,15 @@ pub enum StreamError {
         reason: String,
     },
     /// The program took too long.
-    #[error("connection timed out: `{program}` did not say hello within {}{}", Seconds(*after), Printed(printed))]
+    #[error(
+        "connection timed out: `{program}` did not say hello within {} (it was {stage}){}",
+        Seconds(*after), Printed(printed)
+    )]
     Timeout {
         /// Its path.
         program: String,
+        /// How far it had come.
+        stage: Stage,
         /// How long it was given.
         after: Duration,
         /// What it printed instead.
@@ -53,16 +60,84 @@ pub enum StreamError {
     #[error("connection cancelled because the router began to shut down")]
     Stopped,
     /// A context that was asked to make a child could not.
-    #[error("error occurred in {via}: {reason}")]
+    #[error("error occurred in {via}: {error}")]
     Via {
         /// Name of the context.
         via: String,
         /// What it says.
+        error: Box<StreamError>,
+    },
+    /// A context that was asked to make a child could not, and says this.
+    #[error("{0}")]
+    Elsewhere(String),
+    /// A password is missing or wrong. Ask whoever has it.
+    #[error(transparent)]
+    Password(PasswordError),
+    /// The server's key is not trusted. Compare it with the server's.
+    #[error(transparent)]
+    HostKey(HostKeyError),
+    /// The account may not do that. Ask whoever administers the machine.
+    #[error(transparent)]
+    Access(AccessError),
+    /// The machine was not reached. Look at the network.
+    #[error(transparent)]
+    Network(NetworkError),
+    /// There is no child for such a machine.
+    #[error(
+        "unsupported platform: there is no child for `{uname}`; give `child_path` one that runs \
+         there"
+    )]
+    UnsupportedPlatform {
+        /// What it calls itself.
+        uname: String,
+    },
+    /// No directory there can hold the child and run it.
+    #[error("no directory there can hold and run the child:{}", Directories(.0))]
+    NoDirectory(Vec<RefusedDirectory>),
+    /// The tool that leads there is not installed.
+    #[error("cannot start `{tool}`: {reason}; is it installed?")]
+    ToolMissing {
+        /// Its name or path.
+        tool: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The connection ended before the child said hello (`S099`).
+    #[error("`{program}` closed the connection while {stage}: {reason}")]
+    ClosedEarly {
+        /// What was started.
+        program: String,
+        /// How far it had come.
+        stage: Stage,
+        /// How it ended, and what it printed last.
         reason: String,
     },
     /// The name cannot be a context's.
     #[error("{0}")]
     Name(String),
+}
+
+#[cfg(feature = "controller")]
+impl StreamError {
+    /// The error itself, in whichever context it occurred.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Via { error, .. } => error.root(),
+            other => other,
+        }
+    }
+}
+
+struct Directories<'a>(&'a [RefusedDirectory]);
+
+impl fmt::Display for Directories<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, RefusedDirectory { path, why }) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ";" };
+            write!(f, "{separator} `{path}`: {why}")?;
+        }
+        Ok(())
+    }
 }
 
 /// A duration as people say it.

@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_proto::handshake::{ExpectHello, Greeted as Hello, NONCE_LEN};
+use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::control::Method;
+use offshoot_proto::handshake::{ExpectHello, Greeted as Hello};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use tokio::io::Interest;
@@ -22,7 +24,7 @@ use crate::hub::LinkParts;
 use crate::watched::watched;
 
 /// Bytes that a pipe of a link should hold: large transfers then need fewer turns.
-const PIPE_SIZE: usize = 256 * 1024;
+pub(super) const PIPE_SIZE: usize = 256 * 1024;
 
 /// How long an ended program's last words may take to arrive.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -32,6 +34,15 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(crate) struct LocalSpec {
     pub(crate) remote_name: Option<String>,
     pub(crate) child_path: Option<String>,
+}
+
+impl From<LocalSpec> for Method {
+    fn from(spec: LocalSpec) -> Self {
+        Self::Local {
+            remote_name: spec.remote_name,
+            child_path: spec.child_path,
+        }
+    }
 }
 
 /// Starts the child and waits for its hello.
@@ -45,7 +56,7 @@ pub(crate) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
         program: program.clone(),
         source,
     };
-    let nonce = nonce().map_err(|error| start_error(error.into()))?;
+    let nonce = super::random()?;
     let started = start(&binary, &remote_name, &nonce).map_err(start_error)?;
     let Started {
         mut process,
@@ -70,6 +81,7 @@ pub(crate) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
                 },
                 rest,
                 errors,
+                terminal: None,
                 program,
             });
         }
@@ -81,6 +93,7 @@ pub(crate) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
         Err(_) => {
             return Err(StreamError::Timeout {
                 program,
+                stage: Stage::Hello,
                 after: patience,
                 printed: expect.noise_text(),
             });
@@ -155,15 +168,4 @@ async fn read_hello(
             Err(error) => return Err(NoHello::Wrong(format!("cannot read from it: {error}"))),
         }
     }
-}
-
-/// Hexadecimal digits that no other connection has.
-fn nonce() -> rustix::io::Result<String> {
-    let mut bytes = [0; NONCE_LEN / 2];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        filled +=
-            rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
-    }
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

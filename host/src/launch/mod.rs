@@ -1,28 +1,38 @@
 //! Makes children: starts a process, shakes hands with it, and links it to the tree.
 
+mod askpass;
+mod become_user;
 mod binary;
+mod command;
 mod connect;
+mod conversation;
 #[cfg_attr(
     not(feature = "controller"),
     expect(unreachable_pub, reason = "public where there is a public interface")
 )]
 mod error;
+mod failure;
 mod local;
+mod payload;
 mod process;
 mod remote_name;
+mod ssh;
+mod terminal;
+mod tool;
 
 use std::io::PipeReader;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use offshoot_proto::control::{Connect, Connected, Hello, Method, Traces, Welcome};
-use offshoot_proto::handshake::first_frame;
+use offshoot_proto::handshake::{NONCE_LEN, first_frame};
 use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
 use rustix::io::Errno;
 
 use crate::hub::{Hub, Known, LinkParts};
 
+pub(crate) use askpass::help;
 pub(crate) use connect::{CONNECT_TIMEOUT, ConnectError, Wanted, connect};
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
@@ -34,6 +44,8 @@ pub use error::StreamError;
 pub(crate) use local::LocalSpec;
 pub(crate) use process::Process;
 
+use terminal::Terminal;
+
 /// A child that said hello and does not know yet who it is.
 pub(crate) struct Greeted {
     pub(crate) hello: Hello,
@@ -42,6 +54,8 @@ pub(crate) struct Greeted {
     pub(crate) rest: Vec<u8>,
     /// Its standard error.
     pub(crate) errors: PipeReader,
+    /// The terminal of the tool that leads to it.
+    terminal: Option<Terminal>,
     /// The program, for messages.
     pub(crate) program: String,
 }
@@ -65,7 +79,7 @@ pub(crate) struct NewChild {
 pub(crate) async fn make_child(
     hub: &Arc<Hub>,
     child: NewChild,
-    spec: LocalSpec,
+    method: Method,
 ) -> Result<Up, StreamError> {
     // Whatever happens, and even if this future is dropped, the node learns of it.
     let mut expected = Expected {
@@ -73,10 +87,30 @@ pub(crate) async fn make_child(
         id: child.id,
         attached: false,
     };
-    let greeted = local::launch(&spec, child.timeout).await?;
-    let up = welcome(hub, &child, greeted)?;
+    let label = method.label();
+    let greeted = launch(method, child.timeout).await?;
+    let up = welcome(hub, &child, greeted, &label)?;
     expected.attached = true;
     Ok(up)
+}
+
+async fn launch(method: Method, patience: Duration) -> Result<Greeted, StreamError> {
+    match method {
+        Method::Local {
+            remote_name,
+            child_path,
+        } => {
+            let spec = LocalSpec {
+                remote_name,
+                child_path,
+            };
+            local::launch(&spec, patience).await
+        }
+        Method::Ssh(ssh) => ssh::launch(*ssh, patience).await,
+        Method::Sudo(sudo) => become_user::sudo(*sudo, patience).await,
+        Method::Su(su) => become_user::su(*su, patience).await,
+        Method::Doas(doas) => become_user::doas(*doas, patience).await,
+    }
 }
 
 /// Makes a child for an ancestor that asked for one, and answers it.
@@ -89,10 +123,6 @@ pub(crate) async fn serve_connect(
     let Some(hub) = hub.upgrade() else {
         return;
     };
-    let Method::Local {
-        remote_name,
-        child_path,
-    } = connect.method;
     let child = NewChild {
         id: connect.id,
         name: connect.name,
@@ -100,27 +130,44 @@ pub(crate) async fn serve_connect(
         traces: connect.traces,
         timeout: Duration::from_millis(connect.timeout_ms),
     };
-    let spec = LocalSpec {
-        remote_name,
-        child_path,
-    };
-    let connected = match make_child(&hub, child, spec).await {
+    let connected = match make_child(&hub, child, connect.method).await {
         Ok(up) => Connected::Up {
             hello: up.hello,
             name: up.name.to_string(),
         },
-        Err(error) => Connected::Failed(error.to_string()),
+        Err(error) => Connected::Failed(error.into_failure()),
     };
     hub.answer_connect(src, reply_to, &connected);
 }
 
+/// Hexadecimal digits that no other connection has.
+fn random() -> Result<String, StreamError> {
+    let mut bytes = [0; NONCE_LEN / 2];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let flags = rustix::rand::GetRandomFlags::empty();
+        let got = rustix::rand::getrandom(&mut bytes[filled..], flags);
+        filled += got.map_err(|error| StreamError::Start {
+            program: "the child".to_owned(),
+            source: error.into(),
+        })?;
+    }
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Tells the child who it is, and links it.
-fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, StreamError> {
+fn welcome(
+    hub: &Arc<Hub>,
+    child: &NewChild,
+    greeted: Greeted,
+    label: &str,
+) -> Result<Up, StreamError> {
     let Greeted {
         hello,
-        parts,
+        mut parts,
         rest,
         errors,
+        terminal,
         program,
     } = greeted;
     let refused = |reason: String| StreamError::Handshake {
@@ -137,7 +184,7 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         (parents, message_max, unidirectional, own_name)
     };
     let name = child.name.clone();
-    let name = name.unwrap_or_else(|| default_name(own_name.as_deref(), hello.pid));
+    let name = name.unwrap_or_else(|| default_name(own_name.as_deref(), label, hello.pid));
     let inherited = hub.traces();
     let welcome = first_frame(&Welcome {
         id: child.id,
@@ -163,6 +210,9 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         name: name.clone(),
         target: hello.target.as_str().into(),
     };
+    if let Some(terminal) = terminal {
+        parts.process.hold(terminal.keep(hub, name.clone()));
+    }
     match hub.attach_child(child.id, known, parts, &rest) {
         Ok(()) => {
             crate::logs::follow_errors(hub, errors, name.clone());
@@ -172,18 +222,25 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
     }
 }
 
-/// A local child's name, which shows the chain of its parents (`S080`). Where that would be too
-/// long, the middle of the chain is left out.
-pub(crate) fn default_name(parent: Option<&str>, pid: u32) -> String {
-    let Some(parent) = parent else {
-        return format!("local.{pid}");
+/// A child's name, which shows the chain of its parents (`S080`). Where that would be too long,
+/// the middle of the chain is left out, and the end of what is longer still.
+pub(crate) fn default_name(parent: Option<&str>, label: &str, pid: u32) -> String {
+    let label = label.replace("{pid}", &pid.to_string());
+    let mut name = match parent {
+        None => label,
+        Some(parent) => {
+            let name = format!("{parent}.{label}");
+            if name.len() <= NAME_MAX {
+                return name;
+            }
+            let head: String = parent.chars().take(NAME_MAX / 8).collect();
+            format!("{head}...{label}")
+        }
     };
-    let name = format!("{parent}.local.{pid}");
-    if name.len() <= NAME_MAX {
-        return name;
+    while name.len() > NAME_MAX {
+        name.pop();
     }
-    let head: String = parent.chars().take(NAME_MAX / 8).collect();
-    format!("{head}...local.{pid}")
+    name
 }
 
 /// Takes back the node's expectation of a child that did not come.

@@ -5,9 +5,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
 
 use crate::watched::watched;
 
@@ -19,7 +21,24 @@ pub(crate) struct Process {
     reaped: bool,
     /// Whether it may outlive us.
     released: bool,
+    /// Has its terminal.
+    terminal: Option<Hold>,
 }
+
+/// A task that holds something for as long as this exists.
+struct Hold(AbortHandle);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// How long what cannot be killed may take to notice that all its connections are closed.
+const UNKILLABLE: Duration = Duration::from_secs(2);
+
+/// How long the one that was killed may take to be gone.
+const KILLED: Duration = Duration::from_millis(500);
 
 impl Process {
     pub(crate) fn new(mut child: Child) -> std::io::Result<Self> {
@@ -34,6 +53,7 @@ impl Process {
                 ended,
                 reaped: false,
                 released: false,
+                terminal: None,
             }),
             Err(error) => {
                 let _ = child.kill();
@@ -56,12 +76,19 @@ impl Process {
         self.child.wait()
     }
 
+    /// Has a task, which holds the process's terminal, end with this.
+    pub(crate) fn hold(&mut self, terminal: AbortHandle) {
+        self.terminal = Some(Hold(terminal));
+    }
+
+    /// The status that the process ended with, if it does within `patience`.
+    pub(crate) async fn status(&mut self, patience: Duration) -> Option<ExitStatus> {
+        tokio::time::timeout(patience, self.wait()).await.ok()?.ok()
+    }
+
     /// How the process ended, if it does within `patience`.
     pub(crate) async fn epitaph(&mut self, patience: Duration) -> Option<String> {
-        let status = tokio::time::timeout(patience, self.wait())
-            .await
-            .ok()?
-            .ok()?;
+        let status = self.status(patience).await?;
         Some(describe(self.id(), status))
     }
 
@@ -82,33 +109,60 @@ impl Process {
             pid = self.id(),
             "a child did not end by itself and is killed"
         );
+        // Who became another user is not ours to kill. It hears that its terminal is gone.
+        self.terminal = None;
         self.kill();
-        let _ = self.wait().await;
+        if self.status(UNKILLABLE).await.is_none() {
+            tracing::warn!(pid = self.id(), "a child of another user is left behind");
+        }
     }
 
     /// Kills the process and what it started: it may be a script around the child, or have left
     /// a job behind that holds the link open.
     fn kill(&mut self) {
-        // Either fails only when there is nothing to kill any more.
+        // Either fails only when there is nothing to kill any more, or nothing that may be.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.kill();
+    }
+
+    /// Whether the process is gone, or is about to be.
+    fn is_over(&self) -> bool {
+        let patience = Timespec::try_from(KILLED).ok();
+        let mut ended = [PollFd::new(&self.ended, PollFlags::IN)];
+        poll(&mut ended, patience.as_ref()).is_ok_and(|ready| ready > 0)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.released && !self.reaped {
+        self.terminal = None;
+        if self.reaped {
+            return;
+        }
+        if self.released {
             // It is the system's to reap once we are gone; until then, it may be ours.
             let _ = self.child.try_wait();
-        } else if !self.reaped {
-            self.kill();
+            return;
+        }
+        self.kill();
+        if self.is_over() {
             // Fails only when someone else has waited for it.
             let _ = self.child.wait();
+            return;
         }
+        // It runs as another user, and ends when it notices that its connections are closed.
+        // Somebody has to wait for it, and that must not be the thread that serves all others.
+        let pid = Pid::from_child(&self.child);
+        let reap = move || {
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        };
+        let _ = std::thread::Builder::new()
+            .name("offshoot-reaper".to_owned())
+            .spawn(reap);
     }
 }
 
-fn describe(pid: u32, status: ExitStatus) -> String {
+pub(crate) fn describe(pid: u32, status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(9), _) => {
             format!("process {pid} exited due to signal 9 (SIGKILL; perhaps memory ran out)")

@@ -301,7 +301,7 @@ fn nonce_and_line(nonce: &str, line: usize) -> usize {
 }
 
 /// The first and the last of a text of somebody else's, on one line and safe to print.
-fn excerpt(bytes: &[u8]) -> String {
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
     let middle_end = bytes.len().saturating_sub(PRINTED_EACH);
     let (head, tail) = if middle_end <= PRINTED_EACH {
         (bytes, &[][..])

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::conversation::Encoding;
 use crate::limits::NOISE_MAX;
 
@@ -59,8 +61,39 @@ impl fmt::Display for Moment {
     }
 }
 
+/// How far the making of a child has come, for whoever gives up waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The machine is being reached.
+    Connect,
+    /// A password was sent.
+    Authenticate,
+    /// The command is about to run there.
+    Command,
+    /// The machine is being looked at.
+    Look,
+    /// The child is being sent.
+    Upload,
+    /// The child has started, and has not said hello.
+    Hello,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::Authenticate => "authenticating",
+            Self::Command => "starting the command",
+            Self::Look => "looking for a directory",
+            Self::Upload => "sending the child",
+            Self::Hello => "waiting for the child's hello",
+        })
+    }
+}
+
 /// A directory that was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedDirectory {
     /// Its path, without control characters.
     pub path: String,
@@ -69,7 +102,7 @@ pub struct RefusedDirectory {
 }
 
 /// What was wrong with a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The home is missing or somebody else's.

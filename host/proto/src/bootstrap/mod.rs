@@ -22,6 +22,7 @@ mod stage0;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use conversation::excerpt;
 pub use conversation::{Conversation, Encoding, Step};
-pub use error::{BootstrapError, Misbehaviour, Moment, Refusal, RefusedDirectory};
+pub use error::{BootstrapError, Misbehaviour, Moment, Refusal, RefusedDirectory, Stage};
 pub use stage0::{Keep, Platform, Stage0, Unquotable, Verify};

@@ -65,6 +65,12 @@ pub enum Unquotable {
     /// The cache's name.
     #[error("`{0}` cannot be the name of a cache: use letters, digits, `-` and `_`")]
     Cache(String),
+    /// The child's name in process listings.
+    #[error(
+        "remote name `{}` cannot be told to a remote shell: use letters, digits, spaces and \
+         `@:.,+=%_-`", .0.escape_debug()
+    )]
+    RemoteName(String),
     /// There are none, or too many.
     #[error("one command offers 1 to {PLATFORMS_MAX} platforms, and not {0}")]
     Count(usize),
@@ -78,6 +84,7 @@ pub struct Stage0 {
     pub(super) platforms: Vec<Platform>,
     keep: Keep,
     verify: Verify,
+    remote_name: Option<String>,
 }
 
 impl Stage0 {
@@ -109,7 +116,30 @@ impl Stage0 {
             platforms,
             keep: Keep::default(),
             verify: Verify::default(),
+            remote_name: None,
         })
+    }
+
+    /// Says what process listings are to show of the child, behind `offshoot:` (`S081`).
+    ///
+    /// # Errors
+    ///
+    /// Fails when a shell could misread it.
+    pub fn remote_name(self, name: &str) -> Result<Self, Unquotable> {
+        if name.is_empty() || !name.chars().all(Self::is_plain_in_name) {
+            return Err(Unquotable::RemoteName(name.to_owned()));
+        }
+        let remote_name = Some(name.to_owned());
+        Ok(Self {
+            remote_name,
+            ..self
+        })
+    }
+
+    /// Whether a remote name may have this character: every shell takes it for itself between
+    /// quotes of either kind.
+    pub fn is_plain_in_name(c: char) -> bool {
+        c.is_ascii_alphanumeric() || " @:.,+=%_-".contains(c)
     }
 
     /// Says what is left behind.
@@ -137,6 +167,21 @@ impl Stage0 {
     /// The same for what starts programs itself: `sudo`, `doas`.
     pub fn argv(&self) -> [String; 3] {
         ["/bin/sh".to_owned(), "-c".to_owned(), self.script()]
+    }
+
+    /// The same for `sudo -i`, which has a login shell read the words once more and lets it
+    /// replace what looks like a variable. So there is none in them: `@` stands for `$` on the way.
+    pub fn login_argv(&self) -> [String; 3] {
+        let script = self.script();
+        let [shell, option, _] = self.argv();
+        // The name may have an `@` of its own.
+        let hidden = script.replace('@', "#").replace('$', "@");
+        let decode = r"tr @# '\\044@'";
+        [
+            shell,
+            option,
+            format!("set -f;eval `echo '{hidden}'|{decode}`"),
+        ]
     }
 
     fn script(&self) -> String {
@@ -199,6 +244,10 @@ impl Stage0 {
             text.push_str(";;");
         }
         text.push_str("*)echo \"$N:arch:$(uname -sm)\";exit 3;esac;");
+        text.push_str(BECOME);
+        if let Some(name) = &self.remote_name {
+            let _ = write!(text, " \"{name}\"");
+        }
         text.push_str(FUNCTIONS);
         // A home of somebody else's, as root may be given, is left alone.
         text.push_str("D=;[ -O \"$HOME\" ]&&D=$HOME/.cache;");
@@ -223,10 +272,13 @@ impl Stage0 {
     }
 }
 
-/// `x`: becomes a program. `k`: enters a directory, and then judges where it is, so that nobody
+/// `x`: becomes a program. What is behind its directory is for the child.
+const BECOME: &str = "x(){ umask $m;PATH=$p;exec $1 serve $N \"$w\"";
+
+/// The rest of `x`. `k`: enters a directory, and then judges where it is, so that nobody
 /// can swap it in between; with a file in it, both are judged, for the price of one program. The
 /// listing tells a link from what it points to, looks no name up, and has a fixed order.
-const FUNCTIONS: &str = "x(){ umask $m;PATH=$p;exec $1 serve $N \"$w\" 2>&3 3>&-;};\
+const FUNCTIONS: &str = " 2>&3 3>&-;};\
     k(){ [ -h \"$1\" ]&&return 1;cd \"$1\"&&[ -O . ]&&\
     case $(LC_ALL=C ls -ldn . $2) in drwx--[-S]---*$3)return 0;esac;false;};";
 

@@ -105,6 +105,34 @@ fn every_login_shell_passes_the_command_as_one_word() {
 }
 
 #[test]
+fn b003_a_login_shell_finds_nothing_to_replace() {
+    for stage0 in variants() {
+        let stage0 = stage0.remote_name("bob@web1:7").unwrap();
+        let [_, _, word] = stage0.login_argv();
+        assert!(!word.contains('$'), "{word}");
+        let hidden = word.split('\'').nth(1).unwrap();
+        let back = hidden.replace('@', "$").replace('#', "@");
+        assert_eq!(stage0.argv()[2], back);
+    }
+}
+
+#[test]
+fn s081_a_remote_name_is_for_the_child() {
+    let named = stage0().remote_name("bob@web1:7").unwrap();
+    assert!(
+        named
+            .command()
+            .contains("serve $N \"$w\" \"bob@web1:7\" 2>&3")
+    );
+    for name in [
+        "", "a/b", "a\"b", "$HOME", "a'b", "a!b", "`id`", "a\\b", "a\nb",
+    ] {
+        let refused = stage0().remote_name(name).unwrap_err();
+        assert_eq!(refused, Unquotable::RemoteName(name.to_owned()));
+    }
+}
+
+#[test]
 fn the_command_holds_no_answer() {
     for stage0 in variants() {
         let command = stage0.command();

@@ -49,6 +49,7 @@ const RULES: &[Rule] = &[
             "postcard",
             "serde",
             "thiserror",
+            "zeroize",
         ]),
     },
     Rule {

@@ -1,0 +1,302 @@
+//! Another machine, by OpenSSH's client.
+
+use std::time::{Duration, Instant};
+
+use e2e::with_router;
+use offshoot::{
+    AccessError, CheckHostKeys, HostKeyError, NetworkError, PasswordError, StreamError,
+};
+use offshoot_bed::{Machine, SshdOptions, User};
+
+use crate::world::{
+    Door, PASSWORD, is_empty, no_litter, refused, start, take_turn, uid, with_bob, works,
+};
+
+#[test]
+fn s091_ssh_makes_a_context_cold_and_warm_and_leaves_nothing() {
+    let machine = start(&with_bob());
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        for _ in ["cold", "warm"] {
+            let bob = door.ssh(&router, "bob").await.unwrap();
+            let port = machine.ssh_addr().port();
+            assert_eq!(bob.name(), format!("ssh.127.0.0.1:{port}"));
+            works(&bob).await;
+            assert_eq!(uid(&bob).await, 1000);
+            let cached = machine.sh("ls /home/bob/.cache/offshoot | wc -l");
+            assert_eq!(cached, "1");
+        }
+    });
+    is_empty(&machine);
+    no_litter(&machine);
+}
+
+#[test]
+fn s081_process_listings_show_whose_child_it_is() {
+    let machine = start(&with_bob());
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        let _named = door
+            .ssh(&router, "bob")
+            .remote_name("build-7")
+            .await
+            .unwrap();
+        let list = machine.sh("ps -u bob -o args");
+        assert!(list.contains("offshoot:build-7 serve"), "{list}");
+        let _default = door.ssh(&router, "bob").await.unwrap();
+        let list = machine.sh("ps -u bob -o args");
+        let suffix = format!(":{} serve", std::process::id());
+        assert!(list.contains(&suffix), "{list}");
+    });
+}
+
+#[test]
+fn s096_a_password_lets_one_in_and_a_wrong_one_does_not() {
+    let machine = start(&with_bob());
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        let bob = door.knock(&router, "bob").password(PASSWORD).await.unwrap();
+        works(&bob).await;
+        let error = refused(door.knock(&router, "bob").password("wrong").await);
+        assert!(
+            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            "{error:?}"
+        );
+        let began = Instant::now();
+        let error = refused(door.knock(&router, "bob").await);
+        assert!(
+            matches!(error, StreamError::Password(PasswordError::Required(_))),
+            "{error:?}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(3), "it fails at once");
+        let tried = machine.sh("grep -c 'Failed password' /var/log/sshd.log || :");
+        assert_eq!(tried, "1", "a wrong password is tried once");
+    });
+    is_empty(&machine);
+}
+
+#[test]
+fn s096_keyboard_interactive_is_answered_like_a_password() {
+    let options = SshdOptions::default()
+        .line("PasswordAuthentication no")
+        .line("KbdInteractiveAuthentication yes");
+    let bob = User::new("bob").password(PASSWORD);
+    let machine = start(&Machine::builder().sshd(options).user(bob));
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        let bob = door.knock(&router, "bob").password(PASSWORD).await.unwrap();
+        works(&bob).await;
+        let error = refused(door.knock(&router, "bob").password("wrong").await);
+        assert!(
+            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            "{error:?}"
+        );
+    });
+}
+
+#[test]
+fn f41_refused_credentials_name_the_methods() {
+    let options = SshdOptions::default().line("PasswordAuthentication no");
+    let user = User::new("bob").without_key();
+    let machine = start(&Machine::builder().sshd(options).user(user));
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        let error = refused(door.ssh(&router, "bob").password("unused").await);
+        let StreamError::Access(AccessError::AuthenticationRefused { methods, .. }) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(methods, &["publickey"]);
+    });
+}
+
+#[test]
+fn s097_an_encrypted_identity_wants_its_passphrase() {
+    let machine = start(&with_bob());
+    let door = Door::to(&machine);
+    machine.sh("cp /run/bed/id /run/bed/enc; ssh-keygen -q -p -f /run/bed/enc -N opensesame");
+    let identity = machine.identity().with_file_name("enc");
+    let identity = identity.to_str().unwrap();
+    with_router(async |router| {
+        let ssh = || door.knock(&router, "bob").identity_file(identity);
+        works(&ssh().passphrase("opensesame").await.unwrap()).await;
+        let no_password = || {
+            ssh()
+                .ssh_args(["-F", "none", "-o", "PasswordAuthentication=no"])
+                .check_host_keys(CheckHostKeys::Ignore)
+        };
+        let error = refused(no_password().await);
+        assert!(
+            matches!(&error, StreamError::Password(PasswordError::PassphraseRequired { key, .. }) if key == identity),
+            "{error:?}"
+        );
+        let error = refused(no_password().passphrase("wrong").await);
+        assert!(
+            matches!(
+                error,
+                StreamError::Password(PasswordError::PassphraseIncorrect { .. })
+            ),
+            "{error:?}"
+        );
+        let error = refused(ssh().identity_file("/no/such/key").await).to_string();
+        assert!(error.contains("`/no/such/key` cannot be read"), "{error}");
+    });
+}
+
+#[test]
+fn b002_host_keys_are_judged_in_each_mode() {
+    let options = SshdOptions::default().host_keys(&["ed25519", "ecdsa"]);
+    let machine = start(&Machine::builder().sshd(options).user(User::new("bob")));
+    let door = Door::to(&machine);
+    let other = start(&with_bob());
+    let addr = machine.ssh_addr();
+    let changed = format!("[{}]:{} {}\n", addr.ip(), addr.port(), other.host_key());
+    let revoked = format!("@revoked {}", machine.known_hosts_line());
+    let known = machine.known_hosts_line();
+    let file = door.known_hosts();
+    with_router(async |router| {
+        let connect = async |check, content: &str| {
+            std::fs::write(&file, content).unwrap();
+            let made = door.ssh(&router, "bob").check_host_keys(check).await;
+            (made, std::fs::read_to_string(&file).unwrap())
+        };
+        use CheckHostKeys::{Accept, Enforce, Ignore};
+        let (made, after) = connect(Enforce, "").await;
+        let error = refused(made);
+        assert!(
+            matches!(error, StreamError::HostKey(HostKeyError::Unknown(_))),
+            "{error:?}"
+        );
+        assert_eq!(after, "");
+        let (made, after) = connect(Accept, "").await;
+        made.unwrap();
+        assert!(after.contains("ssh-ed25519"), "it is learnt: {after}");
+        for check in [Enforce, Accept] {
+            let (made, after) = connect(check, &changed).await;
+            let error = refused(made);
+            assert!(
+                matches!(error, StreamError::HostKey(HostKeyError::Changed(_))),
+                "{error:?}"
+            );
+            assert_eq!(after, changed);
+            let (made, _) = connect(check, &revoked).await;
+            let error = refused(made);
+            assert!(
+                matches!(error, StreamError::HostKey(HostKeyError::Revoked(_))),
+                "{error:?}"
+            );
+            let (made, _) = connect(check, &known).await;
+            made.unwrap();
+        }
+        for content in ["", &*changed, &*revoked] {
+            let (made, after) = connect(Ignore, content).await;
+            made.unwrap();
+            assert_eq!(after, content, "nothing is written");
+        }
+    });
+}
+
+#[test]
+fn f50_a_network_that_fails_is_named() {
+    take_turn();
+    with_router(async |router| {
+        let to = |host: &str| {
+            router
+                .ssh(host)
+                .ssh_path("ssh")
+                .ssh_args(["-F", "none"])
+                .connect_timeout(Duration::from_secs(5))
+        };
+        let error = refused(to("127.0.0.1").port(1).await);
+        assert!(
+            matches!(error, StreamError::Network(NetworkError::Refused(_))),
+            "{error:?}"
+        );
+        let error = refused(to("no-such-host.invalid").await);
+        assert!(
+            matches!(error, StreamError::Network(NetworkError::NameResolution(_))),
+            "{error:?}"
+        );
+        let error = refused(to("web1").ssh_path("/no/such/ssh").await);
+        assert!(
+            matches!(&error, StreamError::ToolMissing { tool, .. } if tool == "/no/such/ssh"),
+            "{error:?}"
+        );
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let began = Instant::now();
+        let patience = Duration::from_millis(1500);
+        let error = refused(to("127.0.0.1").port(port).connect_timeout(patience).await);
+        assert!(began.elapsed() < Duration::from_secs(4));
+        assert!(
+            matches!(
+                error,
+                StreamError::Timeout { .. } | StreamError::Network(NetworkError::TimedOut(_))
+            ),
+            "{error:?}"
+        );
+    });
+}
+
+#[test]
+fn f38_a_shell_that_refuses_is_quoted() {
+    let builder = with_bob().user(User::new("eve").shell("/usr/sbin/nologin"));
+    let machine = start(&builder);
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        let error = refused(door.ssh(&router, "eve").await);
+        let StreamError::Access(AccessError::ShellRefused { said, .. }) = &error else {
+            panic!("{error:?}");
+        };
+        assert!(
+            said.words
+                .contains("This account is currently not available"),
+            "{said:?}"
+        );
+    });
+}
+
+#[test]
+fn f49_a_banner_that_says_password_is_no_prompt() {
+    let options = SshdOptions::default().line("Banner /etc/issue.bed");
+    let builder = Machine::builder()
+        .sshd(options)
+        .user(User::new("bob").password(PASSWORD).file(
+            ".bashrc",
+            "echo 'Password: '; echo -n 'bob@127.0.0.1s password: ' >&2; \
+             echo 'Permission denied (publickey).' >&2\n",
+        ))
+        .run("echo 'enter your password: ' >/etc/issue.bed");
+    let machine = start(&builder);
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        works(
+            &door
+                .ssh(&router, "bob")
+                .password("never sent")
+                .await
+                .unwrap(),
+        )
+        .await;
+    });
+    let log = machine.sh("grep -c password /var/log/sshd.log || :");
+    assert_eq!(log, "0", "no password was tried");
+}
+
+#[test]
+fn s083_a_child_that_is_there_already_is_not_sent() {
+    let machine = start(&with_bob());
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        let _cold = door.ssh(&router, "bob").await.unwrap();
+        machine.sh("mv /home/bob/.cache/offshoot/* /opt/child; chmod 755 /opt/child");
+        let there = door
+            .ssh(&router, "bob")
+            .child_path("/opt/child")
+            .await
+            .unwrap();
+        works(&there).await;
+        assert_eq!(machine.sh("ls /home/bob/.cache/offshoot"), "");
+        let error = refused(door.ssh(&router, "bob").child_path("/opt/none").await).to_string();
+        assert!(error.contains("/opt/none"), "{error}");
+    });
+}

@@ -1,0 +1,156 @@
+//! Machines for these tests, and what is looked at on them.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use e2e::plugin;
+use e2e_plugin as guest;
+use offshoot::{CheckHostKeys, Context, Error, Grant, Router, Ssh, StreamError};
+use offshoot_bed::{Builder, Machine, SshdOptions, User};
+
+/// How long anything may take to go away.
+const GONE: Duration = Duration::from_secs(5);
+
+/// The password of every user who has one.
+pub(crate) const PASSWORD: &str = "corr3ct-h0rse";
+
+/// A machine with sshd, and bob, who has a password.
+pub(crate) fn with_bob() -> Builder {
+    Machine::builder()
+        .sshd(SshdOptions::default())
+        .user(User::new("bob").password(PASSWORD))
+}
+
+thread_local! {
+    /// Held by a test's thread to its end.
+    static TURN: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+/// Has the tests of this program run one at a time: each looks at the whole process for
+/// leftovers, and a machine is one.
+pub(crate) fn take_turn() {
+    static TURNS: Mutex<()> = Mutex::new(());
+    TURN.with_borrow_mut(|turn| {
+        turn.get_or_insert_with(|| TURNS.lock().unwrap_or_else(PoisonError::into_inner));
+    });
+}
+
+pub(crate) fn start(builder: &Builder) -> Machine {
+    take_turn();
+    builder.start().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What a client needs to get to a machine, and nothing of this one's own.
+pub(crate) struct Door<'a> {
+    pub(crate) machine: &'a Machine,
+    directory: tempfile::TempDir,
+}
+
+impl<'a> Door<'a> {
+    pub(crate) fn to(machine: &'a Machine) -> Self {
+        let door = Self {
+            machine,
+            directory: tempfile::tempdir().unwrap(),
+        };
+        std::fs::write(door.known_hosts(), machine.known_hosts_line()).unwrap();
+        door
+    }
+
+    pub(crate) fn known_hosts(&self) -> PathBuf {
+        self.directory.path().join("known_hosts")
+    }
+
+    /// A client without credentials.
+    pub(crate) fn knock(&self, router: &Router, user: &str) -> Ssh {
+        let known_hosts = format!("UserKnownHostsFile={}", self.known_hosts().display());
+        router
+            .ssh("127.0.0.1")
+            .ssh_path("ssh")
+            .port(self.machine.ssh_addr().port())
+            .username(user)
+            .identities_only(true)
+            .ssh_args([
+                "-F",
+                "none",
+                "-o",
+                &known_hosts,
+                "-o",
+                "GlobalKnownHostsFile=/dev/null",
+                "-o",
+                "IdentityAgent=none",
+            ])
+    }
+
+    /// A client with the machine's test key.
+    pub(crate) fn ssh(&self, router: &Router, user: &str) -> Ssh {
+        let identity = self.machine.identity();
+        self.knock(router, user)
+            .identity_file(identity.to_str().unwrap())
+            .check_host_keys(CheckHostKeys::Enforce)
+    }
+}
+
+/// Who a context is: the numbers of its user.
+pub(crate) async fn uid(context: &Context) -> u32 {
+    let plugin = plugin().grant(Grant::Read("/proc".into()));
+    let status: String = context
+        .call_named(&plugin, "read", &("/proc/self/status",))
+        .await
+        .unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("Uid:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Shows that a context works.
+pub(crate) async fn works(context: &Context) {
+    assert_eq!(context.call::<guest::add>((1, 2)).await.unwrap(), 3);
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n * 7 / 3 % 256) as u8).collect();
+    let back = context.call::<guest::echo>((bytes.clone(),)).await.unwrap();
+    assert!(back == bytes, "every byte comes back as it was");
+}
+
+/// The error itself, in whichever context it occurred.
+#[track_caller]
+pub(crate) fn refused(made: Result<Context, Error>) -> StreamError {
+    let mut error = match made {
+        Err(Error::Stream(error)) => error,
+        Err(error) => panic!("{error}"),
+        Ok(context) => panic!("{} is up", context.name()),
+    };
+    while let StreamError::Via { error: inner, .. } = error {
+        error = *inner;
+    }
+    error
+}
+
+/// Waits until none of our processes is left on the machine.
+#[track_caller]
+pub(crate) fn is_empty(machine: &Machine) {
+    let deadline = Instant::now() + GONE;
+    loop {
+        let list = machine.sh(
+            "ps -eo pid=,comm=,args= | \
+             awk '$1 != 1 && $2 ~ /^(offshoot|sudo|doas|su|ssh|sh)/ && $2 != \"sshd\" && !/ps -eo/'",
+        );
+        if list.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "left behind:\n{list}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Files of ours on the machine that no cache should have.
+pub(crate) fn no_litter(machine: &Machine) {
+    let list = machine.sh(
+        "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -name '.*' -path '*offshoot*' \
+         -type f -print; find /home /root /tmp /var/tmp /dev/shm -path '*offshoot*' -name '.?*' \
+         -type f",
+    );
+    assert_eq!(list, "");
+}
