@@ -15,12 +15,16 @@ use crate::hub::Hub;
 /// Runs a future of this library in a plain thread until it is done.
 ///
 /// The router's own tasks run elsewhere: in the runtime that it was made in, or in its
-/// [`Broker`](crate::Broker)'s thread. Timers of the future itself run there as well, if there is a
-/// broker.
+/// [`Broker`](crate::Broker)'s thread. Timers that the future makes itself, with
+/// `tokio::time::sleep` and the like, run in the thread of the broker that was made last, and need
+/// one.
 ///
 /// # Errors
 ///
 /// [`Error::Usage`] in a thread of a tokio runtime: it might be the one that the future waits for.
+/// That includes the threads of `spawn_blocking`, where `Handle::current().block_on(...)` does the
+/// same. Also in a [`Handler`](crate::Handler), and in a function that is notified: they run where
+/// messages are moved.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,7 +39,7 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
     wait(None, future)
 }
 
-/// The same; `hub` is the one that must not be waited for by itself.
+/// The same; timers run where the tasks of `hub` do.
 pub(crate) fn wait<F: Future>(hub: Option<&Hub>, future: F) -> Result<F::Output, Error> {
     match run(hub, future, None)? {
         Some(output) => Ok(output),
@@ -58,7 +62,7 @@ fn run<F: Future>(
     deadline: Option<Instant>,
 ) -> Result<Option<F::Output>, Error> {
     let in_runtime = runtime::Handle::try_current().is_ok();
-    if in_runtime || hub.is_some_and(Hub::is_settling) {
+    if in_runtime || Hub::is_any_settling() {
         return Err(Error::Usage(
             "cannot make a blocking call on the broker's thread, or in an async runtime: await \
              it, or make it in another thread"
@@ -87,6 +91,23 @@ fn run<F: Future>(
         }
         thread::park_timeout(left);
     }
+}
+
+/// Waits for a future so long at most, wherever it is polled; `runtime` is where the timer runs
+/// outside of any.
+pub(crate) async fn timeout<F: Future>(
+    runtime: Option<&runtime::Handle>,
+    limit: Duration,
+    future: F,
+) -> Option<F::Output> {
+    let limited = {
+        let _timers = match runtime::Handle::try_current() {
+            Ok(_) => None,
+            Err(_) => runtime.map(runtime::Handle::enter),
+        };
+        tokio::time::timeout(limit, future)
+    };
+    limited.await.ok()
 }
 
 struct Unpark(Thread);

@@ -51,8 +51,8 @@ struct State {
     thread: Option<ThreadId>,
 }
 
-/// The broker that was made last: for timers of futures that belong to no router.
-static LATEST: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+/// All brokers, the last one last: for timers of futures that belong to no router.
+static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 /// How long the links of a tree may take to close before they are cut (`S141`).
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,7 +96,9 @@ impl Broker {
         });
         let thread = thread.map_err(unavailable)?;
         shared.lock().thread = Some(thread.thread().id());
-        *latest() = Arc::downgrade(&shared);
+        let mut all = all();
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&shared));
         Ok(Self { shared })
     }
 
@@ -178,11 +180,16 @@ impl Broker {
         blocking::block_on(take)?.map_err(ended)
     }
 
-    /// The broker that was made last, if it is still there.
+    /// The broker that was made last, of those that are still there.
     pub(crate) fn latest() -> Option<Self> {
-        let shared = latest().upgrade()?;
-        let ended = shared.lock().ended;
-        (!ended).then_some(Self { shared })
+        // What is dropped here must not be under the lock: it may be the last clone.
+        let all: Vec<_> = all().iter().filter_map(Weak::upgrade).collect();
+        let runs = |shared: &Arc<Shared>| {
+            let state = shared.lock();
+            !state.stopping && !state.ended
+        };
+        let shared = all.into_iter().rev().find(runs)?;
+        Some(Self { shared })
     }
 
     pub(crate) fn runtime(&self) -> runtime::Handle {
@@ -197,10 +204,8 @@ impl Broker {
     }
 }
 
-fn latest() -> MutexGuard<'static, Weak<Shared>> {
-    LATEST
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+fn all() -> MutexGuard<'static, Vec<Weak<Shared>>> {
+    ALL.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Lives in the thread until it is to end.

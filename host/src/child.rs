@@ -26,18 +26,29 @@ const CHILDREN_END: Duration = Duration::from_secs(4);
 const ALONE: Duration = Duration::from_millis(100);
 
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
-static NAME: OnceLock<String> = OnceLock::new();
+static IDENTITY: OnceLock<Identity> = OnceLock::new();
+
+/// Who a child is.
+pub(crate) struct Identity {
+    pub(crate) id: u32,
+    /// From the parent to the controller.
+    pub(crate) parents: Vec<u32>,
+    name: String,
+}
 
 /// Whether this process is a child (`S002`).
 pub(crate) fn is_child() -> bool {
     IS_CHILD.load(Ordering::Relaxed)
 }
 
+/// Who this child is, once its parent has said so; nothing in a controller.
+pub(crate) fn identity() -> Option<&'static Identity> {
+    IDENTITY.get()
+}
+
 /// This context's name.
 pub(crate) fn name() -> String {
-    NAME.get()
-        .cloned()
-        .unwrap_or_else(|| "controller".to_owned())
+    identity().map_or_else(|| "controller".to_owned(), |it| it.name.clone())
 }
 
 /// Runs the child program to its end.
@@ -108,7 +119,11 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
         // The parent changed its mind. That is no fault of ours.
         return Ok(());
     };
-    let _ = NAME.set(welcome.name.clone());
+    let _ = IDENTITY.set(Identity {
+        id: welcome.id.0,
+        parents: welcome.parents.iter().map(|parent| parent.0).collect(),
+        name: welcome.name.clone(),
+    });
     let mut seed = [0; 8];
     // Without randomness handles are easier to guess, and still bound to who may use them.
     let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);

@@ -15,7 +15,7 @@ use crate::blocking;
 use crate::call::{Callee, Pending};
 use crate::chain::CallChain;
 use crate::error::{ChannelError, Error};
-use crate::hub::State;
+use crate::hub::{Hub, State};
 use crate::messages::{Content, Listen, Listening, Message, Receiver, Taken};
 use crate::plugin::{Plugin, PluginError};
 use crate::router::{Router, Tree};
@@ -256,12 +256,19 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Fails when it cannot leave; [`Error::Usage`] in a handler, which must not wait.
+    /// [`Error::Channel`] when it cannot leave; [`Error::Usage`] in a handler, which must not wait.
     pub fn send_async<T: DeserializeOwned>(
         &self,
         message: Message,
         persist: bool,
     ) -> Result<Receiver<T>, Error> {
+        if Hub::is_any_settling() {
+            return Err(Error::Usage(
+                "cannot wait for an answer in a handler: let `Message::with_reply_to` name the \
+                 handle of another one"
+                    .to_owned(),
+            ));
+        }
         let listen = Listen::new().persist(persist).respondent(self);
         let router = Router {
             tree: self.inner.tree.clone(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offshoot_proto::{Dead, DeadKind, SendError};
 
+use crate::latch::LatchError;
 use crate::launch::{Seconds, StreamError};
 use crate::plugin::PluginError;
 use crate::select::SelectError;
@@ -44,6 +45,9 @@ pub enum Error {
     /// A select of receivers cannot do that (`S042`).
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// A latch that has been closed (`B032`).
+    #[error(transparent)]
+    Latch(#[from] LatchError),
     /// The program uses this library in a way that cannot work.
     #[error("{0}")]
     Usage(String),
@@ -132,6 +136,12 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {}
 
 impl Error {
+    /// A router that was shut down.
+    pub(crate) fn shut_down() -> Self {
+        let dead = Dead::new(DeadKind::Closed, crate::hub::SHUT_DOWN);
+        Self::Channel(ChannelError::new("", &dead))
+    }
+
     /// A message that did not leave.
     pub(crate) fn unsent(context: &str, error: &SendError) -> Self {
         Self::Channel(ChannelError {

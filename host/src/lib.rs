@@ -36,8 +36,11 @@ mod context;
 mod error;
 mod executor;
 mod hub;
+mod identity;
 #[cfg(feature = "controller")]
 pub mod json;
+#[cfg(feature = "controller")]
+mod latch;
 mod launch;
 #[cfg(feature = "controller")]
 mod local;
@@ -60,6 +63,7 @@ mod watched;
 /// Names the sources that this program was built from: parent and child must come from the same.
 pub(crate) const BUILD_ID: &str = env!("OFFSHOOT_BUILD_ID");
 
+pub use identity::{context_id, is_controller, parent_id, parent_ids};
 #[cfg(feature = "controller")]
 pub use {
     blocking::block_on,
@@ -67,9 +71,10 @@ pub use {
     chain::CallChain,
     context::Context,
     error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error},
+    latch::{Latch, LatchError},
     launch::StreamError,
     local::Local,
-    messages::{Channel, Handler, Listen, Message, Receiver, Sender},
+    messages::{Channel, Handler, Listen, Message, Receiver, Sender, Values},
     offshoot_abi::{
         Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
         Type, Want,

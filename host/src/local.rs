@@ -97,6 +97,9 @@ impl Local {
 
     async fn connect(self) -> Result<Context, Error> {
         let hub = &self.tree.hub;
+        if hub.is_ended() {
+            return Err(Error::shut_down());
+        }
         let debug = self.traces.debug || hub.traces().debug;
         let log_level = if debug { 4 } else { hub.log_level };
         let wanted = Wanted {

@@ -267,20 +267,29 @@ impl Router {
     /// # Errors
     ///
     /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
-    /// respondent is lost already.
+    /// respondent is lost already, or the router was shut down.
     pub fn add_handler(&self, handler: Handler) -> Result<u64, Error> {
         let hub = &self.tree.hub;
+        // One that is not added must not be dropped under the hub's lock: it may own anything.
+        let mut handler = Some(handler);
         let handle = hub.drive(|state, _| {
-            let handle = state.node.listen(&handler.listen.to_proto())?;
-            Hub::open_handler(state, handle, handler.register(handle));
-            Ok(handle.0)
+            let Some(listen) = handler.as_ref().filter(|_| !state.is_ended()) else {
+                return Ok(None);
+            };
+            let handle = state.node.listen(&listen.listen.to_proto())?;
+            if let Some(handler) = handler.take() {
+                Hub::open_handler(state, handle, handler.register(handle));
+            }
+            Ok(Some(handle.0))
         });
-        handle.map_err(|error| Error::no_listener(hub, error))
+        let handle = handle.map_err(|error| Error::no_listener(hub, error))?;
+        handle.ok_or_else(Error::shut_down)
     }
 
-    /// Takes a handler, or a receiver's listening, back; says whether there was one.
+    /// Takes a handler back; says whether there was one. Of a receiver's handle it
+    /// [closes](Receiver::close) the receiver.
     pub fn del_handler(&self, handle: u64) -> bool {
-        self.tree.hub.forget(Handle(handle))
+        self.tree.hub.remove_taker(Handle(handle))
     }
 
     /// Sends a message to a context (`S068`), from any thread. Those from one thread to one

@@ -23,7 +23,7 @@ use offshoot_proto::{
 
 use crate::hub::Hub;
 use crate::launch::{self, CONNECT_TIMEOUT, ConnectError, LocalSpec, Wanted};
-use crate::messages::{self, Listening, Mail, Notify, Outlet, PutEnd, Taken};
+use crate::messages::{self, Listening, Mail, Notify, Outlet, Place, PutEnd, Taken, Watched};
 use crate::outcome;
 use crate::wasm::{Exchange, Profile, Session, Sessions, Target};
 
@@ -72,7 +72,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     receivers: HashMap<u64, Arc<Receiver>>,
-    outlets: HashMap<(u32, u64), Outlet>,
+    /// With where the instance waits, which does one thing at a time.
+    outlets: HashMap<(u32, u64), (Outlet, Place)>,
 }
 
 struct Receiver {
@@ -136,11 +137,11 @@ impl Session for HubSession {
             let text = format!("an instance can send to {OUTLETS_MAX} receivers at once");
             return Poll::Ready(Err(Failure::Usage(text)));
         }
-        let outlet = state
-            .outlets
-            .entry((context, handle))
-            .or_insert_with(|| Outlet::new(&hub, ContextId(context), Handle(handle)));
-        let put = outlet.poll_put(cx, &Bytes::copy_from_slice(data));
+        let (outlet, place) = state.outlets.entry((context, handle)).or_insert_with(|| {
+            let outlet = Outlet::new(&hub, ContextId(context), Handle(handle));
+            (outlet, Place::default())
+        });
+        let put = outlet.poll_put(cx, &Bytes::copy_from_slice(data), place);
         put.map_err(|end| {
             // Whoever asks again starts anew.
             state.outlets.remove(&(context, handle));
@@ -322,7 +323,7 @@ impl Shared {
             .listening
             .inbox()
             .watch(arrival.clone())
-            .unwrap_or(0);
+            .map_or(0, Watched::count);
         for _ in 0..waiting {
             arrival.notify();
         }

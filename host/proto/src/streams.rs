@@ -139,8 +139,9 @@ pub(crate) struct Arriving {
     pub(crate) credit: Handle,
 }
 
-/// Words of one sender that there is no more, which may wait to be taken.
-const ENDS_MAX: u32 = 4;
+/// Words of one sender that there is no more, which may wait to be taken: a context may have
+/// hundreds of parts that send to one handle, each of which says when it is done.
+const ENDS_MAX: u32 = 512;
 
 /// Whether a flow takes a message now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -78,8 +78,8 @@ impl Hub {
                 state = self.bring(state, handle, mail, true);
             }
             Event::Writable { dst, handle } => {
-                for waker in streams::waiting(&mut state, dst, handle) {
-                    waker.wake();
+                if let Some(waiting) = streams::waiting(&mut state, dst, handle) {
+                    waiting.wake();
                 }
             }
             Event::Run(run) => {
@@ -153,13 +153,21 @@ impl Hub {
         match taker {
             Some(Taker::Inbox(inbox)) => {
                 let over = last.then(|| mail.reason_of_end());
-                inbox.put(mail, over);
+                if let Some(notify) = inbox.put(mail, over) {
+                    // It may call back, and so may what is dropped with either.
+                    drop(state);
+                    notify.notify();
+                    drop((notify, inbox));
+                    state = self.lock();
+                }
             }
             #[cfg(feature = "controller")]
             Some(Taker::Handler(handler)) => {
                 handler.queue(mail);
                 drop(state);
                 handler.run(self);
+                // A handler may own anything, and what is dropped may call back.
+                drop(handler);
                 state = self.lock();
             }
             None => state.node.taken(mail.receipt),

@@ -18,8 +18,10 @@ mod tasks;
 mod traces;
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
@@ -53,6 +55,8 @@ pub(crate) struct Hub {
     flusher: LazyTask,
     executor: OnceLock<Executor>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Held by whoever waits for them.
+    closing: tokio::sync::Mutex<()>,
     /// Tasks that a shutdown ends.
     background: Mutex<Vec<JoinHandle<()>>>,
     /// The most verbose level that logs of the tree are wanted at.
@@ -96,6 +100,17 @@ pub(crate) struct Ids {
     /// The last one that was a refusal, by its number, and why.
     pub(crate) refused: Option<(u64, String)>,
     pub(crate) waiting: Vec<Waker>,
+}
+
+/// Why nothing comes any more.
+pub(crate) const SHUT_DOWN: &str = "the router was shut down";
+
+impl State {
+    /// Whether this context ends: nobody may begin to wait for anything.
+    #[cfg(feature = "controller")]
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
 }
 
 impl Ids {
@@ -155,6 +170,7 @@ impl Hub {
             flusher: LazyTask::default(),
             executor: OnceLock::new(),
             tasks: Mutex::default(),
+            closing: tokio::sync::Mutex::default(),
             background: Mutex::default(),
             log_level,
             debug_log: OnceLock::new(),
@@ -202,6 +218,12 @@ impl Hub {
     /// Whether this thread acts on this hub's events, so that it must not wait for any.
     pub(crate) fn is_settling(&self) -> bool {
         SETTLING.get() == std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether this thread acts on the events of any hub.
+    #[cfg(feature = "controller")]
+    pub(crate) fn is_any_settling() -> bool {
+        SETTLING.get() != 0
     }
 
     /// Changes the node like [`drive`](Self::drive), but lets the bytes gather until someone
@@ -254,6 +276,21 @@ impl Hub {
         was_there
     }
 
+    /// Takes back whoever takes the messages of a handle, and tells those who wait for one. Says
+    /// whether there was anyone.
+    #[cfg(feature = "controller")]
+    pub(crate) fn remove_taker(&self, handle: Handle) -> bool {
+        let taker = self.drive(|state, _| {
+            let taker = state.takers.remove(&handle)?;
+            state.node.forget(handle);
+            Some(taker)
+        });
+        if let Some(Taker::Inbox(inbox)) = &taker {
+            drop(inbox.close("its handle was taken back"));
+        }
+        taker.is_some()
+    }
+
     /// Spawns a task that a shutdown waits for.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock_again(self.tasks.lock());
@@ -272,7 +309,7 @@ impl Hub {
     /// descriptors and the time.
     pub(crate) async fn inside<F: Future>(&self, future: F) -> F::Output {
         let mut future = std::pin::pin!(future);
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             let _inside = self.runtime().enter();
             future.as_mut().poll(cx)
         })
@@ -319,23 +356,32 @@ impl Hub {
 
     /// Closes every link and waits until the children behind them are gone.
     pub(crate) async fn close(&self) {
-        self.drive(|state, _| state.node.close_handles("the router was shut down"));
-        {
-            let mut state = self.lock();
+        self.drive(|state, _| {
+            // In one step: nobody may begin to wait once nobody is left to wake them.
             state.ended = true;
-            state.outputs.clear();
-        }
+            state.node.close_handles(SHUT_DOWN);
+        });
+        let outputs = std::mem::take(&mut self.lock().outputs);
+        drop(outputs);
         self.timer.wake.notify_one();
         self.flusher.wake.notify_one();
         let background = std::mem::take(&mut *lock_again(self.background.lock()));
         for task in &background {
             task.abort();
         }
-        let tasks = std::mem::take(&mut *lock_again(self.tasks.lock()));
-        for task in background.into_iter().chain(tasks) {
+        lock_again(self.tasks.lock()).extend(background);
+        // More than one may ask, and whoever asked first may give up.
+        let _closing = self.closing.lock().await;
+        poll_fn(|cx| {
+            let mut tasks = lock_again(self.tasks.lock());
             // A task that panicked has nothing left to wait for either.
-            let _ = task.await;
-        }
+            tasks.retain_mut(|task| Pin::new(task).poll(cx).is_pending());
+            match tasks.is_empty() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// The same from a child's main thread, before it ends: what it started ends with it, even

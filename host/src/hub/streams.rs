@@ -6,6 +6,7 @@ use bytes::Bytes;
 use offshoot_proto::{ContextId, Handle, PutError};
 
 use super::{Hub, State};
+use crate::messages::{Place, Woken};
 
 impl Hub {
     /// One more outlet leads to that handle.
@@ -27,29 +28,36 @@ impl Hub {
     }
 
     /// Puts a message into a stream; `waker` is woken when one that was refused for want of
-    /// credit may be tried again.
+    /// credit may be tried again, unless its place is [left](Self::leave_stream) before.
     pub(crate) fn put(
         &self,
         dst: ContextId,
         handle: Handle,
         body: &Bytes,
         waker: &Waker,
+        place: &mut Place,
     ) -> Result<(), PutError> {
         self.drive_lazily(|state, _| {
             let result = state.node.put(dst, handle, body.clone());
             if result == Err(PutError::NoCredit) {
                 let holders = state.streams.entry((dst, handle)).or_default();
-                if !holders.waiting.iter().any(|other| other.will_wake(waker)) {
-                    holders.waiting.push(waker.clone());
-                }
+                holders.waiting.wait(place, waker);
             }
             result
         })
     }
+
+    /// Forgets someone who waits no more to put.
+    #[cfg(feature = "controller")]
+    pub(crate) fn leave_stream(&self, dst: ContextId, handle: Handle, place: Place) {
+        if let Some(holders) = self.lock().streams.get_mut(&(dst, handle)) {
+            holders.waiting.leave(place);
+        }
+    }
 }
 
 /// Takes those who wait to put more into a stream.
-pub(super) fn waiting(state: &mut State, dst: ContextId, handle: Handle) -> Vec<Waker> {
-    let holders = state.streams.get_mut(&(dst, handle));
-    holders.map_or_else(Vec::new, |holders| std::mem::take(&mut holders.waiting))
+pub(super) fn waiting(state: &mut State, dst: ContextId, handle: Handle) -> Option<Woken> {
+    let holders = state.streams.get_mut(&(dst, handle))?;
+    Some(holders.waiting.take())
 }

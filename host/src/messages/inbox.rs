@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use offshoot_proto::{Body, ContextId, Handle, Receipt};
+
+use super::waiters::{Place, Waiters};
 
 /// A message that waits, or the word that there is none.
 #[derive(Debug)]
@@ -49,7 +51,8 @@ pub(crate) enum Taken {
     Over(Arc<str>),
 }
 
-/// Told of each message, in whatever thread it arrives.
+/// Told of each message, in whatever thread it arrives, and under no lock: it may do anything but
+/// wait.
 pub(crate) trait Notify: Send + Sync {
     fn notify(&self);
 }
@@ -57,6 +60,25 @@ pub(crate) trait Notify: Send + Sync {
 /// Someone else is told of the inbox's messages already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owned;
+
+/// What there is to be told of already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// So many messages wait.
+    Waiting(usize),
+    /// None waits, and none will come.
+    Over,
+}
+
+impl Watched {
+    /// How often there is something to be told.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::Waiting(messages) => messages,
+            Self::Over => 1,
+        }
+    }
+}
 
 /// The messages of one handle. Any number of tasks and threads may take from it; each message
 /// goes to one of them (`S128`).
@@ -70,9 +92,8 @@ struct State {
     /// The only message there is in most inboxes: those of calls.
     first: Option<Mail>,
     more: VecDeque<Mail>,
-    reader: Option<Waker>,
     /// All are woken for each message: one that is woken may have lost interest.
-    more_readers: Vec<Waker>,
+    readers: Waiters,
     notify: Option<Arc<dyn Notify>>,
     over: Option<Arc<str>>,
     /// Whether what waits is void (`S124`).
@@ -85,10 +106,13 @@ impl Inbox {
     }
 
     /// Puts a message in and wakes the readers. `last` is why no other will come, if none will.
-    pub(crate) fn put(&self, mail: Mail, last: Option<Arc<str>>) {
+    ///
+    /// Gives who is to be told of it, once the caller holds no lock.
+    #[must_use = "someone waits to be told"]
+    pub(crate) fn put(&self, mail: Mail, last: Option<Arc<str>>) -> Option<Arc<dyn Notify>> {
         let mut state = self.lock();
         if state.closed {
-            return;
+            return None;
         }
         if last.is_some() {
             state.over = last;
@@ -98,39 +122,39 @@ impl Inbox {
         } else {
             state.more.push_back(mail);
         }
-        wake(state);
+        wake(state)
     }
 
-    /// Ends the inbox: what waits is void, and everyone who waits is woken.
+    /// Ends the inbox: what waits is void, and everyone who waits is woken and told.
     pub(crate) fn close(&self, reason: &str) -> Vec<Mail> {
         let mut state = self.lock();
-        if !state.closed {
-            state.closed = true;
-            state.over = Some(reason.into());
+        if state.closed {
+            return Vec::new();
         }
+        state.closed = true;
+        state.over = Some(reason.into());
         let mut void: Vec<Mail> = state.first.take().into_iter().collect();
         void.extend(state.more.drain(..));
-        wake(state);
+        if let Some(notify) = wake(state) {
+            notify.notify();
+        }
         void
     }
 
-    /// Takes the next message, or leaves word to be woken.
-    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Taken> {
+    /// Takes the next message, or leaves word to be woken: whoever gives up must
+    /// [`leave`](Self::leave).
+    pub(crate) fn poll_take(&self, cx: &Context<'_>, place: &mut Place) -> Poll<Taken> {
         let mut state = self.lock();
         if let Some(taken) = state.take() {
             return Poll::Ready(taken);
         }
-        match &mut state.reader {
-            Some(reader) if reader.will_wake(cx.waker()) => {}
-            Some(_) => {
-                let mut others = state.more_readers.iter();
-                if !others.any(|reader| reader.will_wake(cx.waker())) {
-                    state.more_readers.push(cx.waker().clone());
-                }
-            }
-            reader => *reader = Some(cx.waker().clone()),
-        }
+        state.readers.wait(place, cx.waker());
         Poll::Pending
+    }
+
+    /// Forgets someone who waits no more.
+    pub(crate) fn leave(&self, place: Place) {
+        self.lock().readers.leave(place);
     }
 
     /// Takes the next message, if there is one now or nothing will come.
@@ -149,22 +173,33 @@ impl Inbox {
         self.lock().over.is_some()
     }
 
+    /// Whether it was closed on this side.
+    #[cfg(feature = "controller")]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Tells `notify` of each message from now on; gives how many wait already. Both in one step,
     /// so that none is told twice or not at all (`S031`).
-    pub(crate) fn watch(&self, notify: Arc<dyn Notify>) -> Result<usize, Owned> {
+    pub(crate) fn watch(&self, notify: Arc<dyn Notify>) -> Result<Watched, Owned> {
         let mut state = self.lock();
         if state.notify.is_some() {
             return Err(Owned);
         }
         state.notify = Some(notify);
         let waiting = usize::from(state.first.is_some()) + state.more.len();
-        Ok(waiting + usize::from(waiting == 0 && state.over.is_some()))
+        Ok(match &state.over {
+            Some(_) if waiting == 0 => Watched::Over,
+            _ => Watched::Waiting(waiting),
+        })
     }
 
     /// Tells nobody any more.
     #[cfg(feature = "controller")]
     pub(crate) fn unwatch(&self) {
-        self.lock().notify = None;
+        let notify = self.lock().notify.take();
+        // It may own anything, and what is dropped may call back.
+        drop(notify);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -183,17 +218,13 @@ impl State {
     }
 }
 
-fn wake(mut state: MutexGuard<'_, State>) {
-    let reader = state.reader.take();
-    let others = std::mem::take(&mut state.more_readers);
+/// Wakes the readers; gives who is to be told.
+fn wake(mut state: MutexGuard<'_, State>) -> Option<Arc<dyn Notify>> {
+    let readers = state.readers.take();
     let notify = state.notify.clone();
     drop(state);
-    for reader in reader.into_iter().chain(others) {
-        reader.wake();
-    }
-    if let Some(notify) = notify {
-        notify.notify();
-    }
+    readers.wake();
+    notify
 }
 
 #[cfg(test)]
@@ -219,20 +250,34 @@ mod tests {
     #[test]
     fn messages_come_out_in_order_and_the_end_comes_last() {
         let inbox = Inbox::new();
-        inbox.put(mail(1), None);
-        inbox.put(mail(2), None);
+        let put = |number, last: Option<Arc<str>>| drop(inbox.put(mail(number), last));
+        put(1, None);
+        put(2, None);
         assert_eq!(take(&inbox), Some(1));
-        inbox.put(mail(3), Some("gone".into()));
+        put(3, Some("gone".into()));
         assert_eq!((take(&inbox), take(&inbox)), (Some(2), Some(3)));
         assert!(matches!(inbox.try_take(), Some(Taken::Over(reason)) if &*reason == "gone"));
     }
 
     #[test]
+    fn a_wait_that_is_given_up_leaves_no_waker() {
+        let inbox = Inbox::new();
+        let cx = Context::from_waker(std::task::Waker::noop());
+        for _ in 0..3 {
+            let mut place = Place::default();
+            assert!(inbox.poll_take(&cx, &mut place).is_pending());
+            assert_eq!(inbox.lock().readers.len(), 1);
+            inbox.leave(place);
+        }
+        assert_eq!(inbox.lock().readers.len(), 0);
+    }
+
+    #[test]
     fn s124_closing_voids_what_waits() {
         let inbox = Inbox::new();
-        inbox.put(mail(1), None);
+        drop(inbox.put(mail(1), None));
         assert_eq!(inbox.close("closed").len(), 1);
-        inbox.put(mail(2), None);
+        drop(inbox.put(mail(2), None));
         assert!(matches!(inbox.try_take(), Some(Taken::Over(_))));
     }
 }

@@ -1,6 +1,6 @@
 //! A handle that is listened on.
 
-use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
@@ -9,6 +9,7 @@ use offshoot_proto::LinkId;
 use offshoot_proto::{ContextId, Handle};
 
 use super::inbox::{Inbox, Taken};
+use super::waiters::Place;
 use crate::hub::{Hub, State};
 
 /// A handle that is listened on. Dropping it ends that, and cancels the call behind it.
@@ -63,15 +64,11 @@ impl Listening {
     pub(crate) async fn take(&self) -> Taken {
         // An answer that is always there must not keep the other tasks of the thread waiting.
         tokio::task::coop::consume_budget().await;
-        let mut asked = false;
-        let taken = poll_fn(|cx| {
-            let taken = self.inbox.poll_take(cx);
-            if taken.is_pending() && !asked {
-                asked = true;
-                return self.hasten(cx);
-            }
-            taken
-        });
+        let taken = Take {
+            listening: self,
+            asked: false,
+            place: Place::default(),
+        };
         self.acknowledge(taken.await)
     }
 
@@ -104,24 +101,60 @@ impl Listening {
 
     /// Whoever waits wants all that went before to be on its way, and a small call may be
     /// answered sooner than this thread could go to sleep and be woken.
-    fn hasten(&self, cx: &Context<'_>) -> Poll<Taken> {
+    fn hasten(&self, cx: &Context<'_>, place: &mut Place) -> Poll<Taken> {
         let Some(hub) = self.hub.upgrade() else {
             return Poll::Pending;
         };
         hub.flush();
         #[cfg(feature = "controller")]
         if let Some(link) = self.link {
-            for attempt in 0..=YIELDS {
-                if attempt > 0 {
-                    rustix::thread::sched_yield();
-                }
+            for _ in 0..YIELDS {
+                // The other end has to run before there can be anything.
+                rustix::thread::sched_yield();
                 hub.read_ahead(link);
-                if let Poll::Ready(taken) = self.inbox.poll_take(cx) {
+                if let Poll::Ready(taken) = self.inbox.poll_take(cx, place) {
                     return Poll::Ready(taken);
                 }
             }
         }
-        self.inbox.poll_take(cx)
+        self.inbox.poll_take(cx, place)
+    }
+}
+
+/// The wait for the next message.
+struct Take<'a> {
+    listening: &'a Listening,
+    asked: bool,
+    place: Place,
+}
+
+impl Future for Take<'_> {
+    type Output = Taken;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Taken> {
+        let Self {
+            listening,
+            asked,
+            place,
+        } = &mut *self;
+        let mut taken = listening.inbox.poll_take(cx, place);
+        if taken.is_pending() && !*asked {
+            *asked = true;
+            taken = listening.hasten(cx, place);
+        }
+        if taken.is_ready() && place.is_taken() {
+            // So that dropping this does not look again.
+            listening.inbox.leave(std::mem::take(place));
+        }
+        taken
+    }
+}
+
+impl Drop for Take<'_> {
+    fn drop(&mut self) {
+        if self.place.is_taken() {
+            self.listening.inbox.leave(self.place);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::inbox::{Content, Mail};
+use super::values::Values;
 use crate::error::{ChannelError, Error};
 use crate::hub::Hub;
 
@@ -130,7 +131,32 @@ impl Message {
     /// [`Error::Channel`] when it is dead, [`Error::Malformed`] when its bytes are something else.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
         match &self.body {
-            Body::Data(bytes) => decode(bytes, || format!("a message for handle {}", self.handle)),
+            Body::Data(bytes) => decode(bytes, || self.what()),
+            Body::Dead(dead) => Err(self.channel_error(dead)),
+        }
+    }
+
+    /// Its content as several values, one after the other (`B026`), such as the fields of a tuple
+    /// that it was [made](Self::new) of.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), offshoot::Error> {
+    /// use offshoot::Message;
+    ///
+    /// let message = Message::new(500, &("add", 1_u32, 2_u32))?;
+    /// let mut values = message.values()?;
+    /// assert_eq!(values.take::<String>()?, "add");
+    /// assert_eq!(values.iter::<u32>().sum::<Result<u32, _>>()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Channel`] when it is dead.
+    pub fn values(&self) -> Result<Values, Error> {
+        match &self.body {
+            Body::Data(bytes) => Ok(Values::new(self.what(), bytes.clone())),
             Body::Dead(dead) => Err(self.channel_error(dead)),
         }
     }
@@ -158,6 +184,10 @@ impl Message {
             Body::Dead(dead) => Some(self.channel_error(dead)),
             Body::Data(_) => None,
         }
+    }
+
+    fn what(&self) -> String {
+        format!("a message for handle {}", self.handle)
     }
 
     fn answer(&self, body: Body) -> Result<(), Error> {
@@ -190,7 +220,7 @@ impl fmt::Debug for Message {
 }
 
 /// The router of something that outlived it.
-pub(crate) fn gone() -> Error {
+fn gone() -> Error {
     let dead = Dead::new(DeadKind::Closed, "the router is gone");
     Error::Channel(ChannelError::new("", &dead))
 }

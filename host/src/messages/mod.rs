@@ -9,11 +9,16 @@ mod inbox;
 mod listening;
 #[cfg(feature = "controller")]
 mod message;
+#[cfg(feature = "controller")]
+mod notify;
 mod outlet;
 #[cfg(feature = "controller")]
 mod receiver;
 #[cfg(feature = "controller")]
 mod sender;
+#[cfg(feature = "controller")]
+mod values;
+mod waiters;
 
 #[cfg(feature = "controller")]
 pub use {
@@ -22,12 +27,18 @@ pub use {
     message::Message,
     receiver::{Listen, Receiver},
     sender::Sender,
+    values::Values,
 };
 
 #[cfg(feature = "controller")]
 pub(crate) use handler::Registered;
 #[cfg(feature = "controller")]
 pub(crate) use inbox::Owned;
-pub(crate) use inbox::{Content, Inbox, Mail, Notify, Taken};
+pub(crate) use inbox::{Content, Inbox, Mail, Notify, Taken, Watched};
 pub(crate) use listening::Listening;
+#[cfg(feature = "controller")]
+pub(crate) use notify::Call;
 pub(crate) use outlet::{Holders, Outlet, PutEnd};
+#[cfg(feature = "controller")]
+pub(crate) use waiters::Waiters;
+pub(crate) use waiters::{Place, Woken};

@@ -1,13 +1,14 @@
 //! The end of a stream that messages are put into.
 
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 #[cfg(feature = "controller")]
 use offshoot_proto::Body;
 use offshoot_proto::{ContextId, Dead, DeadKind, Handle, PutError, SendError};
 
+use super::waiters::{Place, Waiters};
 use crate::hub::Hub;
 
 /// Puts messages into the stream from this context to one handle of another. The outlets of one
@@ -47,13 +48,19 @@ impl Outlet {
         self.handle
     }
 
-    /// Puts a message, or leaves word to be woken when there is credit again.
-    pub(crate) fn poll_put(&self, cx: &Context<'_>, body: &Bytes) -> Poll<Result<(), PutEnd>> {
+    /// Puts a message, or leaves word to be woken when there is credit again: whoever gives up
+    /// must [`leave`](Self::leave).
+    pub(crate) fn poll_put(
+        &self,
+        cx: &Context<'_>,
+        body: &Bytes,
+        place: &mut Place,
+    ) -> Poll<Result<(), PutEnd>> {
         let Some(hub) = self.hub.upgrade() else {
             let dead = Dead::new(DeadKind::Closed, "the router is gone");
             return Poll::Ready(Err(PutEnd::Ended(dead)));
         };
-        let put = hub.put(self.dst, self.handle, body, cx.waker());
+        let put = hub.put(self.dst, self.handle, body, cx.waker(), place);
         match put {
             Ok(()) => Poll::Ready(Ok(())),
             Err(PutError::Ended(dead)) => Poll::Ready(Err(PutEnd::Ended(dead))),
@@ -66,8 +73,16 @@ impl Outlet {
         }
     }
 
+    /// Forgets someone who waits no more to put.
     #[cfg(feature = "controller")]
+    pub(crate) fn leave(&self, place: Place) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.leave_stream(self.dst, self.handle, place);
+        }
+    }
+
     /// Tells the receiver that there will be no more from here (`S129`).
+    #[cfg(feature = "controller")]
     pub(crate) fn close(&self) -> Result<(), SendError> {
         let Some(hub) = self.hub.upgrade() else {
             return Ok(());
@@ -106,5 +121,5 @@ impl Drop for Outlet {
 #[derive(Default)]
 pub(crate) struct Holders {
     pub(crate) count: usize,
-    pub(crate) waiting: Vec<Waker>,
+    pub(crate) waiting: Waiters,
 }

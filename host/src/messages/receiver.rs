@@ -8,10 +8,12 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use offshoot_proto::{ContextId, Handle};
 use serde::de::DeserializeOwned;
+use tokio::runtime;
 
 use super::inbox::{Content, Taken};
 use super::listening::Listening;
 use super::message::{self, Message};
+use super::notify::Call;
 use super::sender::Sender;
 use crate::blocking;
 use crate::call::Callee;
@@ -129,15 +131,20 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     ///
     /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
-    /// respondent is lost already.
+    /// respondent is lost already, or the router was shut down.
     pub fn new(router: &Router, listen: Listen) -> Result<Self, Error> {
         let tree = router.tree.clone();
         let respondent = listen.respondent.as_ref().map(Context::context_id);
         let listening = tree.hub.drive(|state, _| {
+            if state.is_ended() {
+                return Ok(None);
+            }
             let handle = state.node.listen(&listen.to_proto())?;
-            Ok(Listening::new(&tree.hub, state, respondent, handle))
+            let listening = Listening::new(&tree.hub, state, respondent, handle);
+            Ok(Some(listening))
         });
         let listening = listening.map_err(|error| Error::no_listener(&tree.hub, error))?;
+        let listening = listening.ok_or_else(Error::shut_down)?;
         Ok(Self::from_core(Core {
             listening,
             purpose: Purpose::Messages {
@@ -191,20 +198,32 @@ impl<T> Receiver<T> {
     /// As [`get`](Self::get).
     pub async fn get_timeout(&self, timeout: Duration) -> Result<T, Error> {
         let value = match self.try_get() {
-            Some(value) => value,
-            None if timeout.is_zero() => return Err(self.timed_out(timeout)),
-            None => match tokio::time::timeout(timeout, self.get()).await {
-                Ok(value) => value,
-                Err(_) => return Err(self.timed_out(timeout)),
-            },
+            Some(value) => Some(value),
+            None if timeout.is_zero() => {
+                // A loop of looks must not keep those from running who would bring something.
+                tokio::task::coop::consume_budget().await;
+                None
+            }
+            None => blocking::timeout(self.runtime().as_ref(), timeout, self.get()).await,
         };
-        value
+        value.unwrap_or_else(|| Err(self.timed_out(timeout)))
     }
 
     /// The next message's value, if there is one now or will never be.
     pub fn try_get(&self) -> Option<Result<T, Error>> {
         let message = self.core.try_get()?;
         Some(message.and_then(|message| (self.decode)(&self.core, message)))
+    }
+
+    /// The same for what was taken already.
+    pub(crate) fn value_of(&self, taken: Taken) -> Result<T, Error> {
+        let message = self.core.message(taken)?;
+        (self.decode)(&self.core, message)
+    }
+
+    /// Where the tasks of its router run.
+    pub(crate) fn runtime(&self) -> Option<runtime::Handle> {
+        Some(self.core.listening.hub()?.runtime().clone())
     }
 
     /// Waits for the next message and gives all of it (`S125`).
@@ -309,18 +328,8 @@ impl<T> Receiver<T> {
     ///
     /// [`Error::Usage`] when a [`Select`](crate::Select) or another function is told already.
     pub fn set_notify(&self, notify: impl Fn() + Send + Sync + 'static) -> Result<(), Error> {
-        let notify = Arc::new(Call(notify));
-        let watched = self.core.listening.inbox().watch(notify.clone());
-        match watched {
-            Ok(0) => Ok(()),
-            Ok(_) => {
-                super::inbox::Notify::notify(&*notify);
-                Ok(())
-            }
-            Err(_) => Err(Error::Usage(
-                "someone is notified of the receiver's messages already".to_owned(),
-            )),
-        }
+        let inbox = self.core.listening.inbox();
+        Call::watch(notify, |notify| inbox.watch(notify))
     }
 
     /// Takes back [`set_notify`](Self::set_notify).
@@ -346,7 +355,7 @@ impl<T> Receiver<T> {
     /// The values, one after the other, from a thread that is not the runtime's (`S127`). It ends
     /// when nothing will come any more; other errors are items.
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter(self)
+        Iter(Some(self))
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -451,26 +460,22 @@ impl Core {
     }
 }
 
-struct Call<F>(F);
-
-impl<F: Fn() + Send + Sync> super::inbox::Notify for Call<F> {
-    fn notify(&self) {
-        (self.0)();
-    }
-}
-
 /// The values of a receiver, one after the other. See [`Receiver::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T>(&'a Receiver<T>);
+pub struct Iter<'a, T>(Option<&'a Receiver<T>>);
 
 impl<T> Iterator for Iter<'_, T> {
     type Item = Result<T, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.0.get_blocking() {
-            Err(Error::Channel(_)) => None,
-            item => Some(item),
+        let item = self.0?.get_blocking();
+        match item {
+            Err(Error::Channel(_)) => return None,
+            // It would be the same again, and again.
+            Err(Error::Usage(_)) => self.0 = None,
+            _ => {}
         }
+        Some(item)
     }
 }
 

@@ -1,16 +1,19 @@
 //! The end of a stream that messages are put into, as programs hold it.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
+use bytes::Bytes;
 use offshoot_abi::{SenderAddress, Travels};
 use offshoot_proto::{ContextId, Handle};
 use serde::Serialize;
 
 use super::message;
 use super::outlet::{Outlet, PutEnd};
+use super::waiters::Place;
 use crate::blocking;
 use crate::context::Context;
 use crate::error::{ChannelError, Error};
@@ -94,11 +97,15 @@ impl<T: Serialize> Sender<T> {
     /// When dropped before it is done, the value was not sent.
     pub async fn put(&self, value: &T) -> Result<(), Error> {
         let body = message::encode(value)?;
-        let put = poll_fn(|cx| self.outlet.poll_put(cx, &body)).await;
-        put.map_err(|end| self.ended(end))?;
-        // A receiver that keeps up must not let one producer have the thread to itself.
+        // A receiver that keeps up must not let one producer have the thread to itself. This
+        // comes first, so that a value is sent exactly when this is done.
         tokio::task::coop::consume_budget().await;
-        Ok(())
+        let put = Put {
+            outlet: &self.outlet,
+            body: &body,
+            place: Place::default(),
+        };
+        put.await.map_err(|end| self.ended(end))
     }
 
     /// Sends a value from a thread that is not the runtime's; waits while the receiver is behind.
@@ -109,6 +116,34 @@ impl<T: Serialize> Sender<T> {
     /// router itself.
     pub fn put_blocking(&self, value: &T) -> Result<(), Error> {
         blocking::wait(Some(&self.tree.hub), self.put(value))?
+    }
+}
+
+/// The wait for credit.
+struct Put<'a> {
+    outlet: &'a Outlet,
+    body: &'a Bytes,
+    place: Place,
+}
+
+impl Future for Put<'_> {
+    type Output = Result<(), PutEnd>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let Self {
+            outlet,
+            body,
+            place,
+        } = &mut *self;
+        outlet.poll_put(cx, body, place)
+    }
+}
+
+impl Drop for Put<'_> {
+    fn drop(&mut self) {
+        if self.place.is_taken() {
+            self.outlet.leave(self.place);
+        }
     }
 }
 

@@ -1,17 +1,22 @@
 //! Waiting for many receivers at once.
 
 mod ready;
+mod source;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
+use tokio::runtime;
 
 use crate::blocking;
 use crate::error::Error;
-use crate::messages::{Channel, Receiver};
+use crate::messages::{Call, Watched};
 use ready::{Ready, Ticket};
+use source::Given;
+
+pub use source::{SelectEvent, Source};
 
 /// Waits for the first value of any of its sources: receivers, channels and other selects
 /// (`S020`).
@@ -35,7 +40,7 @@ use ready::{Ready, Ticket};
 ///     select.add(context.call_async::<facts::uptime>(()).await?)?;
 /// }
 /// while let Some(event) = select.next().await {
-///     println!("{:?}: {:?}", event.receiver.context(), event.value);
+///     println!("{:?}: {:?}", event.context(), event.value);
 /// }
 /// # Ok(())
 /// # }
@@ -44,21 +49,12 @@ pub struct Select<T> {
     inner: Arc<Inner<T>>,
 }
 
-/// A value, or the error instead of one, and the receiver that it came from (`S034`).
-#[derive(Debug)]
-pub struct SelectEvent<T> {
-    /// The receiver itself, also when it is a select's in this select (`S035`).
-    pub receiver: Receiver<T>,
-    /// What it gave.
-    pub value: Result<T, Error>,
-}
-
 /// A select was used in a way that cannot work; nothing was changed (`S042`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectError {
     /// It has no source that could give anything.
-    #[error("cannot get(): Select instance is empty")]
+    #[error("cannot get(), Select instance is empty")]
     Empty,
     /// The source would be told of its messages twice.
     #[error("cannot add: Receiver is already owned by another Select")]
@@ -72,14 +68,6 @@ pub enum SelectError {
     /// It was closed while someone waited.
     #[error("the Select instance has been closed")]
     Closed,
-}
-
-/// What a [`Select`] can wait for.
-pub enum Source<T> {
-    /// One receiver.
-    Receiver(Receiver<T>),
-    /// All that another select waits for.
-    Select(Select<T>),
 }
 
 struct Inner<T> {
@@ -96,9 +84,15 @@ struct Members<T> {
 struct Member<T> {
     source: Source<T>,
     ticket: Ticket,
+    /// Whether it had nothing more to give when it was added. That must be said, where one whose
+    /// last value goes to someone else later just goes (`S023`).
+    was_over: bool,
 }
 
-impl<T: 'static> Select<T> {
+/// One select is added to another at a time, so that two of them cannot close a cycle together.
+static NESTING: Mutex<()> = Mutex::new(());
+
+impl<T: Send + 'static> Select<T> {
     /// A select without sources, whose sources are removed as they give a value.
     pub fn new() -> Self {
         Self {
@@ -144,26 +138,31 @@ impl<T: 'static> Select<T> {
     /// Nothing has changed then.
     pub fn add(&self, source: impl Into<Source<T>>) -> Result<(), Error> {
         let source = source.into();
+        let _nesting = match &source {
+            Source::Select(select) => {
+                let nesting = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
+                if select == self || select.contains(self) {
+                    return Err(SelectError::Cycle.into());
+                }
+                Some(nesting)
+            }
+            Source::Receiver(_) | Source::Latch(_) => None,
+        };
         let mut members = self.members();
-        if let Source::Select(select) = &source
-            && (Arc::ptr_eq(&select.inner, &self.inner) || select.contains(self))
-        {
-            return Err(SelectError::Cycle.into());
-        }
         let ticket = Ticket(members.next_ticket);
         let notify = self.inner.ready.notifier(source.clone(), ticket);
-        let watched = match &source {
-            Source::Receiver(receiver) => receiver.core().listening.inbox().watch(notify),
-            Source::Select(select) => select.inner.ready.watch(notify),
-        };
-        let waiting = watched.map_err(|_| SelectError::Owned)?;
+        let watched = source.watch(notify).map_err(|_| SelectError::Owned)?;
         members.next_ticket += 1;
         members.sources.push(Member {
             source: source.clone(),
             ticket,
+            was_over: watched == Watched::Over,
         });
         drop(members);
-        for _ in 0..waiting {
+        // All that waits is told of anew: what it told when it was here before would count twice.
+        let told_before = |told: &Source<T>, by: Ticket| by != ticket && *told == source;
+        self.inner.ready.forget(told_before);
+        for _ in 0..watched.count() {
             self.inner.ready.push(source.clone(), ticket);
         }
         Ok(())
@@ -180,7 +179,7 @@ impl<T: 'static> Select<T> {
         let at = members
             .sources
             .iter()
-            .position(|member| member.source.is(&source));
+            .position(|member| member.source == source);
         let at = at.ok_or(SelectError::NotMember)?;
         let removed = members.sources.remove(at);
         // What is dropped may call back.
@@ -231,11 +230,14 @@ impl<T: 'static> Select<T> {
             after: timeout,
         };
         if timeout.is_zero() {
+            // A loop of looks must not keep those from running who would have something to see.
+            tokio::task::coop::consume_budget().await;
             return Err(timed_out());
         }
-        match tokio::time::timeout(timeout, self.get()).await {
-            Ok(event) => event,
-            Err(_) => Err(timed_out()),
+        let runtime = self.runtime();
+        match blocking::timeout(runtime.as_ref(), timeout, self.get()).await {
+            Some(event) => event,
+            None => Err(timed_out()),
         }
     }
 
@@ -292,16 +294,13 @@ impl<T: 'static> Select<T> {
     }
 
     /// The values, one after the other, from a thread that is not the runtime's; it ends when no
-    /// source is left.
+    /// source is left. In a thread that must not wait the only item is [`Error::Usage`].
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter(self)
+        Iter(Some(self))
     }
 
     /// The values as a stream, which ends when no source is left.
-    pub fn stream(&self) -> impl Stream<Item = SelectEvent<T>> + Send + use<T>
-    where
-        T: Send + 'static,
-    {
+    pub fn stream(&self) -> impl Stream<Item = SelectEvent<T>> + Send + use<T> {
         stream::unfold(self.clone(), |select| async move {
             let event = select.next().await?;
             Some((event, select))
@@ -355,6 +354,23 @@ impl<T: 'static> Select<T> {
         self.inner.ready.close();
     }
 
+    /// Calls `notify` after each value of which a source has told, in whatever thread it comes in;
+    /// it must not block (`S041`). It is called once at once if there are any.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when another select or function is told already.
+    pub fn set_notify(&self, notify: impl Fn() + Send + Sync + 'static) -> Result<(), Error> {
+        Call::watch(notify, |notify| {
+            self.inner.ready.watch(notify).map(Watched::Waiting)
+        })
+    }
+
+    /// Takes back [`set_notify`](Self::set_notify).
+    pub fn clear_notify(&self) {
+        self.inner.ready.unwatch();
+    }
+
     /// Takes the first value of which a source has told, if one is left.
     fn look(&self, epoch: u64) -> Result<Option<SelectEvent<T>>, Error> {
         loop {
@@ -369,19 +385,16 @@ impl<T: 'static> Select<T> {
                     Ok(None)
                 };
             };
-            let event = match &source {
-                Source::Receiver(receiver) => receiver.try_get().map(|value| SelectEvent {
-                    receiver: receiver.clone(),
-                    value,
-                }),
-                // One without sources has nothing to give, and that is no error here (`S036`).
-                Source::Select(select) => select.try_get().ok().flatten(),
+            let event = match source.take() {
+                Given::Event(event) => Some(event),
+                Given::Nothing => continue,
+                Given::Exhausted if self.was_over(ticket) => source.end(),
+                Given::Exhausted => None,
             };
+            self.after(&source, ticket);
             if event.is_some() {
-                self.after(&source, ticket);
                 return Ok(event);
             }
-            // Someone else was quicker.
         }
     }
 
@@ -389,15 +402,12 @@ impl<T: 'static> Select<T> {
     fn after(&self, source: &Source<T>, ticket: Ticket) {
         let mut members = self.members();
         let oneshot = members.oneshot;
-        let Some(at) = members
-            .sources
-            .iter()
-            .position(|member| member.ticket == ticket)
-        else {
+        let at = members.sources.iter().position(|it| it.ticket == ticket);
+        let Some(at) = at else {
             return;
         };
         let done = match source {
-            Source::Receiver(receiver) => oneshot || receiver.is_over() && receiver.is_empty(),
+            Source::Receiver(_) | Source::Latch(_) => oneshot || source.is_over(),
             Source::Select(select) => oneshot && select.is_empty() && select.empty(),
         };
         if !done {
@@ -406,124 +416,78 @@ impl<T: 'static> Select<T> {
         let removed = members.sources.remove(at);
         drop(members);
         removed.source.let_go();
-        if matches!(source, Source::Receiver(_)) {
+        if !matches!(source, Source::Select(_)) {
             // What else waits in it is for others.
-            self.inner.ready.forget(ticket);
+            self.inner.ready.forget(|_, told| told == ticket);
         }
+    }
+
+    fn was_over(&self, ticket: Ticket) -> bool {
+        let members = self.members();
+        let mut sources = members.sources.iter();
+        sources.any(|member| member.ticket == ticket && member.was_over)
+    }
+
+    /// Where timers run, if there is no other place: with one of the sources.
+    fn runtime(&self) -> Option<runtime::Handle> {
+        self.sources().iter().find_map(|source| match source {
+            Source::Receiver(receiver) => receiver.runtime(),
+            Source::Select(select) => select.runtime(),
+            Source::Latch(_) => None,
+        })
+    }
+
+    fn sources(&self) -> Vec<Source<T>> {
+        let members = self.members();
+        members.sources.iter().map(|it| it.source.clone()).collect()
     }
 
     /// Whether `other` is in this one, however deep.
     fn contains(&self, other: &Self) -> bool {
-        let selects: Vec<_> = self
-            .members()
-            .sources
-            .iter()
-            .filter_map(|member| match &member.source {
-                Source::Select(select) => Some(select.clone()),
-                Source::Receiver(_) => None,
-            })
-            .collect();
-        selects
-            .iter()
-            .any(|select| Arc::ptr_eq(&select.inner, &other.inner) || select.contains(other))
+        self.sources().iter().any(|source| match source {
+            Source::Select(select) => select == other || select.contains(other),
+            Source::Receiver(_) | Source::Latch(_) => false,
+        })
     }
 
     fn members(&self) -> MutexGuard<'_, Members<T>> {
         let members = self.inner.members.lock();
-        members.unwrap_or_else(|poisoned| poisoned.into_inner())
+        members.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> Drop for Inner<T> {
     fn drop(&mut self) {
         let members = self.members.get_mut();
-        let members = members.unwrap_or_else(|poisoned| poisoned.into_inner());
+        let members = members.unwrap_or_else(PoisonError::into_inner);
         for member in &members.sources {
             member.source.let_go();
         }
     }
 }
 
-impl<T> Source<T> {
-    /// Tells nobody of its values any more.
-    fn let_go(&self) {
-        match self {
-            Self::Receiver(receiver) => receiver.core().listening.inbox().unwatch(),
-            Self::Select(select) => select.inner.ready.unwatch(),
-        }
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Receiver(one), Self::Receiver(other)) => one == other,
-            (Self::Select(one), Self::Select(other)) => one == other,
-            _ => false,
-        }
-    }
-}
-
-impl<T> fmt::Debug for Source<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Receiver(receiver) => receiver.fmt(f),
-            Self::Select(_) => f.write_str("Select"),
-        }
-    }
-}
-
-impl<T> Clone for Source<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Receiver(receiver) => Self::Receiver(receiver.clone()),
-            Self::Select(select) => Self::Select(select.clone()),
-        }
-    }
-}
-
-impl<T> From<Receiver<T>> for Source<T> {
-    fn from(receiver: Receiver<T>) -> Self {
-        Self::Receiver(receiver)
-    }
-}
-
-impl<T> From<&Receiver<T>> for Source<T> {
-    fn from(receiver: &Receiver<T>) -> Self {
-        Self::Receiver(receiver.clone())
-    }
-}
-
-impl<T, Out> From<&Channel<T, Out>> for Source<T> {
-    fn from(channel: &Channel<T, Out>) -> Self {
-        Self::Receiver(channel.receiver().clone())
-    }
-}
-
-impl<T> From<Select<T>> for Source<T> {
-    fn from(select: Select<T>) -> Self {
-        Self::Select(select)
-    }
-}
-
-impl<T> From<&Select<T>> for Source<T> {
-    fn from(select: &Select<T>) -> Self {
-        Self::Select(select.clone())
-    }
-}
-
 /// The values of a select, one after the other. See [`Select::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T: 'static>(&'a Select<T>);
+pub struct Iter<'a, T: Send + 'static>(Option<&'a Select<T>>);
 
-impl<T: 'static> Iterator for Iter<'_, T> {
-    type Item = SelectEvent<T>;
+impl<T: Send + 'static> Iterator for Iter<'_, T> {
+    type Item = Result<SelectEvent<T>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.get_blocking().ok()
+        match self.0?.get_blocking() {
+            Ok(event) => Some(Ok(event)),
+            Err(Error::Select(_)) => None,
+            Err(error) => {
+                // It would be the same again, and again.
+                self.0 = None;
+                Some(Err(error))
+            }
+        }
     }
 }
 
-impl<'a, T: 'static> IntoIterator for &'a Select<T> {
-    type Item = SelectEvent<T>;
+impl<'a, T: Send + 'static> IntoIterator for &'a Select<T> {
+    type Item = Result<SelectEvent<T>, Error>;
     type IntoIter = Iter<'a, T>;
 
     fn into_iter(self) -> Iter<'a, T> {
@@ -531,7 +495,7 @@ impl<'a, T: 'static> IntoIterator for &'a Select<T> {
     }
 }
 
-impl<T: 'static> Default for Select<T> {
+impl<T: Send + 'static> Default for Select<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -553,7 +517,7 @@ impl<T> PartialEq for Select<T> {
 
 impl<T> Eq for Select<T> {}
 
-impl<T: 'static> fmt::Debug for Select<T> {
+impl<T: Send + 'static> fmt::Debug for Select<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Select")
             .field("sources", &self.len())

@@ -1,11 +1,11 @@
 //! Which sources of a select have told of a value, in order.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll};
 
-use crate::messages::{Notify, Owned};
+use crate::messages::{Notify, Owned, Place, Waiters};
 
 /// Which membership of a source it was: one that was removed and added again is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct Ready<S> {
 
 struct State<S> {
     queue: VecDeque<(S, Ticket)>,
-    readers: Vec<Waker>,
+    readers: Waiters,
     /// The select that this one is in.
     notify: Option<Arc<dyn Notify>>,
     /// Counts how often it was closed.
@@ -64,12 +64,15 @@ impl<S> Ready<S> {
         wake(self.lock(), false);
     }
 
-    /// Forgets what one source told.
-    pub(super) fn forget(&self, ticket: Ticket) {
+    /// Forgets what some sources told.
+    pub(super) fn forget(&self, gone: impl Fn(&S, Ticket) -> bool) {
         let mut state = self.lock();
+        if state.queue.is_empty() {
+            return;
+        }
         let (gone, kept) = std::mem::take(&mut state.queue)
             .into_iter()
-            .partition::<VecDeque<_>, _>(|(_, told)| *told == ticket);
+            .partition::<VecDeque<_>, _>(|(source, told)| gone(source, *told));
         state.queue = kept;
         drop(state);
         drop(gone);
@@ -80,18 +83,12 @@ impl<S> Ready<S> {
     }
 
     /// Waits until something has happened since `changes` was counted.
-    pub(super) async fn changed_since(&self, changes: u64) {
-        poll_fn(|cx| {
-            let mut state = self.lock();
-            if state.changes != changes {
-                return Poll::Ready(());
-            }
-            if !state.readers.iter().any(|it| it.will_wake(cx.waker())) {
-                state.readers.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
+    pub(super) fn changed_since(&self, changes: u64) -> Changed<'_, S> {
+        Changed {
+            ready: self,
+            changes,
+            place: Place::default(),
+        }
     }
 
     /// Tells `notify` of each value from now on; gives how many there are already.
@@ -106,7 +103,9 @@ impl<S> Ready<S> {
 
     /// Tells nobody any more.
     pub(super) fn unwatch(&self) {
-        self.lock().notify = None;
+        let notify = self.lock().notify.take();
+        // It may own anything, and what is dropped may call back.
+        drop(notify);
     }
 
     fn lock(&self) -> MutexGuard<'_, State<S>> {
@@ -132,7 +131,7 @@ impl<S> Default for Ready<S> {
         Self {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
-                readers: Vec::new(),
+                readers: Waiters::default(),
                 notify: None,
                 epoch: 0,
                 changes: 0,
@@ -155,14 +154,45 @@ impl<S: Clone + Send + Sync> Notify for Notifier<S> {
     }
 }
 
+/// The wait for a change.
+pub(super) struct Changed<'a, S> {
+    ready: &'a Ready<S>,
+    changes: u64,
+    place: Place,
+}
+
+impl<S> Future for Changed<'_, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self {
+            ready,
+            changes,
+            place,
+        } = &mut *self;
+        let mut state = ready.lock();
+        if state.changes != *changes {
+            return Poll::Ready(());
+        }
+        state.readers.wait(place, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl<S> Drop for Changed<'_, S> {
+    fn drop(&mut self) {
+        if self.place.is_taken() {
+            self.ready.lock().readers.leave(self.place);
+        }
+    }
+}
+
 fn wake<S>(mut state: MutexGuard<'_, State<S>>, value: bool) {
     state.changes += 1;
-    let readers = std::mem::take(&mut state.readers);
+    let readers = state.readers.take();
     let notify = state.notify.clone().filter(|_| value);
     drop(state);
-    for reader in readers {
-        reader.wake();
-    }
+    readers.wake();
     if let Some(notify) = notify {
         notify.notify();
     }

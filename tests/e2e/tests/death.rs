@@ -95,7 +95,7 @@ impl Drop for Controller {
 }
 
 #[test]
-fn a_tree_falls_with_its_controller() {
+fn s184_a_tree_falls_with_its_controller() {
     let _alone = e2e::alone();
     let mut controller = Controller::start("calls");
     let launched = controller.launched();
@@ -120,7 +120,7 @@ fn a_tree_falls_although_one_of_it_was_stopped_and_all_pipes_are_full() {
 }
 
 #[test]
-fn what_is_below_a_killed_context_falls_and_the_rest_goes_on() {
+fn s184_what_is_below_a_killed_context_falls_and_the_rest_goes_on() {
     let _alone = e2e::alone();
     let mut controller = Controller::start("calls");
     let launched = controller.launched();
@@ -186,7 +186,7 @@ fn a_tree_with_a_stopped_child_can_be_shut_down() {
 }
 
 #[test]
-fn a_child_that_does_not_hear_is_killed() {
+fn b046_a_child_that_does_not_hear_is_killed() {
     with_router(async |router| {
         // The first one makes the genuine child known.
         let middle = router.local().await.unwrap();
@@ -234,7 +234,7 @@ fn what_a_script_around_a_child_started_ends_with_it() {
 }
 
 #[test]
-fn a_parent_that_dies_during_the_handshake_leaves_no_child() {
+fn s184_a_parent_that_dies_during_the_handshake_leaves_no_child() {
     // The first child makes the genuine one known.
     with_router(async |router| {
         router.local().await.unwrap();

@@ -139,16 +139,7 @@ impl Node {
 
     /// Moves calls that can go on to the driver.
     pub(super) fn schedule(&mut self, now: Instant) {
-        let depot = &self.depot;
-        while let Some(next) = self.callee.next(|bind| {
-            if depot.get(&bind.image).is_some() {
-                Readiness::Ready
-            } else if depot.is_missing(&bind.image) {
-                Readiness::Missing
-            } else {
-                Readiness::OnItsWay
-            }
-        }) {
+        while let Some(next) = self.next_call() {
             match next {
                 Next::Run(key, call) => {
                     let timeout = call.body.timeout;
@@ -163,11 +154,22 @@ impl Node {
                 }
                 Next::Fail(caller, failure) => {
                     self.reply_call(caller, &CallOutcome::Failed(failure));
-                    // The borrow of the depot ends here: replying may touch everything.
-                    return self.schedule(now);
                 }
             }
         }
+    }
+
+    fn next_call(&mut self) -> Option<Next> {
+        let depot = &self.depot;
+        self.callee.next(|bind| {
+            if depot.get(&bind.image).is_some() {
+                Readiness::Ready
+            } else if depot.is_missing(&bind.image) {
+                Readiness::Missing
+            } else {
+                Readiness::OnItsWay
+            }
+        })
     }
 
     /// Whether `message` is the word of a context between us and `respondent` that there will be

@@ -142,6 +142,15 @@ impl Tree {
         self.feed(id, up, &bytes)
     }
 
+    /// The messages that its parent has for a context, which arrive all the same.
+    pub(crate) fn watch_down(&mut self, id: ContextId) -> Vec<Frame> {
+        let member = &self.members[&id];
+        let ((parent, up), down) = (member.parent.unwrap(), member.down.unwrap());
+        let bytes = taken(self.node(parent), down);
+        self.feed(id, up, &bytes);
+        frames(&bytes)
+    }
+
     /// The messages that a context has for its parent, which are lost on the way.
     pub(crate) fn drop_up(&mut self, id: ContextId) -> Vec<Frame> {
         let member = self.members.get_mut(&id).unwrap();

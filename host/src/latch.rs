@@ -1,0 +1,300 @@
+//! A queue between the threads and tasks of one process.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime;
+
+use crate::blocking;
+use crate::broker::Broker;
+use crate::error::Error;
+use crate::messages::{Notify, Owned, Place, Waiters, Watched};
+
+/// A queue that any thread or task can put into and take from (`B032`), and that a
+/// [`Select`](crate::Select) can wait for beside receivers.
+///
+/// It needs no router. Cheap to clone; all clones are one queue, and each value goes to one of
+/// those who wait.
+///
+/// ```
+/// # fn main() -> Result<(), offshoot::Error> {
+/// use offshoot::Latch;
+///
+/// let latch = Latch::new();
+/// let theirs = latch.clone();
+/// let thread = std::thread::spawn(move || theirs.get_blocking());
+/// latch.put("done")?;
+/// assert_eq!(thread.join().unwrap()?, "done");
+/// latch.close();
+/// assert!(latch.put("more").is_err());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Latch<T> {
+    shared: Arc<Mutex<State<T>>>,
+}
+
+/// A [`Latch`] that was closed gives nothing and takes nothing (`B032`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the latch has been closed")]
+#[non_exhaustive]
+pub struct LatchError;
+
+struct State<T> {
+    values: VecDeque<T>,
+    closed: bool,
+    waiters: Waiters,
+    notify: Option<Arc<dyn Notify>>,
+}
+
+impl<T> Latch<T> {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(State {
+                values: VecDeque::new(),
+                closed: false,
+                waiters: Waiters::default(),
+                notify: None,
+            })),
+        }
+    }
+
+    /// Puts a value in, and wakes those who wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Latch`] when it was closed.
+    pub fn put(&self, value: T) -> Result<(), Error> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(LatchError.into());
+        }
+        state.values.push_back(value);
+        wake(state);
+        Ok(())
+    }
+
+    /// Waits for the next value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Latch`] when it was closed, whatever is left in it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no value.
+    pub async fn get(&self) -> Result<T, Error> {
+        tokio::task::coop::consume_budget().await;
+        let next = Next {
+            latch: self,
+            place: Place::default(),
+        };
+        next.await
+    }
+
+    /// The same, for so long. No time at all is a look at what is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and [`Error::Timeout`].
+    ///
+    /// # Panics
+    ///
+    /// Panics when it has to wait outside of any tokio runtime, and there is no
+    /// [`Broker`] either. [`get_blocking_timeout`](Self::get_blocking_timeout) needs none.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get`](Self::get).
+    pub async fn get_timeout(&self, timeout: Duration) -> Result<T, Error> {
+        let value = match self.try_get() {
+            Some(value) => Some(value),
+            None if timeout.is_zero() => {
+                // A loop of looks must not keep those from running who would put something in.
+                tokio::task::coop::consume_budget().await;
+                None
+            }
+            None => {
+                let runtime = match runtime::Handle::try_current() {
+                    Ok(_) => None,
+                    Err(_) => Broker::latest().map(|broker| broker.runtime()),
+                };
+                blocking::timeout(runtime.as_ref(), timeout, self.get()).await
+            }
+        };
+        value.unwrap_or_else(|| Err(timed_out(timeout)))
+    }
+
+    /// The next value, if there is one now, or the word that there will never be.
+    pub fn try_get(&self) -> Option<Result<T, Error>> {
+        self.lock().take()
+    }
+
+    /// The next value, from a thread that is not a runtime's.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and [`Error::Usage`] in a thread that must not wait.
+    pub fn get_blocking(&self) -> Result<T, Error> {
+        blocking::wait(None, self.get())?
+    }
+
+    /// The next value within so long, from a thread that is not a runtime's.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_blocking`](Self::get_blocking), and [`Error::Timeout`].
+    pub fn get_blocking_timeout(&self, timeout: Duration) -> Result<T, Error> {
+        if let Some(value) = self.try_get() {
+            return value;
+        }
+        let value = blocking::wait_until(None, self.get(), timeout)?;
+        value.unwrap_or_else(|| Err(timed_out(timeout)))
+    }
+
+    /// Whether [`get`](Self::get) would wait. It may be wrong a moment later.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values that wait.
+    pub fn len(&self) -> usize {
+        self.lock().values.len()
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Ends it: everyone who waits, and everyone who comes later, gets [`Error::Latch`], also when
+    /// values are left. More than once is no more than once.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.closed = true;
+        let values = std::mem::take(&mut state.values);
+        wake(state);
+        // What is dropped may call back.
+        drop(values);
+    }
+
+    pub(crate) fn watch(&self, notify: Arc<dyn Notify>) -> Result<Watched, Owned> {
+        let mut state = self.lock();
+        if state.notify.is_some() {
+            return Err(Owned);
+        }
+        state.notify = Some(notify);
+        Ok(match state.closed {
+            true => Watched::Over,
+            false => Watched::Waiting(state.values.len()),
+        })
+    }
+
+    pub(crate) fn unwatch(&self) {
+        let notify = self.lock().notify.take();
+        // It may own anything, and what is dropped may call back.
+        drop(notify);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.shared
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<T> State<T> {
+    fn take(&mut self) -> Option<Result<T, Error>> {
+        match self.closed {
+            true => Some(Err(LatchError.into())),
+            false => self.values.pop_front().map(Ok),
+        }
+    }
+}
+
+/// Wakes those who wait, each of whom looks: one that is woken may have lost interest.
+fn wake<T>(mut state: MutexGuard<'_, State<T>>) {
+    let waiters = state.waiters.take();
+    let notify = state.notify.clone();
+    drop(state);
+    waiters.wake();
+    if let Some(notify) = notify {
+        notify.notify();
+    }
+}
+
+fn timed_out(after: Duration) -> Error {
+    Error::Timeout {
+        what: "a latch".to_owned(),
+        after,
+    }
+}
+
+/// The wait for a value.
+struct Next<'a, T> {
+    latch: &'a Latch<T>,
+    place: Place,
+}
+
+impl<T> Future for Next<'_, T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { latch, place } = &mut *self;
+        let mut state = latch.lock();
+        if let Some(value) = state.take() {
+            return Poll::Ready(value);
+        }
+        state.waiters.wait(place, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Next<'_, T> {
+    fn drop(&mut self) {
+        if self.place.is_taken() {
+            self.latch.lock().waiters.leave(self.place);
+        }
+    }
+}
+
+impl<T> Default for Latch<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Clone for Latch<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<T> PartialEq for Latch<T> {
+    /// Whether both are the same queue.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl<T> Eq for Latch<T> {}
+
+impl<T> fmt::Debug for Latch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Latch")
+            .field("values", &state.values.len())
+            .field("closed", &state.closed)
+            .finish()
+    }
+}
