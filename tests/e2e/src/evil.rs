@@ -6,6 +6,7 @@
 
 mod attack;
 mod disguise;
+mod flood;
 mod wire;
 
 pub use attack::main;

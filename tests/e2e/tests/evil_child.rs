@@ -7,7 +7,7 @@ use std::time::Duration;
 use e2e::evil::Disguise;
 use e2e::with_router;
 use e2e_plugin as guest;
-use offshoot::{Context, Error, Router, StreamError};
+use offshoot::{Context, Error, Listen, Receiver, Router, RouterStats, Sender, StreamError};
 
 /// Far more than any attack takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,6 +18,10 @@ struct Aftermath {
     call: Result<u64, Error>,
     /// What the evil child learnt.
     report: String,
+    /// What the controller has counted meanwhile.
+    stats: RouterStats,
+    /// Mebibytes by which the controller grew.
+    grown: u64,
 }
 
 impl Aftermath {
@@ -64,6 +68,10 @@ async fn start(
 /// meanwhile and afterwards.
 fn suffer(attack: &str, place: Place) -> Aftermath {
     with_router(async |router| {
+        let before = resident_mebibytes();
+        // Programs that take nothing, and all.
+        let listen = Listen::new().handle(700);
+        let receiver = router.receiver_with::<()>(listen).unwrap();
         let parent = parent(&router, place).await;
         let sibling = start(&router, parent.as_ref(), None).await.unwrap();
         let sibling = sibling.with_timeout(PATIENCE);
@@ -74,7 +82,13 @@ fn suffer(attack: &str, place: Place) -> Aftermath {
             .unwrap();
         let evil = evil.with_timeout(PATIENCE);
         let call = evil.call_async::<guest::add>((1, 2)).await;
+        let program = tokio::spawn(program(
+            attack.to_owned(),
+            receiver,
+            Sender::new(&evil, 900),
+        ));
         for _ in 0..20 {
+            // As fast as ever or not: each is answered, once and in order.
             assert_eq!(sibling.call::<guest::count_alone>(()).await.unwrap(), 1);
         }
         let mut call = match call {
@@ -90,14 +104,27 @@ fn suffer(attack: &str, place: Place) -> Aftermath {
             sibling.call::<guest::echo>((large.clone(),)).await.unwrap(),
             large
         );
-        if let Some(parent) = parent {
+        if let Some(parent) = &parent {
             assert_eq!(parent.call::<guest::add>((3, 4)).await.unwrap(), 7);
         }
+        program.abort();
+        let _ = program.await;
         Aftermath {
             call,
             report: disguise.report(),
+            stats: router.stats(),
+            grown: resident_mebibytes().saturating_sub(before),
         }
     })
+}
+
+/// The program of the test, which receives what the evil child sends, and sends to it.
+async fn program(attack: String, receiver: Receiver<()>, sender: Sender<Vec<u8>>) {
+    while attack == "small items and no credit read" {
+        receiver.get().await.unwrap();
+    }
+    while attack == "credit for nothing" && sender.put(&vec![0; 50_000]).await.is_ok() {}
+    std::future::pending::<()>().await;
 }
 
 /// The link is cut, and the error of the evil child's call says why.
@@ -122,6 +149,98 @@ fn check_ignored(attack: &str) -> [String; 2] {
         assert_eq!(aftermath.call.unwrap(), 3, "{place:?}");
         aftermath.report
     })
+}
+
+/// Megabytes of it come to nothing: it is counted, takes no memory, and even the evil child's own
+/// call goes on.
+#[track_caller]
+fn check_flood(attack: &str) -> [Aftermath; 2] {
+    [Place::Child, Place::Grandchild].map(|place| {
+        let aftermath = suffer(attack, place);
+        assert_eq!(*aftermath.call.as_ref().unwrap(), 3, "{place:?}");
+        assert!(aftermath.grown < 64, "{place:?}: {} MiB", aftermath.grown);
+        aftermath
+    })
+}
+
+#[test]
+fn t1_every_header_of_its_own_comes_to_nothing() {
+    for aftermath in check_flood("every header that is its own") {
+        let RouterStats {
+            refused,
+            stray,
+            offences,
+            ..
+        } = aftermath.stats;
+        assert!(refused > 1500 && stray > 7000, "{refused} {stray}");
+        assert_eq!(offences, 0);
+    }
+}
+
+#[test]
+fn t1_every_header_in_the_name_of_others_is_an_offence() {
+    check_cut(
+        "every header that is not its own",
+        "it broke the rules more than 16 times; the last: a message claims",
+    );
+}
+
+#[test]
+fn t2_ids_are_granted_once_and_used_once() {
+    let [child, _] = check_flood("ids without end");
+    assert_eq!(child.stats.offences, 9);
+}
+
+#[test]
+fn t5_more_than_the_window_is_refused_and_takes_no_memory() {
+    let [child, grandchild] = check_flood("more than the window");
+    for aftermath in [child, grandchild] {
+        assert!(aftermath.stats.refused > 8000, "{:?}", aftermath.stats);
+    }
+}
+
+#[test]
+fn t5_credit_that_is_not_read_takes_no_memory() {
+    for aftermath in check_flood("small items and no credit read") {
+        assert!(aftermath.stats.delivered > 500_000, "{:?}", aftermath.stats);
+    }
+}
+
+#[test]
+fn t5_credit_for_what_was_never_sent_is_refused() {
+    for aftermath in check_flood("credit for nothing") {
+        let refusals = "no stream is wanted at this handle\n".repeat(3);
+        assert_eq!(aftermath.report, refusals + "all given\n");
+        assert!(aftermath.stats.refused >= 7, "{:?}", aftermath.stats);
+    }
+}
+
+#[test]
+fn t5_dead_messages_without_end_are_answered_by_nobody() {
+    for aftermath in check_flood("dead messages without end") {
+        assert!(aftermath.stats.stray > 190_000, "{:?}", aftermath.stats);
+    }
+}
+
+#[test]
+fn t5_a_million_beginnings_take_no_memory() {
+    for aftermath in check_flood("a million beginnings") {
+        assert!(
+            aftermath.stats.refused >= 1_000_000,
+            "{:?}",
+            aftermath.stats
+        );
+    }
+}
+
+#[test]
+fn t6_an_image_that_was_not_offered_is_not_given() {
+    let [child, grandchild] = check_flood("asks for images");
+    assert_eq!(child.stats.offences, 5);
+    for aftermath in [child, grandchild] {
+        let refusals = "only an ancestor may ask that\n".repeat(2);
+        assert_eq!(aftermath.report, refusals, "and no image came");
+    }
 }
 
 #[test]
@@ -174,7 +293,7 @@ fn half_a_frame_and_silence_is_ended_by_the_deadline() {
 }
 
 #[test]
-fn a_frame_that_is_too_long_cuts_the_link() {
+fn t5_a_frame_that_is_too_long_cuts_the_link() {
     check_cut(
         "a frame that is too long",
         "a frame of 65537 bytes exceeds the limit of 65536",
@@ -190,7 +309,7 @@ fn a_changed_bit_cuts_the_link() {
 }
 
 #[test]
-fn a_message_that_is_too_long_is_refused() {
+fn t5_a_message_that_is_too_long_is_refused() {
     for report in check_ignored("a message that is too long") {
         assert!(
             report.contains("message of 134217729 bytes is too large"),
@@ -200,21 +319,21 @@ fn a_message_that_is_too_long_is_refused() {
 }
 
 #[test]
-fn forged_messages_are_dropped() {
+fn t1_forged_messages_are_dropped() {
     check_ignored("forged sources");
     check_ignored("forged authority");
     check_ignored("a message from far away");
 }
 
 #[test]
-fn what_only_a_parent_may_ask_is_refused() {
+fn t1_what_only_a_parent_may_ask_is_refused() {
     for report in check_ignored("asks like a parent") {
         assert_eq!(report, "only an ancestor may ask that\n".repeat(4));
     }
 }
 
 #[test]
-fn announcements_about_others_are_dropped_and_in_the_end_cut_the_link() {
+fn t2_announcements_about_others_are_dropped_and_in_the_end_cut_the_link() {
     check_ignored("announcements");
     let error = suffer("announcements without end", Place::Child).error();
     assert!(
@@ -230,7 +349,7 @@ fn announcements_about_others_are_dropped_and_in_the_end_cut_the_link() {
 }
 
 #[test]
-fn siblings_cannot_be_reached() {
+fn t3_siblings_cannot_be_reached() {
     let [child, grandchild] = check_ignored("a message to a sibling");
     assert_eq!(child.lines().count(), 3, "{child}");
     assert!(
@@ -245,12 +364,12 @@ fn siblings_cannot_be_reached() {
 }
 
 #[test]
-fn guessed_handles_answer_no_one_elses_call() {
-    check_ignored("guessed handles");
+fn t4_a_million_guessed_handles_answer_no_one_elses_call() {
+    check_flood("a million guesses");
 }
 
 #[test]
-fn a_second_answer_is_too_late() {
+fn t4_a_second_answer_is_too_late() {
     check_ignored("two answers");
 }
 
@@ -266,7 +385,7 @@ fn an_answer_that_is_none_is_an_error() {
 }
 
 #[test]
-fn reasons_are_short_and_command_no_terminal() {
+fn t11_reasons_are_short_and_command_no_terminal() {
     for place in [Place::Child, Place::Grandchild] {
         let error = suffer("an error in colour", place).error();
         assert!(error.contains("[31mred"), "{error}");
@@ -277,7 +396,7 @@ fn reasons_are_short_and_command_no_terminal() {
 }
 
 #[test]
-fn messages_that_are_begun_without_end_cut_the_link() {
+fn t5_messages_that_are_begun_without_end_cut_the_link() {
     check_cut(
         "messages without end",
         "frames of one message contradict each other",
@@ -285,7 +404,7 @@ fn messages_that_are_begun_without_end_cut_the_link() {
 }
 
 #[test]
-fn questions_without_end_cut_the_link_and_take_no_memory() {
+fn t5_questions_without_end_cut_the_link_and_take_no_memory() {
     let before = resident_mebibytes();
     check_cut("questions without end", "did not read the refusals");
     let grown = resident_mebibytes().saturating_sub(before);
@@ -293,7 +412,7 @@ fn questions_without_end_cut_the_link_and_take_no_memory() {
 }
 
 #[test]
-fn logs_without_end_keep_nobody_waiting_and_command_no_terminal() {
+fn t11_logs_without_end_keep_nobody_waiting_and_command_no_terminal() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let guard = tracing::subscriber::set_default(Recorder(lines.clone()));
     for place in [Place::Child, Place::Grandchild] {
@@ -301,6 +420,9 @@ fn logs_without_end_keep_nobody_waiting_and_command_no_terminal() {
         let seen = std::mem::take(&mut *lines.lock().unwrap());
         let evil: Vec<_> = seen.iter().filter(|line| line.contains("owned")).collect();
         assert!(!evil.is_empty());
+        // What it may log in a second comes at once, and little more in the time that this takes.
+        let bytes: usize = evil.iter().map(|line| line.len()).sum();
+        assert!(bytes < 40 * 64 * 1024, "{bytes} bytes");
         for line in evil {
             assert!(line.contains("evil"), "the context is named: {line}");
             assert!(
@@ -397,7 +519,7 @@ fn a_parent_cannot_choose_what_its_child_is_called() {
 }
 
 #[test]
-fn why_a_parent_made_no_child_is_short_and_commands_no_terminal() {
+fn t11_why_a_parent_made_no_child_is_short_and_commands_no_terminal() {
     with_router(async |router| {
         let disguise = disguise("a failure in colour");
         let evil = start(&router, None, Some(&disguise)).await.unwrap();

@@ -83,6 +83,7 @@ impl World {
             .map(|call| (ContextId::CONTROLLER, self.model.calls[call].handle))
             .collect();
         guessed.extend(self.sibling_waits());
+        guessed.extend(self.guessable());
         let view = View {
             me,
             above,
@@ -105,6 +106,7 @@ impl World {
                 forge::borrowed,
                 forge::intruding,
                 forge::growing,
+                forge::streaming,
             ]);
             forge(&mut rng, &view, &mut evil.number, &mut out);
             // What does no harm once may do so often.

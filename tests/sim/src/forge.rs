@@ -43,8 +43,16 @@ const HANDLES: &[Handle] = &[
     Handle::CONNECT,
     Handle::CANCEL,
     Handle::GRANT_IDS,
-    Handle(112),
-    Handle(113),
+    Handle::FORGET_CHAIN,
+    Handle::WATCH,
+    Handle(114),
+    Handle::DETACH,
+    Handle::DETACHING,
+    Handle::HEARTBEAT,
+    Handle::ALIVE,
+    Handle(122),
+    Handle(199),
+    Handle(200),
     Handle(999),
     Handle(1000),
     Handle(1001),
@@ -66,6 +74,10 @@ pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>)
         Handle::DEL_ROUTE,
         Handle::ALLOCATE_ID,
         Handle::GRANT_IDS,
+        Handle::FORGET_CHAIN,
+        Handle::DETACH,
+        Handle::DETACHING,
+        Handle::WATCH,
     ];
     *number = number.wrapping_add(1);
     let handle = *rng.pick(ORDERS);
@@ -155,6 +167,62 @@ pub fn intruding(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>
     header.encode(&payload, out);
 }
 
+/// Appends what breaks a stream's rules: more than the window, credit for what was never taken,
+/// the end of someone else's, or a beginning without an end.
+pub fn streaming(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
+    let seen = view.seen.iter().filter(|header| header.stream);
+    let mut targets: Vec<_> = seen.map(|header| (header.src, header.reply_to)).collect();
+    targets.extend(&view.guessed);
+    if targets.is_empty() {
+        return;
+    }
+    let (dst, handle) = *rng.pick(&targets);
+    let kind = rng.below(10);
+    let (payload, times) = match kind {
+        0..4 => {
+            let length = *rng.pick(&[0, 1, 300, 30_000]);
+            (vec![rng.word() as u8; length], rng.below(12))
+        }
+        4..7 => {
+            let taken = *rng.pick(&[0, 49, 300_000, u64::MAX]);
+            (control::encode(&taken), 0)
+        }
+        _ => {
+            let length = rng.index(200);
+            (rng.bytes(length), 0)
+        }
+    };
+    let reply_to = match rng.below(4) {
+        0 => Handle::NONE,
+        1 => Handle(rng.word()),
+        _ => Handle(1000 + rng.below(3)),
+    };
+    let begun = kind == 9;
+    let total = if begun {
+        *rng.pick(&[200, 100_000, 1 << 27])
+    } else {
+        payload.len() as u32
+    };
+    for _ in 0..=times {
+        *number = number.wrapping_add(1);
+        let header = Header {
+            first: true,
+            last: !begun,
+            dead: kind == 7,
+            stream: kind < 4 || rng.chance(300),
+            hops: 0,
+            number: *number,
+            total,
+            dst,
+            src: view.me,
+            auth: view.me,
+            handle,
+            reply_to,
+        };
+        header.encode(&payload, out);
+    }
+}
+
 /// Appends a forged frame to `out`.
 pub fn frame(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
     if !rng.chance(300) {
@@ -185,7 +253,7 @@ pub fn frame(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>) {
         first: whole || rng.chance(600),
         last: whole || rng.chance(300),
         dead: rng.chance(100),
-        stream: false,
+        stream: rng.chance(150),
         hops: *rng.pick(&[0, 0, 0, 0, 1, 61, 62, 63, 64, 255]),
         number: *number,
         total,
@@ -321,6 +389,7 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
             log_level: 5,
             traces: Default::default(),
         }),
+        Handle::FORGET_CHAIN => control::encode(&rng.below(3)),
         Handle::CANCEL => control::encode(&self::handle(rng, view)),
         _ if rng.chance(100) => control::encode(&IdBlock {
             first: context(rng, view).0,

@@ -83,7 +83,7 @@ impl World {
     }
 
     /// The lowest context above both.
-    fn meeting(&self, one: usize, other: usize) -> usize {
+    pub(crate) fn meeting(&self, one: usize, other: usize) -> usize {
         let mut at = one;
         while !self.is_above(at, other) {
             at = self.processes[at].parent.unwrap_or(0);

@@ -40,6 +40,8 @@ struct Inlet {
     handle: Handle,
     /// The only process that may send there.
     only: Option<usize>,
+    /// It takes one message.
+    once: bool,
     inbox: VecDeque<Waiting>,
     /// The node listens there.
     open: bool,
@@ -137,6 +139,7 @@ impl World {
             return;
         };
         let only = other.filter(|_| self.rng.chance(400));
+        let only = only.filter(|&only| self.is_announced(process, only));
         let once = self.rng.chance(100);
         let pace = *self.rng.pick(&[1, 100, 5000, 40_000]);
         let respondent = only.map(|only| self.processes[only].id);
@@ -159,6 +162,7 @@ impl World {
                     process,
                     handle,
                     only,
+                    once,
                     inbox: VecDeque::new(),
                     open: true,
                     pace,
@@ -190,6 +194,10 @@ impl World {
             return;
         };
         let outlet = self.programs.outlets.len();
+        let there = self.programs.inlets[inlet].process;
+        if !self.is_announced(process, there) {
+            return;
+        }
         self.note(|| format!("outlet {outlet} of process {process} leads to inlet {inlet}"));
         let left = self.rng.range(1, ITEMS_MAX);
         let large = *self.rng.pick(&[0, 0, 50, 300]);
@@ -322,6 +330,13 @@ impl World {
         }
     }
 
+    /// Whether messages find their way: what is not announced everywhere is not there yet.
+    fn is_announced(&mut self, from: usize, to: usize) -> bool {
+        let meeting = self.meeting(from, to);
+        let id = self.processes[to].id;
+        meeting == to || self.node(meeting).is_none() || self.knows(meeting, id)
+    }
+
     fn address(&self, inlet: usize) -> (ContextId, Handle) {
         let inlet = &self.programs.inlets[inlet];
         (self.processes[inlet.process].id, inlet.handle)
@@ -385,7 +400,8 @@ impl World {
         }
         let item = match body {
             Body::Data(bytes) => self.on_bytes(inlet, src, bytes),
-            Body::Dead(dead) if last => {
+            // To one that takes one message only, it may be that.
+            Body::Dead(dead) if last && !self.programs.inlets[inlet].once => {
                 self.check_inlet_end(inlet, dead);
                 None
             }

@@ -254,6 +254,7 @@ fn control_bodies() -> Vec<Vec<u8>> {
         with(12, &control::encode(&control::AllocateId {})),
         with(13, &control::encode(&block)),
         with(14, &control::encode(&grant)),
+        with(15, &control::encode(&300_000_u64)),
     ]
 }
 
@@ -270,10 +271,10 @@ fn scripts() -> Vec<Vec<u8>> {
         }
         scripts.push(script);
     }
-    // A header from the child itself for each handle, whole and begun.
-    for flags in [0, 2] {
+    // A header from the child itself for each handle: whole, begun, dead, and of a stream.
+    for flags in [0, 2, 4, 8] {
         let mut script = Vec::new();
-        for handle in 0..14 {
+        for handle in (0..22).chain([180, 181]) {
             script.extend([8, flags | 64, 1, 2, handle, 201, 1, 5, 4, 1, 2, 3, 4, 0, 9]);
         }
         scripts.push(script);

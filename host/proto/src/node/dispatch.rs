@@ -177,7 +177,9 @@ impl Node {
     /// One that is neither above nor below us shows that it is on the way by the authority that
     /// it bears: every hop has checked that `respondent` is where the message comes from.
     pub(super) fn may_announce_death(&self, message: &Message, respondent: ContextId) -> bool {
-        matches!(message.body, Body::Dead(_))
+        // Only its own programs can know that it has closed; programs of others may say so of
+        // themselves.
+        matches!(&message.body, Body::Dead(dead) if dead.kind != DeadKind::Closed)
             && (message.auth == respondent
                 || self.topology.is_above(message.src, respondent)
                 || self.topology.is_ancestor(message.src)

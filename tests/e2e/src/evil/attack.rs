@@ -12,10 +12,11 @@ use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, HOPS_MAX, MESSAGE_MAX_DEFAULT};
 use offshoot_proto::{ContextId, Dead, DeadKind, Frame, Handle, Header};
 
 use super::disguise::{ATTACK, REPORT};
+use super::flood;
 use super::wire::{Greeting, Wire, genuine};
 
 /// The answer of a call that the evil child answers as it should.
-const HONEST: u8 = 3;
+pub(super) const HONEST: u8 = 3;
 
 const NOISE: &[u8] = b"bash: line 1: \x1b[31m4711 Terminated: 15  sleep 60 and so on and so on\n";
 
@@ -106,7 +107,7 @@ fn wait_for_end() {
 }
 
 /// Tells the test what was learnt.
-fn report(line: &str) {
+pub(super) fn report(line: &str) {
     let path = std::env::var_os(REPORT).expect("a place for reports");
     let mut file = std::fs::File::options().append(true).open(path).unwrap();
     writeln!(file, "{line}").unwrap();
@@ -239,10 +240,6 @@ fn strike(attack: &str, wire: &mut Wire, call: &Frame) {
             }
             wire.answer(call, HONEST);
         }
-        "guessed handles" => {
-            guess(wire, call);
-            wire.answer(call, HONEST);
-        }
         "two answers" => {
             wire.answer(call, HONEST);
             wire.answer(call, HONEST + 1);
@@ -322,7 +319,10 @@ fn strike(attack: &str, wire: &mut Wire, call: &Frame) {
                 wire.send(header, part);
             }
         }
-        attack => panic!("no such attack: {attack}"),
+        attack => assert!(
+            flood::strike(attack, wire, call),
+            "no such attack: {attack}"
+        ),
     }
 }
 
@@ -361,28 +361,8 @@ fn announce(wire: &mut Wire) {
     }
 }
 
-/// Answers every handle that the controller can have given out so far, but our own.
-fn guess(wire: &mut Wire, call: &Frame) {
-    let lie = CallOutcome::Value(vec![HONEST + 1].into()).encode();
-    let mut bytes = Vec::new();
-    for noise in 0..=u64::from(u16::MAX) {
-        for counter in Handle::FIRST_DYNAMIC..Handle::FIRST_DYNAMIC + 6 {
-            let handle = Handle(noise << 48 | counter);
-            if handle != call.header.reply_to {
-                let header = wire.header(call.header.src, handle, &lie);
-                header.encode(&lie, &mut bytes);
-            }
-        }
-        if bytes.len() > 1 << 16 {
-            wire.write(&bytes);
-            bytes.clear();
-        }
-    }
-    wire.write(&bytes);
-}
-
 /// Waits for the refusal that comes to that handle, and reports its reason.
-fn report_refusal(wire: &mut Wire, handle: Handle) {
+pub(super) fn report_refusal(wire: &mut Wire, handle: Handle) {
     let refusal = wire.read_for(handle);
     assert!(refusal.header.dead, "it was no refusal");
     let dead: Dead = control::decode(&refusal.payload).unwrap();

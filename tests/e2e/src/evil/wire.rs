@@ -18,6 +18,8 @@ pub(super) struct Wire {
     frames: VecDeque<Frame>,
     /// Whom the parent takes us for.
     pub(super) me: ContextId,
+    /// Who that is.
+    pub(super) parent: ContextId,
 }
 
 /// What a genuine child says first.
@@ -83,12 +85,14 @@ impl Wire {
             decoder: Decoder::default(),
             frames: VecDeque::new(),
             me: ContextId::CONTROLLER,
+            parent: ContextId::CONTROLLER,
         };
         let mut hello = greeting.line.clone();
         hello.extend_from_slice(&first_frame(&greeting.hello));
         wire.write(&hello);
         let welcome: Welcome = first_body(&wire.read()).expect("a welcome comes first");
         wire.me = welcome.id;
+        wire.parent = welcome.parents[0];
         wire
     }
 

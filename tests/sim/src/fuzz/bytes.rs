@@ -66,7 +66,7 @@ pub fn control(data: &[u8]) {
     let Some((&kind, body)) = data.split_first() else {
         return;
     };
-    match kind % 15 {
+    match kind % 16 {
         0 => round_trip::<Hello>(body),
         1 => round_trip::<Welcome>(body),
         2 => round_trip::<AddRoute>(body),
@@ -81,6 +81,7 @@ pub fn control(data: &[u8]) {
         12 => round_trip::<AllocateId>(body),
         13 => round_trip::<IdBlock>(body),
         14 => round_trip::<GrantIds>(body),
+        15 => round_trip::<u64>(body),
         _ => {
             let bytes = Bytes::copy_from_slice(body);
             if let Some(outcome) = CallOutcome::parse(bytes.clone()) {

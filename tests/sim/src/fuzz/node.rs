@@ -8,9 +8,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use offshoot_proto::control::{self, AddRoute, CallOutcome, Connect, GrantIds, Method, Welcome};
 use offshoot_proto::limits::{
-    CALLS_CONCURRENT_MAX, CONTACTS_MAX, MESSAGE_MAX_DEFAULT, OWN_BACKLOG_MAX, REFUSALS_BACKLOG_MAX,
+    CALLS_CONCURRENT_MAX, CONTACTS_MAX, LINK_STREAMS_BYTES_MAX, MESSAGE_MAX_DEFAULT,
+    OWN_BACKLOG_MAX, REFUSALS_BACKLOG_MAX,
 };
-use offshoot_proto::{ContextId, Decoder, Event, Handle, Header, Instant, LinkId, Node, Route};
+use offshoot_proto::{
+    ContextId, Decoder, Event, Handle, Header, Instant, LinkId, Listen, Node, Receipt, Route,
+};
 
 use crate::forge::{self, View};
 use crate::rng::Rng;
@@ -21,6 +24,12 @@ const CHILDREN: [ContextId; 2] = [ContextId(2), ContextId(3)];
 const GRANDCHILD: ContextId = ContextId(4);
 /// Ids that the first child may give away.
 const GRANTED: (u32, u32) = (5, 20);
+
+/// Where programs of the node listen, and for whom.
+const ANYONES: Handle = Handle(500);
+const FIRST_CHILDS: Handle = Handle(501);
+/// Where the children's programs do.
+const THERE: Handle = Handle(900);
 
 struct Script<'a> {
     left: &'a [u8],
@@ -59,7 +68,8 @@ impl Script<'_> {
 
     fn handle(&mut self) -> Handle {
         match self.byte() {
-            known @ 0..200 => Handle(100 + u64::from(known % 14)),
+            known @ 0..180 => Handle(100 + u64::from(known % 22)),
+            known @ 180..200 => Handle(500 + u64::from(known % 2)),
             _ => Handle(self.number()),
         }
     }
@@ -73,6 +83,8 @@ struct Rig {
     /// Ids in blocks that the parent granted while the script ran.
     granted_above: BTreeSet<ContextId>,
     number: u32,
+    /// Messages that no program has taken yet.
+    untaken: Vec<Receipt>,
 }
 
 /// A node bears anything: it does not panic, keeps within its bounds, does nothing that only an
@@ -151,6 +163,19 @@ fn rig(unidirectional: bool) -> Rig {
     node.handle_bytes(parent, &bytes, Instant(0));
     while node.poll_event().is_some() {}
     assert_eq!(node.descendants(), 3);
+    for (handle, respondent) in [(ANYONES, None), (FIRST_CHILDS, Some(CHILDREN[0]))] {
+        let listen = Listen {
+            handle: Some(handle),
+            persist: true,
+            respondent,
+            deadline: None,
+        };
+        node.listen(&listen).expect("a handle that is free");
+    }
+    for child in CHILDREN {
+        let item = Bytes::from_static(b"item");
+        node.put(child, THERE, item).expect("a way to a child");
+    }
     Rig {
         node,
         parent,
@@ -158,6 +183,7 @@ fn rig(unidirectional: bool) -> Rig {
         cut: BTreeSet::new(),
         granted_above: BTreeSet::new(),
         number: 1000,
+        untaken: Vec::new(),
     }
 }
 
@@ -230,7 +256,7 @@ impl Rig {
         let view = View {
             me,
             above: vec![ME, ContextId::CONTROLLER],
-            guessed: Vec::new(),
+            guessed: self.guessable(),
             granted: (GRANTED.0..GRANTED.0 + 3).map(ContextId).collect(),
             known: vec![
                 ContextId::CONTROLLER,
@@ -244,10 +270,23 @@ impl Rig {
         let mut out = Vec::new();
         let mut rng = Rng::new(seed);
         for _ in 0..4 {
-            let forge = *rng.pick(&[forge::frame, forge::borrowed, forge::growing]);
+            let forge = *rng.pick(&[
+                forge::frame,
+                forge::borrowed,
+                forge::growing,
+                forge::streaming,
+            ]);
             forge(&mut rng, &view, &mut self.number, &mut out);
         }
         out
+    }
+
+    /// Handles of the node that an enemy may have guessed.
+    fn guessable(&self) -> Vec<(ContextId, Handle)> {
+        let streams = self.node.outgoing_streams();
+        let credits = streams.iter().map(|stream| (ME, stream.credit));
+        let programs = [(ME, ANYONES), (ME, FIRST_CHILDS)];
+        programs.into_iter().chain(credits).collect()
     }
 
     fn feed(&mut self, link: LinkId, bytes: &[u8]) {
@@ -287,6 +326,10 @@ impl Rig {
             "{gauges:?}"
         );
         assert!(gauges.contacts <= CONTACTS_MAX, "{gauges:?}");
+        assert!(gauges.held_bytes <= 3 * LINK_STREAMS_BYTES_MAX);
+        for stream in self.node.outgoing_streams() {
+            assert!(stream.taken <= stream.sent, "{stream:?}");
+        }
         assert_eq!(gauges.links + self.cut.len(), 3, "{gauges:?}");
         if !from_above {
             self.check_announced(&before);
@@ -331,6 +374,22 @@ impl Rig {
             before.is_none_or(|route| route.through == child)
         };
         match event {
+            Event::Message {
+                handle: ANYONES | FIRST_CHILDS,
+                src,
+                receipt,
+                ..
+            } => {
+                assert!(own(src), "{src} speaks on another's link");
+                self.untaken.push(*receipt);
+                if self.untaken.len() > 20 {
+                    for receipt in self.untaken.drain(..) {
+                        self.node.taken(receipt);
+                    }
+                }
+            }
+            Event::Writable { dst, .. } => assert!(own(dst), "{dst} ends another's stream"),
+            Event::ChildDetached { link: told } => assert_eq!(*told, link),
             Event::Log { src, .. } => assert!(own(src), "{src} speaks on another's link"),
             Event::ContextLost { id, .. } => assert!(own(id), "{id} is lost by another's word"),
             Event::CutLink { link: cut, .. } => {
