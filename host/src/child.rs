@@ -22,6 +22,9 @@ use crate::wasm::{Profile, Target};
 /// How long our own children may take to end before we do. They are killed before that.
 const CHILDREN_END: Duration = Duration::from_secs(4);
 
+/// How often a context that has outlived its parent looks whether it is done.
+const ALONE: Duration = Duration::from_millis(100);
+
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 static IDENTITY: OnceLock<Identity> = OnceLock::new();
 
@@ -126,8 +129,13 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
     let (node, link) = Node::child(&welcome, u64::from_le_bytes(seed));
     let hub = Hub::new(node, welcome.log_level, None);
+    hub.start_traces(welcome.traces);
     rustix::io::ioctl_fionbio(&output, true)?;
     hub.serve_parent(link, &input, output, &rest);
+    while hub.goes_on_alone() {
+        std::thread::sleep(ALONE);
+    }
+    hub.write_profile("main");
     hub.end_children(CHILDREN_END);
     hub.close_before_exit();
     // A function may still run in a thread that nothing can stop. It ends here, with the process.

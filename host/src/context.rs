@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offshoot_abi::{ContextAddress, Function, Travels};
-use offshoot_proto::{CallRequest, ContextId};
+use offshoot_proto::{Body, CallRequest, ContextId, Dead, DeadKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::blocking;
 use crate::call::{Callee, Pending};
 use crate::chain::CallChain;
-use crate::error::Error;
+use crate::error::{ChannelError, Error};
 use crate::hub::{Hub, State};
-use crate::messages::{Listen, Listening, Message, Receiver};
+use crate::messages::{Content, Listen, Listening, Message, Receiver, Taken};
 use crate::plugin::{Plugin, PluginError};
 use crate::router::{Router, Tree};
 
@@ -298,6 +298,38 @@ impl Context {
         match deadline {
             Some(deadline) => receiver.get_timeout(deadline).await,
             None => receiver.get().await,
+        }
+    }
+
+    /// Lets the context outlive its parent and this program (`B045`): the calls that run in it go
+    /// on, and so do those behind them, and it ends when the last of them has. Nothing more is heard
+    /// of it then. Calls whose plugin has not arrived yet do not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), when it cannot be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the context may be detached or not.
+    pub async fn detach(&self) -> Result<(), Error> {
+        let (hub, id) = (&self.inner.tree.hub, self.inner.id);
+        let reply = hub.drive(|state, _| {
+            let handle = state.node.detach(id)?;
+            Ok(Listening::new(hub, state, Some(id), handle))
+        });
+        let reply = reply.map_err(|error| Error::unsent(self.name(), &error))?;
+        match reply.take().await {
+            Taken::Mail(mail) => match mail.content {
+                Content::Body(Body::Dead(dead)) => {
+                    Err(Error::Channel(ChannelError::new(self.name(), &dead)))
+                }
+                _ => Ok(()),
+            },
+            Taken::Over(reason) => {
+                let dead = Dead::new(DeadKind::Closed, &*reason);
+                Err(Error::Channel(ChannelError::new(self.name(), &dead)))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! and back.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Instant;
 
 use foldhash::HashMap;
 use offshoot_abi::HostInfo;
@@ -35,16 +36,22 @@ struct Moved {
 impl Executor {
     /// Runs a call. Gives its outcome if it ended at once; otherwise the hub is told later.
     pub(crate) fn run(&self, hub: &Hub, run: Run) -> Option<CallOutcome> {
+        let noted = Noted::if_wanted(hub, &run);
         let plugin = match self.plugin(hub, &run) {
             Ok(plugin) => plugin,
-            Err(reason) => return Some(CallOutcome::Failed(CallFailure::CannotLoad(reason))),
+            Err(reason) => {
+                let outcome = CallOutcome::Failed(CallFailure::CannotLoad(reason));
+                return Some(end(hub, noted.as_ref(), outcome));
+            }
         };
         let key = run.key;
         let weak = hub.weak();
+        let elsewhere = noted.clone();
         let done = move |finish| {
             if let Some(hub) = weak.upgrade() {
                 lock(&hub.executor().moved).running.remove(&key);
-                hub.finish(key, &outcome(finish));
+                let outcome = end(&hub, elsewhere.as_ref(), outcome(finish));
+                hub.finish(key, &outcome);
             }
         };
         let invocation = Invocation {
@@ -65,7 +72,7 @@ impl Executor {
             }
         }
         drop(moved);
-        finish.map(outcome)
+        Some(end(hub, noted.as_ref(), outcome(finish?)))
     }
 
     /// Ends a call that runs in another thread.
@@ -140,6 +147,46 @@ impl Executor {
         let runtime = Runtime::new(Profile::detect())?;
         Ok(self.runtime.get_or_init(|| runtime).clone())
     }
+}
+
+/// A call whose end is of interest to others than its caller.
+#[derive(Clone)]
+struct Noted {
+    function: String,
+    began: Instant,
+    is_awaited: bool,
+}
+
+impl Noted {
+    fn if_wanted(hub: &Hub, run: &Run) -> Option<Self> {
+        let wanted = hub.profile.get().is_some() || !run.is_awaited;
+        wanted.then(|| Self {
+            function: format!("{}::{}", run.bind.plugin, run.body.function()),
+            began: Instant::now(),
+            is_awaited: run.is_awaited,
+        })
+    }
+}
+
+/// Notes the end of a call in the profile, and, if nobody waits for it, its failure in the log
+/// (`B021`).
+fn end(hub: &Hub, noted: Option<&Noted>, outcome: CallOutcome) -> CallOutcome {
+    let Some(noted) = noted else {
+        return outcome;
+    };
+    if let Some(profile) = hub.profile.get() {
+        profile.note(&noted.function, noted.began.elapsed());
+    }
+    if let (CallOutcome::Failed(failure), false) = (&outcome, noted.is_awaited) {
+        let reason = crate::outcome::explain(failure.clone())
+            .map_or_else(|| "time was up".to_owned(), |(_, error)| error.message);
+        hub.log(
+            1,
+            &noted.function,
+            &format!("a call that nobody waits for failed: {reason}"),
+        );
+    }
+    outcome
 }
 
 /// Sends a plugin's words to the controller.

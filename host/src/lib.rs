@@ -52,10 +52,11 @@ mod plugin;
 #[cfg(feature = "controller")]
 mod router;
 #[cfg(feature = "controller")]
-mod run;
-#[cfg(feature = "controller")]
 mod select;
 mod session;
+mod traces;
+#[cfg(feature = "controller")]
+mod utils;
 mod wasm;
 mod watched;
 
@@ -78,8 +79,9 @@ pub use {
         Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
         Type, Want,
     },
+    offshoot_macros::main,
     plugin::{Plugin, PluginError, search_path},
     router::{Router, RouterBuilder, RouterStats},
-    run::run_with_router,
     select::{Select, SelectError, SelectEvent, Source},
+    utils::{log_to_file, run_with_router, with_router},
 };

@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offshoot_proto::control::Traces;
+
 use crate::context::Context;
 use crate::error::Error;
 use crate::launch::{self, CONNECT_TIMEOUT, ConnectError, LocalSpec, Wanted};
@@ -25,7 +27,7 @@ pub struct Local {
     via: Option<Context>,
     name: Option<String>,
     spec: LocalSpec,
-    debug: bool,
+    traces: Traces,
     connect_timeout: Duration,
 }
 
@@ -36,7 +38,7 @@ impl Local {
             via: None,
             name: None,
             spec: LocalSpec::default(),
-            debug: false,
+            traces: Traces::default(),
             connect_timeout: CONNECT_TIMEOUT,
         }
     }
@@ -67,10 +69,23 @@ impl Local {
         self
     }
 
-    /// Whether everything that the context logs is wanted, whatever this program's log level
-    /// (`S084`).
+    /// Whether everything that the context logs is wanted, whatever this program's log level, and
+    /// whether it and those below it write a debug log, `offshoot.<pid>.log`, into the directory
+    /// for temporary files on their machine (`S084`). [`Router::enable_debug`] says so for all.
+    ///
+    /// [`Router::enable_debug`]: crate::Router::enable_debug
     pub fn debug(mut self, debug: bool) -> Self {
-        self.debug = debug;
+        self.traces.debug = debug;
+        self
+    }
+
+    /// Whether the context and those below it write a profile when they end in order,
+    /// `offshoot.stats.<pid>.<thread>.log` in the directory for temporary files on their machine:
+    /// which functions took how long (`S085`). [`RouterBuilder::profiling`] says so for all.
+    ///
+    /// [`RouterBuilder::profiling`]: crate::RouterBuilder::profiling
+    pub fn profiling(mut self, profiling: bool) -> Self {
+        self.traces.profiling = profiling;
         self
     }
 
@@ -85,11 +100,13 @@ impl Local {
         if hub.is_ended() {
             return Err(Error::shut_down());
         }
-        let log_level = if self.debug { 4 } else { hub.log_level };
+        let debug = self.traces.debug || hub.traces().debug;
+        let log_level = if debug { 4 } else { hub.log_level };
         let wanted = Wanted {
             via: self.via.as_ref().map(Context::context_id),
             name: self.name,
             log_level,
+            traces: self.traces,
             timeout: self.connect_timeout,
             spec: self.spec,
         };

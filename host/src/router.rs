@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use offshoot_abi::{ContextAddress, SenderAddress, Travels};
+use offshoot_proto::control::Traces;
 use offshoot_proto::{ContextId, Handle, Node};
 use serde::de::DeserializeOwned;
 
@@ -60,6 +61,7 @@ pub struct RouterBuilder {
     broker: Option<Broker>,
     unidirectional: Option<bool>,
     max_message_size: Option<u32>,
+    profiling: bool,
 }
 
 impl RouterBuilder {
@@ -81,6 +83,14 @@ impl RouterBuilder {
     /// are an error for whoever sends them.
     pub fn max_message_size(mut self, bytes: u32) -> Self {
         self.max_message_size = Some(bytes);
+        self
+    }
+
+    /// Whether this context and all others write a profile when they end in order (`S072`):
+    /// `offshoot.stats.<pid>.<thread>.log` in the directory for temporary files, readable by
+    /// their user only. So does the environment variable `OFFSHOOT_PROFILING` (`B054`).
+    pub fn profiling(mut self, profiling: bool) -> Self {
+        self.profiling = profiling;
         self
     }
 
@@ -109,6 +119,11 @@ impl RouterBuilder {
             node.set_message_max(bytes);
         }
         let hub = Hub::new(node, crate::logs::level_wanted(), Some(runtime));
+        let asked = |variable| std::env::var_os(variable).is_some_and(|value| value != "0");
+        hub.start_traces(Traces {
+            debug: asked("OFFSHOOT_DEBUG"),
+            profiling: self.profiling || asked("OFFSHOOT_PROFILING"),
+        });
         if let Some(broker) = &broker {
             broker.look_after(&hub);
         }
@@ -326,6 +341,16 @@ impl Router {
         added.map_err(|error| Error::Usage(format!("cannot add a route: {error}")))
     }
 
+    /// Has this context, and all that are made from now on, write what they do into
+    /// `offshoot.<pid>.log` in the directory for temporary files, readable by their user only
+    /// (`S073`). The environment variable `OFFSHOOT_DEBUG` says so from the start (`B054`).
+    pub fn enable_debug(&self) {
+        self.tree.hub.start_traces(Traces {
+            debug: true,
+            profiling: false,
+        });
+    }
+
     /// What has happened so far, and what is held now (`B053`).
     pub fn stats(&self) -> RouterStats {
         let state = self.tree.hub.lock();
@@ -366,6 +391,7 @@ impl Router {
     pub async fn shutdown(&self) {
         let hub = &self.tree.hub;
         hub.inside(hub.close()).await;
+        hub.write_profile("broker");
     }
 
     /// The same, from a thread that is not the runtime's.

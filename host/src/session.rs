@@ -16,7 +16,7 @@ use offshoot_abi::router::{
     self, Body, CallError, ChannelError, Failure, Received, Request, Response,
 };
 use offshoot_abi::{Blob, ContextAddress};
-use offshoot_proto::control::CallOutcome;
+use offshoot_proto::control::{CallOutcome, Traces};
 use offshoot_proto::{
     Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, SendError,
 };
@@ -78,6 +78,8 @@ struct State {
 
 struct Receiver {
     listening: Listening,
+    /// Whether its first message is its last.
+    is_one_shot: bool,
     /// For a call's value: where it runs, and `plugin::function`.
     call: Option<(ContextId, String)>,
 }
@@ -203,6 +205,10 @@ impl Shared {
             via,
             name: connect.name,
             log_level: if connect.debug { 4 } else { hub.log_level },
+            traces: Traces {
+                debug: connect.debug,
+                ..Traces::default()
+            },
             timeout,
             spec: LocalSpec {
                 remote_name: local.remote_name,
@@ -266,6 +272,7 @@ impl Shared {
         match made {
             Ok(Some(Some(listening))) => self.open(Receiver {
                 listening,
+                is_one_shot: true,
                 call: Some((dst, name)),
             }),
             Ok(Some(None)) => Ok(Response::Done),
@@ -294,6 +301,7 @@ impl Shared {
             .map_err(|error: offshoot_proto::ListenError| Failure::Usage(error.to_string()))?;
         self.open(Receiver {
             listening,
+            is_one_shot: !listen.persist,
             call: None,
         })
     }
@@ -369,7 +377,13 @@ impl Shared {
             };
             let receiver = receivers.get(&handle)?;
             match receiver.listening.try_take() {
-                Some(Taken::Mail(mail)) => return Some(receiver.received(hub, handle, mail)),
+                Some(Taken::Mail(mail)) => {
+                    if receiver.is_one_shot {
+                        // The plugin knows that it is gone, and does not close it.
+                        lock(&self.state).receivers.remove(&handle);
+                    }
+                    return Some(receiver.received(hub, handle, mail));
+                }
                 Some(Taken::Over(reason)) => return Some(receiver.over(hub, handle, &reason)),
                 None => {}
             }

@@ -10,6 +10,7 @@ mod function;
 mod functions;
 mod misplaced;
 mod options;
+mod program;
 mod registry;
 mod serde_attributes;
 mod signature;
@@ -104,4 +105,21 @@ pub fn data(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn wants(input: TokenStream) -> TokenStream {
     wants::expand(input.into()).into()
+}
+
+/// Makes an async function the program's `main`: it gets a router, which is shut down when the
+/// function is done, also when it panics. For programs that embed the host library, which has it
+/// as `#[offshoot::main]`.
+///
+/// ```ignore
+/// #[offshoot::main]
+/// async fn main(router: offshoot::Router) -> Result<(), offshoot::Error> {
+///     let context = router.local().await?;
+///     println!("{} is up", context.name());
+///     Ok(())
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
+    program::expand(options.into(), item.into()).into()
 }

@@ -1,5 +1,7 @@
 //! Puts the frames of a message together again at its destination.
 
+use alloc::vec::Vec;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::Map;
@@ -14,13 +16,28 @@ use crate::message::{Body, Dead, Message};
 /// make us hold: it is what we asked it for.
 #[derive(Debug, Default)]
 pub(crate) struct Assemblies {
-    open: Map<(LinkId, ContextId, Handle), Assembly>,
+    open: Map<Key, Assembly>,
+    /// Bytes that those will have which nobody asked for, by link.
+    unasked: Map<LinkId, u64>,
 }
+
+type Key = (LinkId, ContextId, Handle);
 
 #[derive(Debug)]
 struct Assembly {
     header: Header,
     payload: BytesMut,
+    claim: Claim,
+}
+
+/// What a message in several frames has a right to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It was asked for, or comes from above.
+    Asked,
+    /// It comes to a handle where anyone may send, or send often: it counts from its first frame
+    /// as if it were here.
+    Unasked,
 }
 
 /// What came of a frame.
@@ -39,19 +56,34 @@ pub(crate) enum Arrival {
 impl Assemblies {
     /// Takes in a frame whose source was checked, whose size is allowed and whose message is
     /// wanted.
-    pub(crate) fn push(&mut self, link: LinkId, frame: Frame) -> Arrival {
+    pub(crate) fn push(&mut self, link: LinkId, frame: Frame, claim: Claim) -> Arrival {
         let Frame { header, payload } = frame;
-        if header.first && header.last {
-            return Arrival::Whole(message(&header, payload));
-        }
         let key = (link, header.src, header.handle);
+        // What was begun must end first: else its beginning would stay for ever.
+        let replaced = header.first && !self.open.is_empty() && self.remove(&key).is_some();
+        if header.first && header.last {
+            return if replaced {
+                Arrival::Contradiction
+            } else {
+                Arrival::Whole(message(&header, payload))
+            };
+        }
         if header.first {
+            if claim == Claim::Unasked {
+                *self.unasked.entry(link).or_default() += u64::from(header.total);
+            }
             // Memory grows with what arrives, not with what was announced.
             let payload = BytesMut::from(&payload[..]);
-            let replaced = self.open.insert(key, Assembly { header, payload });
-            return match replaced {
-                None => Arrival::Partial,
-                Some(_) => Arrival::Contradiction,
+            let assembly = Assembly {
+                header,
+                payload,
+                claim,
+            };
+            self.open.insert(key, assembly);
+            return if replaced {
+                Arrival::Contradiction
+            } else {
+                Arrival::Partial
             };
         }
         let Some(assembly) = self.open.get_mut(&key) else {
@@ -64,36 +96,64 @@ impl Assemblies {
         let same = begun.dst == header.dst
             && begun.auth == header.auth
             && begun.dead == header.dead
+            && begun.stream == header.stream
             && begun.total == header.total;
         let length = assembly.payload.len() + payload.len();
         let total = header.total as usize;
         if !same || length > total || header.last != (length == total) {
-            self.open.remove(&key);
+            self.remove(&key);
             return Arrival::Contradiction;
         }
         assembly.payload.extend_from_slice(&payload);
         if !header.last {
             return Arrival::Partial;
         }
-        match self.open.remove(&key) {
+        match self.remove(&key) {
             Some(whole) => Arrival::Whole(message(&whole.header, whole.payload.freeze())),
             None => Arrival::Stray,
         }
     }
 
-    /// Forgets the part of an answer that nobody waits for any more.
-    pub(crate) fn forget(&mut self, link: LinkId, source: ContextId, handle: Handle) {
-        self.open.remove(&(link, source, handle));
+    /// Bytes of unasked messages that are arriving on a link.
+    pub(crate) fn unasked(&self, link: LinkId) -> u64 {
+        self.unasked.get(&link).copied().unwrap_or(0)
+    }
+
+    /// Forgets what was begun for a handle that nobody listens on any more; `from` is the only
+    /// one that could, if it is known. Gives who waits for an answer, and where, in order.
+    pub(crate) fn close(
+        &mut self,
+        handle: Handle,
+        from: Option<(LinkId, ContextId)>,
+    ) -> Vec<(ContextId, Handle)> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
+        let dropped = match from {
+            Some((link, source)) => {
+                let dropped = self.remove(&(link, source, handle));
+                dropped.into_iter().collect()
+            }
+            None => self.drop_all(|key| key.2 == handle),
+        };
+        let asks = |header: &Header| !header.dead && header.reply_to != Handle::NONE;
+        let headers = dropped.iter().map(|assembly| &assembly.header);
+        let mut waiting: Vec<_> = headers
+            .filter(|header| asks(header))
+            .map(|header| (header.src, header.reply_to))
+            .collect();
+        waiting.sort_unstable();
+        waiting
     }
 
     /// Forgets what a lost link had begun.
     pub(crate) fn forget_link(&mut self, link: LinkId) {
-        self.open.retain(|key, _| key.0 != link);
+        self.drop_all(|key| key.0 == link);
     }
 
     /// Forgets what a lost context had begun.
     pub(crate) fn forget_source(&mut self, source: ContextId) {
-        self.open.retain(|key, _| key.1 != source);
+        self.drop_all(|key| key.1 == source);
     }
 
     /// Messages that are still arriving, and bytes of them that are here.
@@ -104,6 +164,33 @@ impl Assemblies {
             .map(|assembly| assembly.payload.len())
             .sum();
         (self.open.len(), bytes)
+    }
+
+    fn drop_all(&mut self, gone: impl Fn(&Key) -> bool) -> Vec<Assembly> {
+        let dropped: Vec<_> = self.open.extract_if(|key, _| gone(key)).collect();
+        let mut assemblies = Vec::with_capacity(dropped.len());
+        for (key, assembly) in dropped {
+            self.let_go(key.0, &assembly);
+            assemblies.push(assembly);
+        }
+        assemblies
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Assembly> {
+        let assembly = self.open.remove(key)?;
+        self.let_go(key.0, &assembly);
+        Some(assembly)
+    }
+
+    fn let_go(&mut self, link: LinkId, assembly: &Assembly) {
+        if assembly.claim == Claim::Unasked
+            && let Some(bytes) = self.unasked.get_mut(&link)
+        {
+            *bytes -= u64::from(assembly.header.total);
+            if *bytes == 0 {
+                self.unasked.remove(&link);
+            }
+        }
     }
 }
 

@@ -7,9 +7,10 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
+use crate::chains::{ChainKey, Chains};
 use crate::control::{Bind, CallBody, CallFailure, CallOutcome};
 use crate::id::{ContextId, Handle};
-use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX, CHAINS_MAX};
+use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX};
 use crate::{Map, Set};
 
 /// Names a call that runs here. Never used twice.
@@ -43,39 +44,29 @@ pub(crate) enum Readiness {
 #[derive(Debug)]
 pub(crate) enum Next {
     Run(CallKey, Incoming),
-    /// An earlier call of its chain has failed, and so it fails, unrun (`B020`).
-    FailWithChain(Caller, CallFailure),
-    FailWithoutImage(Incoming),
-}
-
-/// What waits for its turn.
-#[derive(Debug)]
-enum Queued {
-    Call(Incoming),
-    /// The word to forget how a chain has failed. It stands behind the chain's calls that came
-    /// before it, which may fail yet.
-    Forget(ContextId, u64),
+    /// It fails, unrun: its image is not here, or an earlier call of its chain has failed
+    /// (`B020`).
+    Fail(Caller, CallFailure),
 }
 
 #[derive(Debug)]
 struct Running {
     caller: Caller,
     concurrent: bool,
-    chain: u64,
+    chain: ChainKey,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Callee {
-    serial: VecDeque<Queued>,
-    concurrent: VecDeque<Incoming>,
+    serial: VecDeque<(ChainKey, Incoming)>,
+    concurrent: VecDeque<(ChainKey, Incoming)>,
     queued_bytes: usize,
     running: Map<CallKey, Running>,
     serial_busy: bool,
     /// Calls that were taken back before they began. Empty unless someone cancels, so that the
     /// path of a call does not pay for it.
     cancelled: Set<Caller>,
-    /// How chains of calls have failed, by who made them.
-    failed_chains: Map<(ContextId, u64), CallFailure>,
+    chains: Chains,
     next_key: u64,
 }
 
@@ -84,18 +75,17 @@ impl Callee {
     #[must_use = "a call that was refused must be answered"]
     pub(crate) fn push(&mut self, call: Incoming) -> bool {
         let bytes = self.queued_bytes + call.body.arguments().len();
-        let chains = self.failed_chains.len();
-        if self.queued() >= CALLS_QUEUED_MAX
-            || bytes > CALLS_QUEUED_BYTES_MAX
-            || call.body.chain != 0 && chains >= CHAINS_MAX
-        {
+        if self.queued() >= CALLS_QUEUED_MAX || bytes > CALLS_QUEUED_BYTES_MAX {
             return false;
         }
+        let Some(chain) = self.chains.join(call.caller.context, call.body.chain) else {
+            return false;
+        };
         self.queued_bytes = bytes;
         if call.body.concurrent {
-            self.concurrent.push_back(call);
+            self.concurrent.push_back((chain, call));
         } else {
-            self.serial.push_back(Queued::Call(call));
+            self.serial.push_back((chain, call));
         }
         true
     }
@@ -104,56 +94,49 @@ impl Callee {
     pub(crate) fn next(&mut self, readiness: impl Fn(&Bind) -> Readiness) -> Option<Next> {
         let concurrent = self.running.len() - usize::from(self.serial_busy);
         loop {
-            let serial = match self.serial.front() {
-                _ if self.serial_busy => false,
-                Some(Queued::Call(call)) => may_go(call, &readiness),
-                Some(&Queued::Forget(caller, chain)) => {
-                    self.serial.pop_front();
-                    self.failed_chains.remove(&(caller, chain));
-                    continue;
-                }
-                None => false,
-            };
-            let call = if serial {
-                match self.serial.pop_front()? {
-                    Queued::Call(call) => call,
-                    Queued::Forget(..) => continue,
-                }
+            let serial = !self.serial_busy && may_go(self.serial.front(), &readiness);
+            let queue = if serial {
+                &mut self.serial
             } else if concurrent < CALLS_CONCURRENT_MAX
-                && (self.concurrent.front()).is_some_and(|call| may_go(call, &readiness))
+                && may_go(self.concurrent.front(), &readiness)
             {
-                self.concurrent.pop_front()?
+                &mut self.concurrent
             } else {
                 return None;
             };
+            let (chain, call) = queue.pop_front()?;
             self.queued_bytes -= call.body.arguments().len();
             let taken_back = !self.cancelled.is_empty() && self.cancelled.remove(&call.caller);
             if self.queued() == 0 {
                 self.cancelled.clear();
             }
             if taken_back {
+                self.chains.leave(chain);
                 continue;
             }
-            let chain = (call.caller.context, call.body.chain);
-            if let Some(failure) = self.failed_chains.get(&chain) {
-                return Some(Next::FailWithChain(call.caller, failure.clone()));
+            if let Some(failure) = self.chains.failure(chain).cloned() {
+                self.chains.leave(chain);
+                return Some(Next::Fail(call.caller, failure));
             }
             if readiness(&call.bind) == Readiness::Missing {
-                return Some(Next::FailWithoutImage(call));
+                let reason = "the plugin's image did not arrive whole: a context on the way \
+                              damaged it, or had no room for it";
+                let failure = CallFailure::CannotLoad(reason.into());
+                self.chains.fail(chain, &failure);
+                self.chains.leave(chain);
+                return Some(Next::Fail(call.caller, failure));
             }
-            return Some(Next::Run(self.begin(&call), call));
+            return Some(Next::Run(self.begin(&call, chain), call));
         }
     }
 
     /// Ends a running call; gives who waits for it.
     pub(crate) fn finish(&mut self, key: CallKey, outcome: &CallOutcome) -> Option<Caller> {
         let running = self.running.remove(&key)?;
-        if let (CallOutcome::Failed(failure), true) = (outcome, running.chain != 0)
-            && self.failed_chains.len() < CHAINS_MAX
-        {
-            let chain = (running.caller.context, running.chain);
-            self.failed_chains.insert(chain, failure.clone());
+        if let CallOutcome::Failed(failure) = outcome {
+            self.chains.fail(running.chain, failure);
         }
+        self.chains.leave(running.chain);
         if !running.concurrent {
             self.serial_busy = false;
         }
@@ -170,30 +153,21 @@ impl Callee {
             return Some(key);
         }
         // One that has ended already must not take the place of one that waits.
-        let serial = self.serial.iter().filter_map(|queued| match queued {
-            Queued::Call(call) => Some(call),
-            Queued::Forget(..) => None,
-        });
-        let mut waiting = serial.chain(&self.concurrent);
-        if waiting.any(|call| call.caller == caller) {
+        let waiting = self.serial.iter().chain(&self.concurrent);
+        if waiting.map(|(_, call)| call.caller).any(|it| it == caller) {
             self.cancelled.insert(caller);
         }
         None
     }
 
-    /// Forgets whether a chain has failed, once its calls that came before are over. Says whether
-    /// there was room to note that.
-    #[must_use = "without room it must be refused"]
-    pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) -> bool {
-        if !self.serial_busy && self.serial.is_empty() {
-            self.failed_chains.remove(&(caller, chain));
-            return true;
-        }
-        let room = self.queued() < CALLS_QUEUED_MAX;
-        if room {
-            self.serial.push_back(Queued::Forget(caller, chain));
-        }
-        room
+    /// Notes that a call of a chain, which was refused, has failed.
+    pub(crate) fn fail_chain(&mut self, caller: ContextId, chain: u64, failure: &CallFailure) {
+        self.chains.fail_untaken(caller, chain, failure);
+    }
+
+    /// Forgets whether a chain has failed.
+    pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) {
+        self.chains.forget(caller, chain);
     }
 
     /// Calls that have not begun.
@@ -206,12 +180,17 @@ impl Callee {
         self.running.len()
     }
 
+    /// Chains that have calls here, or that have failed and were not forgotten.
+    pub(crate) fn chains(&self) -> usize {
+        self.chains.len()
+    }
+
     /// Bytes of arguments that wait, and calls that were taken back before they began.
     pub(crate) fn gauges(&self) -> (usize, usize) {
         (self.queued_bytes, self.cancelled.len())
     }
 
-    fn begin(&mut self, call: &Incoming) -> CallKey {
+    fn begin(&mut self, call: &Incoming, chain: ChainKey) -> CallKey {
         let key = CallKey(self.next_key);
         self.next_key += 1;
         let concurrent = call.body.concurrent;
@@ -219,15 +198,15 @@ impl Callee {
         let running = Running {
             caller: call.caller,
             concurrent,
-            chain: call.body.chain,
+            chain,
         };
         self.running.insert(key, running);
         key
     }
 }
 
-fn may_go(call: &Incoming, readiness: impl Fn(&Bind) -> Readiness) -> bool {
-    readiness(&call.bind) != Readiness::OnItsWay
+fn may_go(front: Option<&(ChainKey, Incoming)>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
+    front.is_some_and(|(_, call)| readiness(&call.bind) != Readiness::OnItsWay)
 }
 
 #[cfg(test)]
@@ -238,10 +217,6 @@ mod tests {
     use crate::control::{CallHead, PluginLimits};
 
     fn call(reply_to: u64) -> Incoming {
-        call_of_chain(reply_to, 0)
-    }
-
-    fn call_of_chain(reply_to: u64, chain: u64) -> Incoming {
         let bind = Bind {
             key: [0; 16],
             plugin: "p".into(),
@@ -251,7 +226,6 @@ mod tests {
         };
         let head = CallHead {
             function: "f",
-            chain,
             ..CallHead::default()
         };
         let body = head.start(0);
@@ -274,28 +248,8 @@ mod tests {
     fn run(callee: &mut Callee) -> Option<CallKey> {
         match callee.next(|_| Readiness::Ready)? {
             Next::Run(key, _) => Some(key),
-            Next::FailWithoutImage(_) | Next::FailWithChain(..) => None,
+            Next::Fail(..) => None,
         }
-    }
-
-    #[test]
-    fn b020_a_chain_is_forgotten_after_its_calls_that_came_before() {
-        let mut callee = Callee::default();
-        for number in 1..=2 {
-            assert!(callee.push(call_of_chain(number, 7)));
-        }
-        let first = run(&mut callee).unwrap();
-        assert!(callee.forget_chain(ContextId::CONTROLLER, 7));
-        assert!(callee.push(call_of_chain(3, 7)));
-        let failed = CallOutcome::Failed(CallFailure::SignatureMismatch);
-        callee.finish(first, &failed);
-        let next = callee.next(|_| Readiness::Ready);
-        assert!(matches!(next, Some(Next::FailWithChain(it, _)) if it == caller(2)));
-        let third = run(&mut callee).expect("the third call begins anew");
-        callee.finish(third, &failed);
-        assert!(callee.forget_chain(ContextId::CONTROLLER, 7));
-        assert!(callee.failed_chains.is_empty());
-        assert_eq!(callee.queued(), 0);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Welcome {
     /// Whether messages between two children of one context are refused, the same in the whole
     /// tree.
     pub unidirectional: bool,
+    /// What it writes about itself.
+    pub traces: Traces,
 }
 
 /// Asks the controller for a block of context ids.
@@ -67,6 +69,15 @@ pub struct GrantIds {
     pub first: u32,
     /// How many there are.
     pub count: u32,
+}
+
+/// What a context writes about itself into files on its own machine. Its children inherit it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traces {
+    /// All that it does, as it happens (`S073`).
+    pub debug: bool,
+    /// What took how long, when it ends (`S072`).
+    pub profiling: bool,
 }
 
 /// Announces that context `id` will be below `toward`.
@@ -140,6 +151,8 @@ pub struct Connect {
     pub timeout_ms: u64,
     /// As in [`Welcome`].
     pub log_level: u8,
+    /// What it is to write about itself, beside what its parent does.
+    pub traces: Traces,
 }
 
 /// Ways to make a child.

@@ -310,8 +310,10 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             alloc::string::ToString::to_string(&error),
-            "it is another build of offshoot (protocol 2, build b2; this one is protocol 2, \
-             build b1)"
+            alloc::format!(
+                "it is another build of offshoot (protocol {PROTOCOL_VERSION}, build b2; this one \
+                 is protocol {PROTOCOL_VERSION}, build b1)"
+            )
         );
     }
 

@@ -64,10 +64,22 @@ impl Handle {
     /// Says to whom a block of ids is granted; a [`GrantIds`](crate::control::GrantIds). From the
     /// parent.
     pub const GRANT_IDS: Self = Self(111);
-
     /// Forgets a chain of calls, and whether one of them has failed. From an ancestor: the one
     /// that made the calls.
     pub const FORGET_CHAIN: Self = Self(112);
+    /// Says that the sender waits for what the receiver may send, so that the contexts on the way
+    /// tell it when the receiver is lost. Empty, and never answered by the receiver; `reply_to` is
+    /// the handle that waits. From anyone.
+    pub const WATCH: Self = Self(113);
+
+    /// Lets the context outlive its parent. From an ancestor.
+    pub const DETACH: Self = Self(115);
+    /// Says that the context will outlive its parent, which must not end it. From a child.
+    pub const DETACHING: Self = Self(116);
+    /// Asks a neighbour for a sign of life. Between neighbours.
+    pub const HEARTBEAT: Self = Self(120);
+    /// The sign. Between neighbours.
+    pub const ALIVE: Self = Self(121);
 
     /// Handles below this one are the router's own.
     pub const FIRST_FREE: u64 = 200;

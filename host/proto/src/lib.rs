@@ -27,6 +27,7 @@ mod assembly;
 mod blocks;
 pub mod bootstrap;
 mod callee;
+mod chains;
 mod contacts;
 pub mod control;
 mod decoder;
@@ -40,6 +41,7 @@ mod link;
 mod message;
 mod node;
 mod outbox;
+mod pulse;
 mod streams;
 mod time;
 mod topology;
@@ -57,6 +59,8 @@ pub use node::{
     CallRequest, Event, Listen, ListenError, Node, PutError, Route, RouteError, Run, SendError,
     Stats,
 };
+#[doc(hidden)]
+pub use streams::OutgoingStream;
 pub use streams::Receipt;
 pub use time::Instant;
 pub use trust::Offence;

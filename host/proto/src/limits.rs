@@ -1,7 +1,7 @@
 //! Every bound, in one place, with its arithmetic.
 
 /// Version of the wire format and of the rules behind it. Neighbours must agree.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Payload of one frame at most. Larger messages travel as several frames, so that a small one
 /// waits for one frame at most.
@@ -94,6 +94,13 @@ pub const NAME_MAX: usize = 100;
 /// Bytes of a log record's text; the rest is cut.
 pub const LOG_TEXT_MAX: usize = 8 * 1024;
 
+/// Bytes that one context may log in a second, headers included; the rest is dropped and counted.
+/// A terminal scrolls by at a hundredth of that.
+pub const LOG_RATE: u64 = 64 * 1024;
+
+/// The same for all contexts behind one link, so that one that makes up contexts gains little.
+pub const LOG_LINK_RATE: u64 = 16 * LOG_RATE;
+
 /// Bytes of a reason that travels in a dead message; the rest is cut.
 pub const REASON_MAX: usize = 1024;
 
@@ -105,10 +112,10 @@ const _: () = assert!(
     "a stream that is not read must not block the links on its way"
 );
 
-/// Bytes of streams from one link that may wait for this context's programs to take them: a
-/// thousand full windows. An honest subtree stays far below; one that makes up contexts to get more
+/// Bytes of streams from one link that may wait for this context's programs to take them, or that
+/// are arriving: a thousand full windows. An honest subtree stays far below; one that makes up contexts to get more
 /// windows meets it.
 pub const LINK_STREAMS_BYTES_MAX: u64 = 256 << 20;
 
-/// Failed chains of calls that one context remembers.
+/// Failed chains of calls that one context remembers. With more, it takes no calls of new ones.
 pub const CHAINS_MAX: usize = 1024;

@@ -6,6 +6,7 @@ use crate::control::ImageHash;
 use crate::decoder::Decoder;
 use crate::id::{ContextId, LinkId};
 use crate::outbox::Outbox;
+use crate::pulse::Pulse;
 
 /// Which neighbour a link leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +33,12 @@ pub(crate) struct Link {
     pub(crate) images: Set<ImageHash>,
     /// The full link that this one's messages wait for.
     pub(crate) blocked_by: Option<LinkId>,
+    /// Whether the peer has asked for a sign of life.
+    pub(crate) owes_sign: bool,
     /// Whether the driver was told that there is something to send.
     pub(crate) announced: bool,
+    /// When it must next be heard of, if that is watched.
+    pub(crate) pulse: Option<Pulse>,
 }
 
 impl Link {
@@ -48,7 +53,9 @@ impl Link {
             asked: 0,
             images: Set::default(),
             blocked_by: None,
+            owes_sign: false,
             announced: false,
+            pulse: None,
         }
     }
 }

@@ -242,8 +242,11 @@ impl Outbox {
 fn flow_of(header: &Header) -> Flow {
     let handle = match header.handle {
         // A cancel must not overtake the call that it ends, nor a call the binding it names, nor
-        // the end of a chain the calls of it.
-        Handle::CANCEL | Handle::BIND | Handle::FORGET_CHAIN => Handle::CALL_FUNCTION,
+        // the end of a chain the calls of it, nor what makes a context go on the calls that it goes
+        // on for.
+        Handle::CANCEL | Handle::BIND | Handle::FORGET_CHAIN | Handle::DETACH => {
+            Handle::CALL_FUNCTION
+        }
         handle => handle,
     };
     (header.src, header.dst, handle)

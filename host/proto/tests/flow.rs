@@ -26,6 +26,7 @@ impl Middle {
             message_max: MESSAGE_MAX_DEFAULT,
             log_level: 3,
             unidirectional: true,
+            traces: Default::default(),
         };
         let (mut node, parent) = Node::child(&welcome, 7);
         let children = CHILDREN.map(|id| {
@@ -38,6 +39,7 @@ impl Middle {
                 },
                 timeout_ms: 1,
                 log_level: 3,
+                traces: Default::default(),
             });
             node.handle_bytes(parent, &message(ME, Handle::CONNECT, &connect), NOW);
             node.attach(id).unwrap()

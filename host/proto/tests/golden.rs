@@ -15,7 +15,7 @@ use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, PROTOCOL_VERSION};
 use offshoot_proto::{
     CallRequest, ContextId, Decoder, Event, Frame, HEADER_LEN, Handle, Header, Instant, LinkId,
-    Node,
+    Listen, Node,
 };
 
 const NOW: Instant = Instant(0);
@@ -33,6 +33,7 @@ fn lines() -> String {
     vectors.extend(bodies());
     vectors.extend(conversation());
     vectors.extend(growth());
+    vectors.extend(messages());
     vectors
         .iter()
         .map(|(name, bytes)| format!("{name} {}\n", hex(bytes)))
@@ -66,6 +67,7 @@ fn handshake() -> Vectors {
         message_max: 128 << 20,
         log_level: 3,
         unidirectional: true,
+        traces: Default::default(),
     };
     vec![
         (format!("version-{PROTOCOL_VERSION}"), Vec::new()),
@@ -171,6 +173,7 @@ fn conversation() -> Vectors {
         message_max: controller.message_max(),
         log_level: 3,
         unidirectional: true,
+        traces: Default::default(),
     };
     let (child, up) = Node::child(&welcome, 8);
     let mut vectors = Vec::new();
@@ -193,6 +196,7 @@ fn conversation() -> Vectors {
         },
         timeout_ms: 30_000,
         log_level: 3,
+        traces: Default::default(),
     };
     let _ = above.node.connect_via(child_id, &connect, NOW).unwrap();
     let orders = above.sent(&["ADD_ROUTE", "CONNECT"], down);
@@ -281,6 +285,7 @@ fn growth() -> Vectors {
         message_max: controller.message_max(),
         log_level: 3,
         unidirectional: false,
+        traces: Default::default(),
     };
     let (child, up) = Node::child(&welcome, 8);
     let talk = |node| Talk {
@@ -305,12 +310,63 @@ fn growth() -> Vectors {
         },
         timeout_ms: 1,
         log_level: 3,
+        traces: Default::default(),
     };
     let _ = below.node.connect_via(sibling, &connect, NOW).unwrap();
     let announced = below.sent(&["ADD_ROUTE-up", "CONNECT-to-a-sibling"], up);
     above.node.handle_bytes(down, &announced, NOW);
     above.node.handle_closed(elsewhere, "it ended", NOW);
     above.sent(&["DEL_ROUTE-down"], down);
+    let mut vectors = above.vectors;
+    vectors.extend(below.vectors);
+    vectors
+}
+
+/// A stream with its credit, the end of a chain of calls, and the word that someone listens for a
+/// sibling.
+fn messages() -> Vectors {
+    let mut controller = Node::controller(7);
+    let child_id = controller.allocate_context(None).unwrap();
+    let down = controller.attach(child_id).unwrap();
+    let welcome = Welcome {
+        id: child_id,
+        parents: vec![ContextId::CONTROLLER],
+        name: "child".to_owned(),
+        message_max: controller.message_max(),
+        log_level: 3,
+        unidirectional: false,
+        traces: Default::default(),
+    };
+    let (child, up) = Node::child(&welcome, 8);
+    let talk = |node| Talk {
+        node,
+        vectors: Vec::new(),
+    };
+    let (mut above, mut below) = (talk(controller), talk(child));
+
+    let listen = Listen {
+        persist: true,
+        ..Listen::default()
+    };
+    let handle = above.node.listen(&listen).unwrap();
+    let item = Bytes::from_static(b"item");
+    below.node.put(ContextId::CONTROLLER, handle, item).unwrap();
+    let sent = below.sent(&["stream-item"], up);
+    above.node.handle_bytes(down, &sent, NOW);
+    let Some(Event::Message { receipt, .. }) = above.node.poll_event() else {
+        panic!("it has arrived");
+    };
+    above.node.taken(receipt);
+    above.sent(&["stream-credit"], down);
+    above.node.forget(handle);
+    above.node.forget_chain(child_id, 300);
+    above.sent(&["stream-closed", "FORGET_CHAIN"], down);
+    let sibling = Listen {
+        respondent: Some(ContextId(9)),
+        ..listen
+    };
+    let _ = below.node.listen(&sibling).unwrap();
+    below.sent(&["WATCH"], up);
     let mut vectors = above.vectors;
     vectors.extend(below.vectors);
     vectors

@@ -1,6 +1,7 @@
 //! Messages between programs: handles, streams and chains, over a link without delay.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use offshoot_proto::control::{self, Bind, CallFailure, CallOutcome, PluginLimits, Welcome};
@@ -34,6 +35,7 @@ impl Pair {
             name: "child".to_owned(),
             message_max: MESSAGE_MAX_DEFAULT,
             unidirectional: true,
+            traces: Default::default(),
             log_level: 3,
         };
         let (child, up) = Node::child(&welcome, 2);
@@ -339,4 +341,34 @@ fn next_run(node: &mut Node) -> Option<offshoot_proto::CallKey> {
         }
     }
     None
+}
+
+#[test]
+fn f6_a_peer_that_stops_is_lost_and_one_that_answers_is_not() {
+    let mut pair = Pair::new();
+    let patience = Duration::from_secs(16);
+    let interval = patience / 4;
+    pair.root.watch_link(pair.down, patience, NOW);
+    let mut now = NOW;
+    for _ in 0..10 {
+        now = now + interval;
+        assert_eq!(pair.root.poll_timeout(), Some(now));
+        pair.root.handle_timeout(now);
+        pair.settle();
+    }
+    assert!(pair.root.poll_event().is_none(), "it answers each time");
+    // The last sign still counts once.
+    for _ in 0..5 {
+        now = now + interval;
+        pair.root.handle_timeout(now);
+    }
+    let lost = std::iter::from_fn(|| pair.root.poll_event());
+    let reasons: Vec<_> = lost
+        .filter_map(|event| match event {
+            Event::CutLink { reason, .. } => Some(reason),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons, ["it gave no sign of life for 16 s"]);
+    assert_eq!(pair.root.poll_timeout(), None);
 }

@@ -65,6 +65,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Plugin(_) => "plugin",
         Error::Malformed { .. } => "malformed",
         Error::Select(_) => "select",
+        Error::Latch(_) => "latch",
         Error::Usage(_) => "usage",
     }
 }

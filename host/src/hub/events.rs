@@ -50,6 +50,7 @@ impl Hub {
     }
 
     fn act<'a>(&'a self, mut state: MutexGuard<'a, State>, event: Event) -> MutexGuard<'a, State> {
+        self.debug(|| describe(&event));
         match event {
             Event::Message {
                 handle,
@@ -126,6 +127,12 @@ impl Hub {
             Event::Shutdown => {
                 state.ended = true;
             }
+            Event::Detach => state.detached = true,
+            Event::ChildDetached { link } => {
+                if let Some(output) = state.outputs.get(&link) {
+                    output.signals.detach();
+                }
+            }
         }
         state
     }
@@ -194,5 +201,22 @@ impl Hub {
             state.armed = due;
             self.wake(&self.timer, tasks::timer);
         }
+    }
+}
+
+/// An event in a line of the debug log: what is in messages is not for there.
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Message { handle, src, .. } => format!("message for {handle} from context {src}"),
+        Event::Run(run) => format!(
+            "call {} from context {}: {}::{}",
+            run.key.0,
+            run.caller,
+            run.bind.plugin,
+            run.body.function()
+        ),
+        Event::Connect { connect, .. } => format!("asked to make context {}", connect.id),
+        Event::Log { src, .. } => format!("log record of context {src}"),
+        other => format!("{other:?}"),
     }
 }

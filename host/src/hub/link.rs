@@ -151,9 +151,12 @@ async fn run(mut task: Task) {
         input,
         mut process,
         grace,
-        ..
+        signals,
     } = task;
     drop(input);
+    if signals.is_detached() {
+        process.release();
+    }
     let reason = match end {
         End::Ours => "the link was closed".to_owned(),
         End::Peer(reason) => process.epitaph(REASON_WAIT).await.unwrap_or(reason),

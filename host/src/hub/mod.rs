@@ -15,6 +15,7 @@ mod output;
 mod parent;
 mod streams;
 mod tasks;
+mod traces;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -37,6 +38,7 @@ use crate::executor::Executor;
 #[cfg(feature = "controller")]
 use crate::messages::Registered;
 use crate::messages::{Holders, Inbox};
+use crate::traces::{DebugLog, Profile};
 use output::Output;
 
 /// One context of the tree, as a process: its node, its links and who waits for what.
@@ -59,6 +61,8 @@ pub(crate) struct Hub {
     background: Mutex<Vec<JoinHandle<()>>>,
     /// The most verbose level that logs of the tree are wanted at.
     pub(crate) log_level: u8,
+    debug_log: OnceLock<DebugLog>,
+    pub(crate) profile: OnceLock<Profile>,
 }
 
 /// A task that is started when it is first woken.
@@ -84,6 +88,8 @@ pub(crate) struct State {
     /// Changes whose bytes were left to gather.
     gathered: usize,
     ended: bool,
+    /// Whether the context goes on without its parent, until what runs here has ended.
+    detached: bool,
 }
 
 /// The controller's answers to requests for ids of contexts.
@@ -155,6 +161,7 @@ impl Hub {
                 armed: None,
                 gathered: 0,
                 ended: false,
+                detached: false,
             }),
             resumed: Condvar::new(),
             origin: Instant::now(),
@@ -166,6 +173,8 @@ impl Hub {
             closing: tokio::sync::Mutex::default(),
             background: Mutex::default(),
             log_level,
+            debug_log: OnceLock::new(),
+            profile: OnceLock::new(),
         })
     }
 
@@ -331,6 +340,9 @@ impl Hub {
 
     /// Sends a log record of this process to the controller.
     pub(crate) fn log(&self, level: u8, target: &str, text: &str) {
+        if let Some(log) = self.debug_log.get() {
+            log.write(target, text);
+        }
         if level > self.log_level {
             return;
         }
@@ -378,6 +390,15 @@ impl Hub {
         if let Some(runtime) = self.runtime.get() {
             runtime.block_on(self.close());
         }
+    }
+
+    /// Whether the context goes on without its parent, because a call that was made before still
+    /// runs (`B045`).
+    pub(crate) fn goes_on_alone(&self) -> bool {
+        let state = self.lock();
+        // One that still waits now waits for an image that will not come.
+        let (_, running) = state.node.calls();
+        state.detached && running > 0
     }
 
     pub(crate) fn is_ended(&self) -> bool {

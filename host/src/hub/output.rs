@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use offshoot_proto::{LinkId, Node};
 use rustix::io::Errno;
@@ -33,6 +34,18 @@ pub(super) struct Signals {
     pub(super) reader: Arc<Notify>,
     /// The one that waits for room: the link was closed.
     pub(super) writer: Arc<Notify>,
+    /// Whether the child is to outlive its link.
+    detached: Arc<AtomicBool>,
+}
+
+impl Signals {
+    pub(super) fn detach(&self) {
+        self.detached.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Relaxed)
+    }
 }
 
 /// How a try to write went.

@@ -14,8 +14,13 @@ use rustix::io::Errno;
 use super::output::{Output, Signals};
 use super::{Hub, State, lock_again};
 
-/// Bytes to read at once.
-const READ: usize = 256 * 1024;
+/// Bytes to read at once: as few as calls need, as many as a burst fills.
+const READ_MIN: usize = 16 * 1024;
+const READ_MAX: usize = 256 * 1024;
+
+/// Reads in a row that needed no more than the least, after which a burst counts as over: a context
+/// at rest must not hold memory for the next one.
+const CALM: u32 = 64;
 
 /// How often to see whether the parent is still there while it is not read.
 const LOOK_UP: Duration = Duration::from_millis(50);
@@ -30,12 +35,20 @@ impl Hub {
                 .insert(link, Output::new(None, output, Signals::default()));
             state.node.handle_bytes(link, rest, now);
         });
-        let mut buffer = vec![0; READ];
+        let mut buffer = vec![0; READ_MIN];
+        let mut calm = 0;
         while self.wait_until_readable(link, input) {
             match rustix::io::read(input, &mut buffer) {
                 Ok(0) => return,
                 Ok(count) => {
                     self.drive(|state, now| state.node.handle_bytes(link, &buffer[..count], now));
+                    if count == buffer.len() && count < READ_MAX {
+                        buffer = vec![0; 2 * count];
+                    }
+                    calm = if count > READ_MIN { 0 } else { calm + 1 };
+                    if calm == CALM && buffer.len() > READ_MIN {
+                        buffer = vec![0; READ_MIN];
+                    }
                 }
                 Err(Errno::INTR) => {}
                 Err(_) => return,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use offshoot_proto::control::{self, Connect, Connected, Method};
+use offshoot_proto::control::{self, Connect, Connected, Method, Traces};
 use offshoot_proto::{Body, ContextId, Node, SendError};
 
 use super::{LocalSpec, NewChild, StreamError, Up, default_name, make_child};
@@ -21,6 +21,7 @@ pub(crate) struct Wanted {
     pub(crate) via: Option<ContextId>,
     pub(crate) name: Option<String>,
     pub(crate) log_level: u8,
+    pub(crate) traces: Traces,
     pub(crate) timeout: Duration,
     pub(crate) spec: LocalSpec,
 }
@@ -61,6 +62,7 @@ pub(crate) async fn connect(
             id,
             name: wanted.name,
             log_level: wanted.log_level,
+            traces: wanted.traces,
             timeout: wanted.timeout,
         };
         let up = hub.inside(make_child(hub, child, wanted.spec)).await?;
@@ -75,6 +77,7 @@ pub(crate) async fn connect(
         },
         timeout_ms: u64::try_from(wanted.timeout.as_millis()).unwrap_or(u64::MAX),
         log_level: wanted.log_level,
+        traces: wanted.traces,
     };
     // A task of its own, so that a child nobody waits for any more is still ended.
     let connecting = hub.runtime().spawn(connect_via(hub.clone(), via, connect));
@@ -122,10 +125,9 @@ async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<
         let handle = state.node.connect_via(via, &connect, now)?;
         Ok(Listening::new(&hub, state, Some(via), handle))
     });
-    let reply = reply.map_err(|error: SendError| {
+    let reply = reply.inspect_err(|_: &SendError| {
         // Nobody will make it now.
         hub.drive(|state, _| state.node.abandon(id, "nobody could be asked to make it"));
-        error
     })?;
     let content = match reply.take().await {
         Taken::Mail(mail) => mail.content,

@@ -15,7 +15,7 @@ use std::io::PipeReader;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use offshoot_proto::control::{Connect, Connected, Hello, Method, Welcome};
+use offshoot_proto::control::{Connect, Connected, Hello, Method, Traces, Welcome};
 use offshoot_proto::handshake::first_frame;
 use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
@@ -57,6 +57,7 @@ pub(crate) struct NewChild {
     pub(crate) id: ContextId,
     pub(crate) name: Option<String>,
     pub(crate) log_level: u8,
+    pub(crate) traces: Traces,
     pub(crate) timeout: Duration,
 }
 
@@ -96,6 +97,7 @@ pub(crate) async fn serve_connect(
         id: connect.id,
         name: connect.name,
         log_level: connect.log_level,
+        traces: connect.traces,
         timeout: Duration::from_millis(connect.timeout_ms),
     };
     let spec = LocalSpec {
@@ -136,6 +138,7 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
     };
     let name = child.name.clone();
     let name = name.unwrap_or_else(|| default_name(own_name.as_deref(), hello.pid));
+    let inherited = hub.traces();
     let welcome = first_frame(&Welcome {
         id: child.id,
         parents,
@@ -143,6 +146,10 @@ fn welcome(hub: &Arc<Hub>, child: &NewChild, greeted: Greeted) -> Result<Up, Str
         message_max,
         log_level: child.log_level,
         unidirectional,
+        traces: Traces {
+            debug: inherited.debug || child.traces.debug,
+            profiling: inherited.profiling || child.traces.profiling,
+        },
     });
     // A new pipe has room for this; what has no room is not an empty pipe of ours.
     match rustix::io::write(&parts.output, &welcome) {

@@ -17,6 +17,8 @@ pub(crate) struct Process {
     /// Becomes readable when the process has ended.
     ended: AsyncFd<OwnedFd>,
     reaped: bool,
+    /// Whether it may outlive us.
+    released: bool,
 }
 
 impl Process {
@@ -31,6 +33,7 @@ impl Process {
                 child,
                 ended,
                 reaped: false,
+                released: false,
             }),
             Err(error) => {
                 let _ = child.kill();
@@ -62,8 +65,16 @@ impl Process {
         Some(describe(self.id(), status))
     }
 
-    /// Waits for the process's own end for `grace`, then kills it.
+    /// Lets the process outlive us (`B045`).
+    pub(crate) fn release(&mut self) {
+        self.released = true;
+    }
+
+    /// Waits for the process's own end for `grace`, then kills it, unless it was released.
     pub(crate) async fn end(mut self, grace: Duration) {
+        if self.released {
+            return;
+        }
         if self.reaped || tokio::time::timeout(grace, self.wait()).await.is_ok() {
             return;
         }
@@ -86,7 +97,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.reaped {
+        if self.released && !self.reaped {
+            // It is the system's to reap once we are gone; until then, it may be ours.
+            let _ = self.child.try_wait();
+        } else if !self.reaped {
             self.kill();
             // Fails only when someone else has waited for it.
             let _ = self.child.wait();
@@ -97,10 +111,10 @@ impl Drop for Process {
 fn describe(pid: u32, status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(9), _) => {
-            format!("process {pid} was killed by signal 9 (SIGKILL; perhaps memory ran out)")
+            format!("process {pid} exited due to signal 9 (SIGKILL; perhaps memory ran out)")
         }
-        (Some(signal), _) => format!("process {pid} was killed by signal {signal}"),
-        (None, Some(code)) => format!("process {pid} exited with status {code}"),
+        (Some(signal), _) => format!("process {pid} exited due to signal {signal}"),
+        (None, Some(code)) => format!("process {pid} exited with return code {code}"),
         (None, None) => format!("process {pid} ended"),
     }
 }

@@ -108,10 +108,9 @@ impl Listening {
         hub.flush();
         #[cfg(feature = "controller")]
         if let Some(link) = self.link {
-            for attempt in 0..=YIELDS {
-                if attempt > 0 {
-                    rustix::thread::sched_yield();
-                }
+            for _ in 0..YIELDS {
+                // The other end has to run before there can be anything.
+                rustix::thread::sched_yield();
                 hub.read_ahead(link);
                 if let Poll::Ready(taken) = self.inbox.poll_take(cx, place) {
                     return Poll::Ready(taken);
@@ -161,7 +160,8 @@ impl Drop for Take<'_> {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        if !self.inbox.is_over()
+        // What ended may still hold messages, which count until they are taken or void.
+        if (!self.inbox.is_over() || self.inbox.len() > 0)
             && let Some(hub) = self.hub.upgrade()
         {
             hub.forget(self.handle);

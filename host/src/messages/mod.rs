@@ -34,10 +34,10 @@ pub use {
 pub(crate) use handler::Registered;
 #[cfg(feature = "controller")]
 pub(crate) use inbox::Owned;
-#[cfg(feature = "controller")]
-pub(crate) use notify::Call;
 pub(crate) use inbox::{Content, Inbox, Mail, Notify, Taken, Watched};
 pub(crate) use listening::Listening;
+#[cfg(feature = "controller")]
+pub(crate) use notify::Call;
 pub(crate) use outlet::{Holders, Outlet, PutEnd};
 #[cfg(feature = "controller")]
 pub(crate) use waiters::Waiters;

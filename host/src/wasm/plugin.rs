@@ -234,7 +234,7 @@ impl Plugin {
         if let Some(stop) = watch.stop() {
             return Err(stop.into());
         }
-        let ticking = self.runtime.ticker.begin();
+        let ticking = self.runtime.ticker.begin(invocation.deadline);
         let ticking =
             ticking.map_err(|error| Finish::Failed(format!("cannot start a thread: {error}")))?;
         let (lease, instance) = self.lease(index)?;

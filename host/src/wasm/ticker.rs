@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, EngineWeak};
 
@@ -16,7 +16,15 @@ use super::task::Task;
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// Ticks without a call before the thread sleeps: waking it costs as much as some calls.
-const IDLE_TICKS: u32 = 20;
+const IDLE_TICKS: u32 = 8;
+
+/// How often the time between ticks is doubled while they find no call running: those that come
+/// are short then, and with many contexts on a machine the ticks add up. A call that is not short
+/// is interrupted after four ticks at the latest.
+const PACE_MAX: u32 = 2;
+
+/// The longest time between ticks.
+const LONGEST: Duration = Duration::from_millis(10 << PACE_MAX);
 
 /// The thread needs no more than to wake others.
 const STACK: usize = 128 << 10;
@@ -30,6 +38,8 @@ struct Shared {
     /// Whether a call ran since the last tick.
     recent: AtomicBool,
     parked: AtomicBool,
+    /// How often the time between ticks is doubled now.
+    pace: AtomicU32,
     closed: AtomicBool,
     thread: OnceLock<Thread>,
     starting: Mutex<()>,
@@ -59,6 +69,7 @@ impl Ticker {
             active: AtomicU32::new(0),
             recent: AtomicBool::new(false),
             parked: AtomicBool::new(true),
+            pace: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             thread: OnceLock::new(),
             starting: Mutex::new(()),
@@ -66,9 +77,9 @@ impl Ticker {
         }))
     }
 
-    /// Starts to tick for a call. Without a thread nothing could stop the call, so it must not
-    /// run then.
-    pub(super) fn begin(&self) -> std::io::Result<Ticking> {
+    /// Starts to tick for a call, which should end at the deadline. Without a thread nothing could
+    /// stop the call, so it must not run then.
+    pub(super) fn begin(&self, deadline: Option<Instant>) -> std::io::Result<Ticking> {
         let shared = &self.0;
         // Counted before `parked` is read, as the thread says `parked` before it reads the count:
         // one of the two sees the other.
@@ -77,6 +88,8 @@ impl Ticker {
         shared.recent.store(true, Ordering::Relaxed);
         if shared.parked.load(Ordering::SeqCst) {
             self.wake()?;
+        } else if deadline.is_some_and(|deadline| deadline < Instant::now() + LONGEST) {
+            shared.hurry();
         }
         Ok(ticking)
     }
@@ -121,7 +134,7 @@ impl Shared {
     fn run(&self) {
         let mut idle = 0;
         loop {
-            thread::park_timeout(TICK);
+            thread::park_timeout(TICK * (1 << self.pace.load(Ordering::Relaxed)));
             // Moved calls outlive the runtime's owner, and must still end.
             let over =
                 self.closed.load(Ordering::SeqCst) && self.active.load(Ordering::SeqCst) == 0;
@@ -136,6 +149,9 @@ impl Shared {
             self.tasks().append(&mut kept);
 
             let busy = self.active.load(Ordering::SeqCst) > 0;
+            let pace = self.pace.load(Ordering::Relaxed);
+            let slower = if busy { 0 } else { PACE_MAX.min(pace + 1) };
+            self.pace.store(slower, Ordering::Relaxed);
             idle = if self.recent.swap(false, Ordering::Relaxed) || busy {
                 0
             } else {
@@ -148,7 +164,17 @@ impl Shared {
         }
     }
 
+    /// Ticks soon, and then often.
+    fn hurry(&self) {
+        if self.pace.swap(0, Ordering::Relaxed) > 0
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+
     fn park(&self) {
+        self.pace.store(0, Ordering::Relaxed);
         self.parked.store(true, Ordering::SeqCst);
         if self.active.load(Ordering::SeqCst) > 0 {
             self.parked.store(false, Ordering::SeqCst);
@@ -170,7 +196,6 @@ mod tests {
     use super::*;
     use crate::wasm::engine;
     use crate::wasm::target::Profile;
-    use std::time::Instant;
 
     #[track_caller]
     fn wait_for(what: &str, condition: impl Fn() -> bool) {
@@ -188,7 +213,7 @@ mod tests {
         let parked = || ticker.0.parked.load(Ordering::SeqCst);
         assert!(ticker.0.thread.get().is_none(), "no thread before a call");
         for _ in 0..2 {
-            let ticking = ticker.begin().unwrap();
+            let ticking = ticker.begin(None).unwrap();
             assert!(!parked(), "it ticks during a call");
             thread::sleep(TICK * (IDLE_TICKS + 10));
             assert!(!parked(), "it ticks during a long call");
@@ -201,7 +226,7 @@ mod tests {
     fn its_thread_ends_with_it() {
         let engine = Engine::new(&engine::config(Profile::Wide)).unwrap();
         let ticker = Ticker::new(&engine);
-        drop(ticker.begin().unwrap());
+        drop(ticker.begin(None).unwrap());
         let shared = Arc::downgrade(&ticker.0);
         drop(ticker);
         wait_for("the thread lets go", || shared.strong_count() == 0);

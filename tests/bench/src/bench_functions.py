@@ -13,3 +13,9 @@ def pid():
     import os
 
     return os.getpid()
+
+
+def pause(milliseconds):
+    import time
+
+    time.sleep(milliseconds / 1000.0)

@@ -44,7 +44,9 @@ impl Side for Limit {
             Row::Chain10Call => round_trips(chain(&self.peer), MESSAGE, CHAIN_ROUND_TRIPS)?,
             Row::Echo1Mib => round_trips(echo(&self.peer, ECHO), ECHO, 1)?,
             Row::IdleChildRss => resident(echo(&self.peer, MESSAGE)),
-            Row::ChildBinaryGz => return Ok(None),
+            Row::Select20 | Row::Select200 | Row::OutstandingCall | Row::ChildBinaryGz => {
+                return Ok(None);
+            }
         }))
     }
 }

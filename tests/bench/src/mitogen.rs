@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
 use crate::processes::end;
-use crate::row::{CHAIN, CHAIN_ROUND_TRIPS, ECHO, ROUND_TRIPS, Row, WINDOW, WINDOWS};
+use crate::row::{
+    CHAIN, CHAIN_ROUND_TRIPS, ECHO, OUTSTANDING, PAUSE, ROUND_TRIPS, Row, SCATTERED, WINDOW,
+    WINDOWS,
+};
 use crate::side::{Sample, Side};
 
 const SCRIPT: &str = include_str!("mitogen_side.py");
@@ -57,6 +60,9 @@ impl Side for Mitogen {
                 "chain": CHAIN,
                 "chain_round_trips": CHAIN_ROUND_TRIPS,
                 "echo": ECHO,
+                "outstanding": OUTSTANDING,
+                "pause": PAUSE,
+                "scattered": SCATTERED,
                 "round_trips": ROUND_TRIPS,
                 "window": WINDOW,
                 "windows": WINDOWS,

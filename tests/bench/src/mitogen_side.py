@@ -12,6 +12,7 @@ import time
 import bench_functions
 import mitogen.core
 import mitogen.master
+import mitogen.select
 
 now = time.perf_counter
 
@@ -21,6 +22,8 @@ class Rows:
         self.router = router
         self.sizes = sizes
         self.context = None
+        self.contexts = []
+        self.kept = []
 
     def start(self, via=None):
         return self.router.local(python_path=sys.executable, via=via)
@@ -81,6 +84,40 @@ class Rows:
             self.context.call(bench_functions.add, 1, 2)
         return self.round_trips(self.context, self.sizes["chain_round_trips"])
 
+    def scatter(self, children):
+        while len(self.contexts) < children:
+            context = self.start()
+            context.call(bench_functions.add, 1, 2)
+            self.contexts.append(context)
+        scattered = self.sizes["scattered"]
+        begin = now()
+        for _ in range(scattered // children):
+            select = mitogen.select.Select(
+                context.call_async(bench_functions.add, number, 1)
+                for number, context in enumerate(self.contexts)
+            )
+            total = sum(message.unpickle() for message in select)
+            if total != children * (children + 1) // 2:
+                raise ValueError("a sum is wrong")
+        return scattered / (now() - begin)
+
+    def select_20(self):
+        return self.scatter(20)
+
+    def select_200(self):
+        return self.scatter(200)
+
+    def outstanding_call(self):
+        context = self.warm()
+        count = self.sizes["outstanding"]
+        before = resident_kib("self")
+        first = context.call_async(bench_functions.pause, self.sizes["pause"])
+        for number in range(count):
+            self.kept.append(context.call_async(bench_functions.add, number, 1))
+        after = resident_kib("self")
+        first.get().unpickle()
+        return (after - before) * 1024.0 / count
+
     def echo_1mib(self):
         context = self.warm()
         data = mitogen.core.Blob(b"\7" * self.sizes["echo"])
@@ -94,10 +131,15 @@ class Rows:
     def idle_child_rss(self):
         context = self.start()
         pid = context.call(bench_functions.pid)
-        with open("/proc/%d/status" % pid) as status:
-            kib = [line.split()[1] for line in status if line.startswith("VmRSS:")]
+        kib = resident_kib(pid)
         context.shutdown(wait=True)
-        return int(kib[0]) / 1024.0
+        return kib / 1024.0
+
+
+def resident_kib(process):
+    with open("/proc/%s/status" % process) as status:
+        kib = [line.split()[1] for line in status if line.startswith("VmRSS:")]
+    return int(kib[0])
 
 
 def main():

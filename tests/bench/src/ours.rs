@@ -6,15 +6,18 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use bench_plugin::{add, echo};
+use bench_plugin::{add, echo, pause};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use offshoot::{Context, Plugin, Router};
+use offshoot::{Context, Plugin, Receiver, Router, Select};
 use tokio::runtime::Runtime;
 
 use crate::arguments::Arguments;
 use crate::processes::{children, resident_mib};
-use crate::row::{CHAIN, CHAIN_ROUND_TRIPS, ECHO, ROUND_TRIPS, Row, WINDOW, WINDOWS};
+use crate::row::{
+    CHAIN, CHAIN_ROUND_TRIPS, ECHO, OUTSTANDING, PAUSE, ROUND_TRIPS, Row, SCATTERED, WINDOW,
+    WINDOWS,
+};
 use crate::side::{Sample, Side, each_us};
 
 /// How long a child may take to be gone after it was told to end.
@@ -54,6 +57,13 @@ impl Side for Ours {
             Row::Chain10Call => {
                 let context = tree.block_on(tree.chain(CHAIN))?;
                 Box::new(move || tree.round_trips(&context, CHAIN_ROUND_TRIPS))
+            }
+            Row::Select20 => tree.scatterer(20)?,
+            Row::Select200 => tree.scatterer(200)?,
+            Row::OutstandingCall => {
+                let context = tree.block_on(tree.chain(1))?;
+                let mut kept = Vec::new();
+                Box::new(move || tree.outstanding(&context, &mut kept))
             }
             Row::Echo1Mib => {
                 let context = tree.block_on(tree.chain(1))?;
@@ -150,6 +160,58 @@ impl Tree {
                 }
             }
             Ok((WINDOWS * WINDOW) as f64 / start.elapsed().as_secs_f64())
+        })
+    }
+
+    /// A sample over so many children.
+    fn scatterer(self, children: usize) -> Result<Sample> {
+        let contexts = self.block_on(async {
+            let mut contexts = Vec::with_capacity(children);
+            for _ in 0..children {
+                let context = self.router.local().await?;
+                context.call::<add>((1, 2)).await?;
+                contexts.push(context);
+            }
+            Ok(contexts)
+        })?;
+        Ok(Box::new(move || self.scatter(&contexts)))
+    }
+
+    fn scatter(&self, contexts: &[Context]) -> Result<f64> {
+        self.block_on(async {
+            let start = Instant::now();
+            for _ in 0..SCATTERED / contexts.len() {
+                let select = Select::new();
+                for (number, context) in (0_u64..).zip(contexts) {
+                    select.add(context.call_async::<add>((number, 1)).await?)?;
+                }
+                let mut sum = 0;
+                while let Some(event) = select.next().await {
+                    sum += event.value?;
+                }
+                let count = contexts.len() as u64;
+                if sum != count * (count + 1) / 2 {
+                    bail!("a sum is wrong");
+                }
+            }
+            Ok(SCATTERED as f64 / start.elapsed().as_secs_f64())
+        })
+    }
+
+    fn outstanding(&self, context: &Context, kept: &mut Vec<Receiver<u64>>) -> Result<f64> {
+        self.block_on(async {
+            kept.reserve(OUTSTANDING);
+            let before = resident_mib(std::process::id())?;
+            let first = context.call_async::<pause>((PAUSE,)).await?;
+            for number in 0..OUTSTANDING as u64 {
+                kept.push(context.call_async::<add>((number, 1)).await?);
+            }
+            let after = resident_mib(std::process::id())?;
+            if first.try_get().is_some() {
+                bail!("the calls did not have to wait");
+            }
+            first.get().await?;
+            Ok((after - before) * 1024.0 * 1024.0 / OUTSTANDING as f64)
         })
     }
 

@@ -13,8 +13,14 @@ pub(crate) enum Row {
     Chain10Setup,
     /// A warm call to the last of ten.
     Chain10Call,
+    /// Calls per second of a `Select` that scatters calls over 20 children and gathers them.
+    Select20,
+    /// The same over 200.
+    Select200,
     /// A call that carries a mebibyte there and back.
     Echo1Mib,
+    /// The caller's memory for each of [`OUTSTANDING`] calls that wait for their turn.
+    OutstandingCall,
     /// Resident memory of a child that has answered a call.
     IdleChildRss,
     /// What has to travel to a machine that has nothing.
@@ -31,6 +37,12 @@ pub(crate) const CHAIN_ROUND_TRIPS: usize = 50;
 pub(crate) const WINDOW: usize = 1000;
 /// Windows in a sample.
 pub(crate) const WINDOWS: usize = 2;
+/// Calls of a sample that scatters and gathers, over all children.
+pub(crate) const SCATTERED: usize = 2000;
+/// Calls that wait at once.
+pub(crate) const OUTSTANDING: usize = 10_000;
+/// Milliseconds that they have to wait for one before them: longer than making them takes.
+pub(crate) const PAUSE: u64 = 1500;
 /// Bytes of the bulk call.
 pub(crate) const ECHO: usize = 1 << 20;
 /// Bytes of the machine's small message.
@@ -43,7 +55,10 @@ impl Row {
         Self::PipelinedCalls,
         Self::Chain10Setup,
         Self::Chain10Call,
+        Self::Select20,
+        Self::Select200,
         Self::Echo1Mib,
+        Self::OutstandingCall,
         Self::IdleChildRss,
         Self::ChildBinaryGz,
     ];
@@ -55,7 +70,10 @@ impl Row {
             Self::PipelinedCalls => "pipelined_calls",
             Self::Chain10Setup => "chain10_setup",
             Self::Chain10Call => "chain10_call",
+            Self::Select20 => "select_20",
+            Self::Select200 => "select_200",
             Self::Echo1Mib => "echo_1mib",
+            Self::OutstandingCall => "outstanding_call",
             Self::IdleChildRss => "idle_child_rss",
             Self::ChildBinaryGz => "child_binary_gz",
         }
@@ -63,7 +81,8 @@ impl Row {
 
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Self::PipelinedCalls => "calls/s",
+            Self::PipelinedCalls | Self::Select20 | Self::Select200 => "calls/s",
+            Self::OutstandingCall => "bytes",
             Self::IdleChildRss => "MiB",
             Self::ChildBinaryGz => "MB",
             _ => "us",
@@ -72,7 +91,10 @@ impl Row {
 
     /// Whether a larger value is the better one.
     pub(crate) fn more_is_better(self) -> bool {
-        self == Self::PipelinedCalls
+        matches!(
+            self,
+            Self::PipelinedCalls | Self::Select20 | Self::Select200
+        )
     }
 
     /// Samples of this row when a quick row has `rounds`.
@@ -80,6 +102,8 @@ impl Row {
         match self {
             // Mitogen takes seconds for each.
             Self::Chain10Setup => rounds.div_ceil(3),
+            // What waits is kept, so that memory is not used twice.
+            Self::OutstandingCall => 3,
             // It varies with pages touched, not with what else the machine does.
             Self::IdleChildRss => rounds.div_ceil(6),
             // The same bytes every time.

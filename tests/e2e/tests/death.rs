@@ -95,7 +95,7 @@ impl Drop for Controller {
 }
 
 #[test]
-fn a_tree_falls_with_its_controller() {
+fn s184_a_tree_falls_with_its_controller() {
     let _alone = e2e::alone();
     let mut controller = Controller::start("calls");
     let launched = controller.launched();
@@ -120,7 +120,7 @@ fn a_tree_falls_although_one_of_it_was_stopped_and_all_pipes_are_full() {
 }
 
 #[test]
-fn what_is_below_a_killed_context_falls_and_the_rest_goes_on() {
+fn s184_what_is_below_a_killed_context_falls_and_the_rest_goes_on() {
     let _alone = e2e::alone();
     let mut controller = Controller::start("calls");
     let launched = controller.launched();
@@ -153,7 +153,7 @@ fn a_stopped_child_is_waited_for_and_a_killed_one_is_not() {
         assert_eq!(other.call::<guest::add>((1, 2)).await.unwrap(), 3);
         kill(pid);
         let error = patient.get().await.unwrap_err().to_string();
-        assert!(error.contains("was killed by signal 9"), "{error}");
+        assert!(error.contains("exited due to signal 9"), "{error}");
         assert!(error.ends_with("the function may have run"), "{error}");
         assert_eq!(other.call::<guest::add>((1, 2)).await.unwrap(), 3);
     });
@@ -186,7 +186,7 @@ fn a_tree_with_a_stopped_child_can_be_shut_down() {
 }
 
 #[test]
-fn a_child_that_does_not_hear_is_killed() {
+fn b046_a_child_that_does_not_hear_is_killed() {
     with_router(async |router| {
         // The first one makes the genuine child known.
         let middle = router.local().await.unwrap();
@@ -234,7 +234,7 @@ fn what_a_script_around_a_child_started_ends_with_it() {
 }
 
 #[test]
-fn a_parent_that_dies_during_the_handshake_leaves_no_child() {
+fn s184_a_parent_that_dies_during_the_handshake_leaves_no_child() {
     // The first child makes the genuine one known.
     with_router(async |router| {
         router.local().await.unwrap();
@@ -315,7 +315,7 @@ fn two_hundred_children_come_and_go() {
         before.assert_nothing_new();
         for call in unanswered {
             let error = call.get().await.unwrap_err().to_string();
-            assert!(error.contains("was killed by signal 9"), "{error}");
+            assert!(error.contains("exited due to signal 9"), "{error}");
         }
         assert_eq!(survivor.call::<guest::add>((1, 2)).await.unwrap(), 3);
     });

@@ -343,7 +343,7 @@ fn a_hello_that_is_none_is_refused() {
     let error = start_error("a letter in place of its hello");
     assert!(error.contains("it did not say what it can run"), "{error}");
     let error = start_error("ends inside its hello");
-    assert!(error.contains("exited with status 0"), "{error}");
+    assert!(error.contains("exited with return code 0"), "{error}");
 }
 
 #[test]

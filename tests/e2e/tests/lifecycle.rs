@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e2e::{assert_all_end, kill, pid_of, with_router};
 use e2e_plugin as guest;
-use offshoot::{Error, StreamError};
+use offshoot::{Error, Grant, Router, StreamError};
 
 #[test]
 fn s080_names_tell_how_a_context_was_made() {
@@ -80,7 +80,7 @@ fn s185_a_killed_child_ends_its_calls_at_once_and_others_go_on() {
         };
         assert!(error.may_have_run);
         assert_eq!(error.context, victim.name());
-        assert!(error.reason.contains("killed by signal 9"), "{error}");
+        assert!(error.reason.contains("exited due to signal 9"), "{error}");
         assert!(
             error.to_string().ends_with("the function may have run"),
             "{error}"
@@ -130,7 +130,7 @@ fn dropping_everything_ends_everything() {
         .build()
         .unwrap();
     let pids = runtime.block_on(async {
-        let router = offshoot::Router::new().unwrap();
+        let router = Router::new().unwrap();
         let top = router.local().await.unwrap();
         let low = router.local().via(&top).await.unwrap();
         [pid_of(&top), pid_of(&low)]
@@ -148,7 +148,7 @@ fn a_connection_given_up_outside_of_the_runtime_leaves_no_child() {
         .build()
         .unwrap();
     let (router, first) = runtime.block_on(async {
-        let router = offshoot::Router::new().unwrap();
+        let router = Router::new().unwrap();
         let first = router.local().await.unwrap();
         (router, first)
     });
@@ -231,7 +231,7 @@ fn a_child_of_another_build_is_refused() {
 fn s099_a_program_that_ends_at_once_is_quoted() {
     let path = script("#!/bin/sh\necho on stdout\necho on stderr >&2\nexit 3\n");
     let text = start(path.to_str().unwrap()).to_string();
-    for part in ["exited with status 3", "on stdout", "on stderr"] {
+    for part in ["exited with return code 3", "on stdout", "on stderr"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -251,4 +251,46 @@ fn endless_noise_before_the_hello_is_given_up() {
     let path = script("#!/bin/sh\nexec yes noise\n");
     let text = start(path.to_str().unwrap()).to_string();
     assert!(text.contains("no greeting"), "{text}");
+}
+
+#[test]
+fn b045_a_detached_context_finishes_what_it_does_and_then_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let marker = directory.path().join("done");
+    let place = directory.path().to_str().unwrap().to_owned();
+    let pid = {
+        let _alone = e2e::alone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let router = Router::new().unwrap();
+            router.add_plugin(e2e::plugin().grant(Grant::Write(place)));
+            let context = router.local().await.unwrap();
+            let other = router.local().await.unwrap();
+            context.call::<guest::add>((1, 2)).await.unwrap();
+            let path = marker.to_str().unwrap().to_owned();
+            let job = context
+                .call_async::<guest::write_later>((path, 500))
+                .await
+                .unwrap();
+            context.detach().await.unwrap();
+            let pid: u32 = context.name().rsplit('.').next().unwrap().parse().unwrap();
+            router.shutdown().await;
+            assert!(job.get().await.is_err(), "nobody waits for it any more");
+            drop(other);
+            pid
+        })
+    };
+    assert!(!marker.exists(), "it is still at it");
+    for _ in 0..500 {
+        let there = std::fs::exists(format!("/proc/{pid}/fd/0")).unwrap();
+        if marker.exists() && !there {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let written = marker.exists();
+    panic!("process {pid} has not finished and ended; it has written: {written}");
 }

@@ -68,6 +68,7 @@ impl World {
         for process in 0..self.processes.len() {
             if self.processes[process].alive {
                 self.check_calls(process, evil_is_left);
+                self.check_programs(process, evil_is_left);
                 self.check_node(process, evil_is_left);
             }
         }
@@ -101,11 +102,12 @@ impl World {
         let known = node.context_ids();
         let offences = node.stats().offences;
         let (queued, running) = node.calls();
-        if gauges.listeners != waits + connects {
+        let inlets = self.programs.open_inlets(process);
+        if gauges.listeners != waits + connects + inlets + gauges.streams_out {
             self.fail(format!(
-                "process {process} listens on {} handles for {waits} calls and {connects} other \
-                 answers",
-                gauges.listeners
+                "process {process} listens on {} handles for {waits} calls, {connects} other \
+                 answers, {inlets} programs and {} streams",
+                gauges.listeners, gauges.streams_out
             ));
         }
         if tainted {
@@ -128,9 +130,11 @@ impl World {
             assemblies,
             own_backlog,
             relay_backlog,
+            streams_out,
             ..
         } = gauges;
-        let left = assemblies + own_backlog + relay_backlog + queued + running + connects;
+        let left =
+            assemblies + own_backlog + relay_backlog + queued + running + connects + streams_out;
         if left > 0 {
             self.fail(format!("process {process} has something left: {gauges:?}"));
         }

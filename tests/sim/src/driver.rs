@@ -40,6 +40,7 @@ impl World {
         self.arm(process);
         self.resume_reading(process);
         self.check_gauges(process);
+        self.check_streams(process);
     }
 
     fn arm(&mut self, process: usize) {
@@ -80,9 +81,18 @@ impl World {
         self.note(|| format!("process {process}: {}", short(&event)));
         match event {
             Event::Message {
-                handle, src, body, ..
-            } => self.on_message(process, handle, src, &body),
-            Event::Writable { .. } => {}
+                handle,
+                src,
+                body,
+                receipt,
+                last,
+                ..
+            } => match self.programs.inlet(process, handle) {
+                Some(inlet) => self.on_item(inlet, src, &body, receipt, last),
+                None => self.on_message(process, handle, src, &body),
+            },
+            Event::Writable { dst, handle } => self.on_writable(process, dst, handle),
+            Event::Detach | Event::ChildDetached { .. } => {}
             Event::Expired { handle } => self.on_expired(process, handle),
             Event::Run(run) => self.on_run(process, run),
             // It may have returned since the node decided that.
@@ -182,7 +192,7 @@ impl World {
             bind,
             body,
             deadline,
-            ..
+            is_awaited,
         } = run;
         let state = &mut self.processes[process];
         if !body.concurrent && state.serial.replace(key).is_some() {
@@ -193,7 +203,16 @@ impl World {
         state.running.insert(key, (known, !body.concurrent));
         if !tainted {
             let verdict = match known {
-                Some(number) => self.check_run(process, number, caller, body.arguments()),
+                Some(number) => self
+                    .check_run(process, number, caller, body.arguments())
+                    .and_then(|()| {
+                        let wanted = self.model.calls[number].handle != Handle::NONE;
+                        if wanted == is_awaited {
+                            Ok(())
+                        } else {
+                            Err(format!("call {number} is awaited: {is_awaited}"))
+                        }
+                    }),
                 None => Err(format!("process {process} runs a call that nobody made")),
             };
             self.judge(verdict);
@@ -267,6 +286,9 @@ impl World {
             }
             None => CallOutcome::Value(Bytes::new()),
         });
+        if let (Some(number), CallOutcome::Failed(_)) = (known, &outcome) {
+            self.model.failed(number);
+        }
         let now = self.instant();
         if let Some(node) = self.node(process) {
             node.finish(key, &outcome, now);
@@ -348,6 +370,7 @@ impl World {
                 message_max: MESSAGE_MAX_DEFAULT,
                 log_level: 3,
                 unidirectional: !self.profile.siblings,
+                traces: Default::default(),
             };
             let (node, own_link) = Node::child(&welcome, self.rng.word());
             (Kind::Honest(Box::new(node)), own_link)
@@ -379,6 +402,9 @@ impl World {
     }
 
     fn on_log(&mut self, src: ContextId, record: &LogRecord) {
+        if record.target == "offshoot::router" {
+            return;
+        }
         let Some(&process) = self.by_id.get(&src) else {
             // Its parent may speak for it.
             let parent = self.intended.get(&src);

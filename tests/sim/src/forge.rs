@@ -319,6 +319,7 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
             },
             timeout_ms: rng.below(100),
             log_level: 5,
+            traces: Default::default(),
         }),
         Handle::CANCEL => control::encode(&self::handle(rng, view)),
         _ if rng.chance(100) => control::encode(&IdBlock {

@@ -165,5 +165,6 @@ pub(crate) fn order(id: ContextId) -> Connect {
         },
         timeout_ms: CONNECT_TIMEOUT_MS,
         log_level: 3,
+        traces: Default::default(),
     }
 }

@@ -17,6 +17,7 @@ mod operations;
 mod profile;
 mod rng;
 mod siblings;
+mod streams;
 mod wire;
 mod world;
 
@@ -83,6 +84,10 @@ fn play(world: &mut World) {
     world.end_evil();
     world.run();
     world.check_rest(false);
+    world.end_programs();
+    world.run();
+    world.check_rest(false);
+    world.check_no_streams();
     for process in (1..world.processes.len()).rev() {
         if world.processes[process].parent == Some(0) {
             world.shut_down(process);

@@ -3,7 +3,7 @@
 //! It knows no queues, routes or frames. A call to a healthy context must yield its value; one
 //! whose way was broken may fail, and must not have run if the failure says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use offshoot_proto::control::{CallFailure, CallOutcome};
@@ -28,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) callee: usize,
     pub(crate) handle: Handle,
     pub(crate) concurrent: bool,
+    /// The chain that it belongs to, or 0.
+    pub(crate) chain: u64,
     pub(crate) arguments: usize,
     pub(crate) result: usize,
     pub(crate) plan: Plan,
@@ -51,6 +53,8 @@ pub(crate) enum End {
     Forgotten,
     /// It never left.
     NotSent,
+    /// Its caller does not want to know.
+    NotAwaited,
 }
 
 /// How healthy the way of a call is at the moment.
@@ -69,6 +73,8 @@ pub(crate) struct Model {
     by_handle: BTreeMap<(usize, Handle), usize>,
     /// The last serial call that ran, by caller and callee.
     last_serial: BTreeMap<(usize, usize), usize>,
+    /// Chains of calls that have failed: caller, callee and number.
+    failed_chains: BTreeSet<(usize, usize, u64)>,
 }
 
 pub(crate) type Verdict = Result<(), String>;
@@ -121,6 +127,12 @@ impl Model {
             }
             _ => {}
         }
+        if self
+            .failed_chains
+            .contains(&(call.caller, call.callee, call.chain))
+        {
+            return Err(format!("call {number} ran after its chain had failed"));
+        }
         if call.plan == Plan::Missing {
             return Err(format!("call {number} ran without an image"));
         }
@@ -133,6 +145,15 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// The function of a call has ended with a failure.
+    pub(crate) fn failed(&mut self, number: usize) {
+        let call = &self.calls[number];
+        if call.chain != 0 {
+            self.failed_chains
+                .insert((call.caller, call.callee, call.chain));
+        }
     }
 
     /// An answer, or the word that there will be none, has reached the caller.
@@ -153,7 +174,10 @@ impl Model {
         if way == Way::Evil {
             return Ok(());
         }
+        let chain = (call.caller, call.callee, call.chain);
+        let unrun = call.runs == 0 && self.failed_chains.contains(&chain);
         let problem = match body {
+            Body::Data(bytes) if unrun => check_chain(bytes),
             Body::Data(bytes) => check_answer(number, call, bytes),
             Body::Dead(dead) => check_death(call, dead, way),
         };
@@ -205,6 +229,16 @@ fn check_answer(number: usize, call: &Call, bytes: &Bytes) -> Verdict {
         (CallOutcome::Failed(CallFailure::CannotLoad(_)), Plan::Missing) => Ok(()),
         (CallOutcome::Failed(CallFailure::DeadlineExceeded), _) if call.due.is_some() => Ok(()),
         (outcome, _) => Err(format!("unexpected {outcome:?}")),
+    }
+}
+
+/// The answer of a call that did not run because one before it in its chain had failed.
+fn check_chain(bytes: &Bytes) -> Verdict {
+    match CallOutcome::parse(bytes.clone()) {
+        Some(CallOutcome::Failed(CallFailure::Function(_) | CallFailure::DeadlineExceeded)) => {
+            Ok(())
+        }
+        outcome => Err(format!("unexpected in a failed chain: {outcome:?}")),
     }
 }
 

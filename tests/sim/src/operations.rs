@@ -31,6 +31,9 @@ impl World {
         if accident < kill + cut + self.profile.stall {
             return self.stall_one();
         }
+        if self.rng.chance(self.profile.streams) {
+            return self.program();
+        }
         let wanted = self.intended.len() < self.profile.contexts;
         match self.rng.below(100) {
             0..45 if wanted => self.connect(),
@@ -99,9 +102,15 @@ impl World {
         let number = self.model.calls.len();
         let (arguments, result) = (self.length(), self.length());
         let concurrent = self.rng.chance(300);
+        let chain = if self.rng.chance(250) {
+            self.chain(caller, callee)
+        } else {
+            0
+        };
+        let awaited = self.rng.chance(900);
         let timeout = self.rng.chance(300).then(|| self.rng.range(1, 60_000));
         let plan = match self.rng.below(20) {
-            0 => Plan::Missing,
+            0 if chain == 0 => Plan::Missing,
             1..4 => Plan::Fail,
             _ => Plan::Return,
         };
@@ -130,8 +139,8 @@ impl World {
             function: "f",
             signature: 0,
             concurrent,
-            chain: 0,
-            is_awaited: true,
+            chain,
+            is_awaited: awaited,
             arguments: &payload,
             timeout: timeout.map(Duration::from_micros),
         };
@@ -141,7 +150,7 @@ impl World {
         });
         let way = self.way(caller, callee);
         let (handle, end) = match made {
-            Ok(handle) => (handle, None),
+            Ok(handle) => (handle, (!awaited).then_some(End::NotAwaited)),
             Err(SendError::NoRoute(_))
                 if way != model::Way::Healthy || !self.knows(caller, dst) =>
             {
@@ -153,7 +162,8 @@ impl World {
             caller,
             callee,
             handle,
-            concurrent,
+            concurrent: concurrent && chain == 0,
+            chain,
             arguments,
             result,
             plan,
@@ -162,6 +172,30 @@ impl World {
             returned: false,
             end,
         });
+        self.drain(caller);
+    }
+
+    /// The chain of a caller and a callee, or a new one in its place.
+    fn chain(&mut self, caller: usize, callee: usize) -> u64 {
+        let current = self.chains.get(&(caller, callee)).copied();
+        if let Some(chain) = current
+            && !self.rng.chance(200)
+        {
+            return chain;
+        }
+        if let Some(chain) = current {
+            self.forget_chain(caller, callee, chain);
+        }
+        let chain = current.unwrap_or(0) + 1;
+        self.chains.insert((caller, callee), chain);
+        chain
+    }
+
+    pub(crate) fn forget_chain(&mut self, caller: usize, callee: usize, chain: u64) {
+        let dst = self.processes[callee].id;
+        if let Some(node) = self.node(caller) {
+            node.forget_chain(dst, chain);
+        }
         self.drain(caller);
     }
 

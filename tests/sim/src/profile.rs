@@ -12,6 +12,8 @@ pub(crate) struct Profile {
     pub(crate) deep: u64,
     /// How often someone else than the controller makes a new context.
     pub(crate) others: u64,
+    /// How often programs open receivers and senders, and post.
+    pub(crate) streams: u64,
     /// Whether contexts in different branches may talk.
     pub(crate) siblings: bool,
     pub(crate) kill: u64,
@@ -40,6 +42,7 @@ impl Profile {
             contexts: rng.range(1, 12) as usize,
             deep: *rng.pick(&[0, 300, 900]),
             others: *rng.pick(&[0, 300, 700]),
+            streams: *rng.pick(&[0, 150, 400]),
             siblings: rng.chance(500),
             kill: 0,
             cut: 0,

@@ -91,7 +91,7 @@ impl World {
         at
     }
 
-    fn way_between(&self, one: usize, other: usize) -> Way {
+    pub(crate) fn way_between(&self, one: usize, other: usize) -> Way {
         let meeting = self.meeting(one, other);
         let ways = [self.way(meeting, one), self.way(meeting, other)];
         // Where they meet may be lost as well, and with it the way to anyone who could tell.

@@ -12,6 +12,7 @@ use crate::evil::Evil;
 use crate::model::{self, Model};
 use crate::profile::Profile;
 use crate::rng::{Rng, fold};
+use crate::streams::Programs;
 use crate::wire::{End, Pipe, Way, Wire};
 
 /// Actions after which a schedule is taken to be without end.
@@ -48,6 +49,14 @@ pub(crate) enum Action {
     /// An evil process speaks.
     Speak {
         process: usize,
+    },
+    /// A program puts the next item into a stream.
+    Put {
+        outlet: usize,
+    },
+    /// A program takes the next message.
+    Take {
+        inlet: usize,
     },
 }
 
@@ -113,6 +122,9 @@ pub(crate) struct World {
     pub(crate) granted: BTreeMap<u32, (ContextId, u32)>,
     /// Processes that a process in another branch waits for, by its handle.
     pub(crate) asks: BTreeMap<(usize, Handle), usize>,
+    pub(crate) programs: Programs,
+    /// The chain of calls that each caller has with each callee.
+    pub(crate) chains: BTreeMap<(usize, usize), u64>,
     pub(crate) plugins: Vec<Plugin>,
     pub(crate) operations_left: u64,
     pub(crate) digest: u64,
@@ -146,6 +158,8 @@ impl World {
             connecting: BTreeMap::new(),
             granted: BTreeMap::new(),
             asks: BTreeMap::new(),
+            programs: Programs::default(),
+            chains: BTreeMap::new(),
             plugins,
             operations_left,
             digest: seed,
@@ -192,6 +206,8 @@ impl World {
             Action::Grow { process, id } => self.grow(process, id),
             Action::Die { process } => self.die(process),
             Action::Speak { process } => self.speak(process),
+            Action::Put { outlet } => self.put(outlet),
+            Action::Take { inlet } => self.take(inlet),
         }
     }
 
@@ -381,6 +397,8 @@ fn code(action: Action) -> u64 {
         Action::Grow { process, id } => (5, (process as u64) << 32 | u64::from(id.0)),
         Action::Die { process } => (6, process as u64),
         Action::Speak { process } => (7, process as u64),
+        Action::Put { outlet } => (8, outlet as u64),
+        Action::Take { inlet } => (9, inlet as u64),
     };
     kind << 56 | what
 }

@@ -155,6 +155,7 @@ fn a_welcome() -> Welcome {
         message_max: 1 << 27,
         log_level: 3,
         unidirectional: true,
+        traces: Default::default(),
     }
 }
 

@@ -199,6 +199,8 @@ impl Node {
     pub fn forget(&mut self, handle: Handle) -> bool {
         self.asked_ids.take_if(|asked| *asked == handle);
         let Some(listener) = self.handles.remove(handle) else {
+            // It has ended; what its program has not taken is void.
+            self.streams.close(handle);
             return false;
         };
         self.give_up(handle, &listener);
@@ -231,6 +233,21 @@ impl Node {
         );
     }
 
+    /// Lets a context below us outlive its parent; an empty answer comes to the handle.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave.
+    pub fn detach(&mut self, id: ContextId) -> Result<Handle, SendError> {
+        let reply_to = self.listen_for(Listener {
+            respondent: Some(id),
+            persist: false,
+            deadline: None,
+            purpose: Purpose::Messages,
+        })?;
+        self.send_or_forget(id, Handle::DETACH, reply_to, Bytes::new())
+    }
+
     /// Asks a context below us to end.
     pub fn shut_down(&mut self, id: ContextId) {
         let body = Body::Data(Bytes::new());
@@ -257,12 +274,7 @@ impl Node {
 
     /// Lets go of what belongs to a wait that ends without an answer.
     pub(super) fn give_up(&mut self, handle: Handle, listener: &Listener) {
-        if let Some(respondent) = listener.respondent
-            && let Some(Hop::Link(link)) = self.topology.hop(respondent)
-        {
-            self.assemblies.forget(link, respondent, handle);
-        }
-        self.close_streams(handle);
+        self.close_streams(handle, listener);
         if let (Purpose::Call, Some(callee)) = (listener.purpose, listener.respondent) {
             let body = Body::Data(control::encode(&handle).into());
             let _ = self.send(callee, Handle::CANCEL, Handle::NONE, body);
@@ -450,7 +462,13 @@ impl Node {
         }
     }
 
-    fn enqueue_message(&mut self, link: LinkId, message: Message) {
+    pub(super) fn enqueue_message(&mut self, link: LinkId, message: Message) {
+        let frame = self.frame(message);
+        self.enqueue(link, frame, Origin::Own);
+    }
+
+    /// The next message of this context as one frame, which the outbox will cut.
+    pub(super) fn frame(&mut self, message: Message) -> Frame {
         let (dead, payload) = match message.body {
             Body::Data(bytes) => (false, bytes),
             Body::Dead(dead) => (true, dead.to_bytes()),
@@ -470,6 +488,6 @@ impl Node {
             handle: message.handle,
             reply_to: message.reply_to,
         };
-        self.enqueue(link, Frame { header, payload }, Origin::Own);
+        Frame { header, payload }
     }
 }

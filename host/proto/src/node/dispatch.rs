@@ -7,7 +7,7 @@ use crate::callee::{Caller, Incoming, Next, Readiness};
 use crate::control::{self, AddRoute, Bind, CallBody, CallFailure, CallOutcome, Connect, DelRoute};
 use crate::depot::Delivery;
 use crate::id::{ContextId, Handle, LinkId};
-use crate::limits::{BINDINGS_MAX, LOG_TEXT_MAX};
+use crate::limits::BINDINGS_MAX;
 use crate::link::Side;
 use crate::message::{Body, Dead, DeadKind, Message};
 use crate::time::Instant;
@@ -25,6 +25,11 @@ impl Node {
             self.stats.stray += 1;
             return;
         };
+        if message.stream {
+            let reason = "no stream is wanted at this handle";
+            self.refuse(&message, DeadKind::Refused, reason);
+            return;
+        }
         let neighbour = self.links.get(&link).map(|link| link.peer) == Some(message.src);
         let from_parent = neighbour && side == Side::Parent;
         let from_child = neighbour && side == Side::Child;
@@ -37,11 +42,27 @@ impl Node {
                 control::decode(bytes).is_some_and(|bind| self.on_bind(bind))
             }
             Handle::CONNECT if from_above => self.on_connect(&message),
+            Handle::HEARTBEAT if neighbour => {
+                self.on_heartbeat(link);
+                true
+            }
+            Handle::ALIVE if neighbour => true,
+            Handle::DETACH if from_above => {
+                self.on_detach(&message);
+                true
+            }
+            Handle::DETACHING if from_child => {
+                self.events.push_back(Event::ChildDetached { link });
+                true
+            }
             Handle::SHUTDOWN if from_above => {
                 self.events.push_back(Event::Shutdown);
                 true
             }
-            Handle::FORWARD_LOG if side == Side::Child => self.on_log(&message),
+            Handle::FORWARD_LOG if side == Side::Child => match self.on_log(link, &message, now) {
+                Some(understood) => understood,
+                None => return,
+            },
             Handle::ADD_ROUTE if from_parent => {
                 control::decode(bytes).is_some_and(|route| self.on_add_route(&route))
             }
@@ -71,7 +92,13 @@ impl Node {
                 }
                 return;
             }
+            // The contexts on the way have noted it; there is nothing to say to it.
+            Handle::WATCH => return,
             Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE | Handle::GRANT_IDS => {
+                self.offend(link, message.src, Offence::Control);
+                return;
+            }
+            Handle::HEARTBEAT | Handle::ALIVE | Handle::DETACHING => {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }
@@ -80,6 +107,7 @@ impl Node {
             | Handle::FORGET_CHAIN
             | Handle::BIND
             | Handle::CONNECT
+            | Handle::DETACH
             | Handle::SHUTDOWN => {
                 self.refuse(&message, DeadKind::Refused, "only an ancestor may ask that");
                 return;
@@ -124,14 +152,8 @@ impl Node {
                         body: call.body,
                     }));
                 }
-                Next::FailWithChain(caller, failure) => {
+                Next::Fail(caller, failure) => {
                     self.reply_call(caller, &CallOutcome::Failed(failure));
-                }
-                Next::FailWithoutImage(call) => {
-                    let reason = "the plugin's image did not arrive whole: a context on the way \
-                                  damaged it, or had no room for it";
-                    let failure = CallFailure::CannotLoad(reason.into());
-                    self.reply_call(call.caller, &CallOutcome::Failed(failure));
                 }
             }
         }
@@ -176,9 +198,12 @@ impl Node {
             context: message.src,
             reply_to: message.reply_to,
         };
-        let bind = bind.clone();
+        let (bind, chain) = (bind.clone(), body.chain);
         if !self.callee.push(Incoming { caller, bind, body }) {
             let reason = format!("context {} has too many calls waiting", self.topology.me);
+            // What comes behind it in its chain must not run either.
+            let failure = CallFailure::LimitExceeded(reason.clone());
+            self.callee.fail_chain(message.src, chain, &failure);
             self.refuse(message, DeadKind::Exhausted, &reason);
             return true;
         }
@@ -203,6 +228,16 @@ impl Node {
         true
     }
 
+    /// This context is to outlive its parent (`B045`). The parent learns that before whoever asked.
+    fn on_detach(&mut self, message: &Message) {
+        self.events.push_back(Event::Detach);
+        if let Some(parent) = self.topology.parent_link() {
+            self.send_to_neighbour(parent, Handle::DETACHING, bytes::Bytes::new());
+        }
+        let body = Body::Data(bytes::Bytes::new());
+        self.reply(message.src, message.reply_to, body);
+    }
+
     fn on_forget_chain(&mut self, message: &Message) -> bool {
         let Body::Data(bytes) = &message.body else {
             return false;
@@ -210,10 +245,7 @@ impl Node {
         let Some(chain) = control::decode::<u64>(bytes) else {
             return false;
         };
-        if !self.callee.forget_chain(message.src, chain) {
-            let reason = format!("context {} has too many calls waiting", self.topology.me);
-            self.refuse(message, DeadKind::Exhausted, &reason);
-        }
+        self.callee.forget_chain(message.src, chain);
         true
     }
 
@@ -240,28 +272,6 @@ impl Node {
             src: message.src,
             reply_to: message.reply_to,
             connect,
-        });
-        true
-    }
-
-    fn on_log(&mut self, message: &Message) -> bool {
-        let Body::Data(bytes) = &message.body else {
-            return false;
-        };
-        let Some(mut record) = control::decode::<control::LogRecord>(bytes) else {
-            return false;
-        };
-        for text in [&mut record.target, &mut record.text] {
-            if text.len() > LOG_TEXT_MAX {
-                let end = (0..=LOG_TEXT_MAX)
-                    .rev()
-                    .find(|&end| text.is_char_boundary(end));
-                text.truncate(end.unwrap_or(0));
-            }
-        }
-        self.events.push_back(Event::Log {
-            src: message.src,
-            record,
         });
         true
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::Node;
 use crate::id::ContextId;
+use crate::streams::OutgoingStream;
 
 /// How full the tables of a node are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Gauges {
     pub streams_out: usize,
     /// Streams that come in.
     pub streams_in: usize,
+    /// Chains of calls that have calls here, or have failed and were not forgotten.
+    pub chains: usize,
     /// Bytes of messages that programs have not taken yet.
     pub held_bytes: u64,
     /// Blocks of ids that contexts below were granted.
@@ -74,6 +77,7 @@ impl Node {
             listeners: self.handles.len(),
             streams_out,
             streams_in,
+            chains: self.callee.chains(),
             held_bytes,
             blocks: self.blocks.granted().len(),
             contacts: self
@@ -83,6 +87,14 @@ impl Node {
                 .max()
                 .unwrap_or(0),
         }
+    }
+
+    /// Streams that go out of here, in order.
+    #[doc(hidden)]
+    pub fn outgoing_streams(&self) -> Vec<OutgoingStream> {
+        let mut streams: Vec<_> = self.streams.outgoing().collect();
+        streams.sort_unstable_by_key(|stream| (stream.dst, stream.handle));
+        streams
     }
 
     /// Blocks of ids that contexts below were granted: owner, first id, how many.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Event, Node};
-use crate::assembly::Arrival;
+use crate::assembly::{Arrival, Claim};
 use crate::frame::{Frame, Header};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{
@@ -18,6 +18,9 @@ use crate::time::Instant;
 use crate::topology::Hop;
 use crate::trust::{self, Offence, Trusted};
 
+/// Why a message is refused that did not come from the respondent.
+pub(super) const WAITS_FOR_ANOTHER: &str = "the handle waits for another context";
+
 impl Node {
     /// Takes in what a link delivered.
     pub fn handle_bytes(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
@@ -25,6 +28,9 @@ impl Node {
             return;
         };
         let side = state.side;
+        if let Some(pulse) = &mut state.pulse {
+            pulse.hear();
+        }
         let mut frames = Vec::new();
         let result = state.decoder.push(bytes, &mut frames);
         for frame in frames {
@@ -76,14 +82,19 @@ impl Node {
     fn assemble(&mut self, trusted: Trusted, now: Instant) {
         let Trusted { link, side, frame } = trusted;
         let header = frame.header;
-        if header.first && !header.last && !self.wants(link, side, &header) {
-            self.stats.refused += 1;
-            let (handle, me) = (header.handle, self.topology.me);
-            let reason = format!("nobody waits for that at handle {handle} in context {me}");
-            self.refuse_frame(&header, DeadKind::NoHandle, &reason);
-            return;
-        }
-        match self.assemblies.push(link, frame) {
+        let claim = if header.first && !header.last {
+            match self.wants(link, side, &header) {
+                Ok(claim) => claim,
+                Err((kind, reason)) => {
+                    self.stats.refused += 1;
+                    self.refuse_frame(&header, kind, &reason);
+                    return;
+                }
+            }
+        } else {
+            Claim::Asked
+        };
+        match self.assemblies.push(link, frame, claim) {
             Arrival::Whole(message) => self.dispatch(link, side, message, now),
             Arrival::Partial => {}
             Arrival::Stray => self.stats.stray += 1,
@@ -93,20 +104,39 @@ impl Node {
 
     /// Whether a message is worth the memory that it takes until it is whole. Those that are one
     /// frame are judged when they are dispatched.
-    fn wants(&self, link: LinkId, side: Side, header: &Header) -> bool {
-        if !header.handle.is_reserved() {
-            let Some(listener) = self.handles.get(header.handle) else {
-                return false;
+    fn wants(
+        &self,
+        link: LinkId,
+        side: Side,
+        header: &Header,
+    ) -> Result<Claim, (DeadKind, String)> {
+        let (handle, me) = (header.handle, self.topology.me);
+        if handle.is_reserved() {
+            let neighbour = self.links.get(&link).map(|link| link.peer) == Some(header.src);
+            let wanted = match handle {
+                Handle::DEL_ROUTE => neighbour && header.total <= ANNOUNCEMENT_MAX,
+                // All that others say to the other fixed handles is short.
+                _ => side == Side::Parent && self.topology.is_ancestor(header.auth),
             };
-            let (src, length) = (header.src, header.total as usize);
-            return listener.respondent.is_none_or(|it| it == src)
-                && (!listener.persist || self.admits(Some(link), src, header.handle, length));
+            let reason = || format!("nobody waits for that at handle {handle} in context {me}");
+            let refusal = || (DeadKind::NoHandle, reason());
+            return wanted.then_some(Claim::Asked).ok_or_else(refusal);
         }
-        let neighbour = self.links.get(&link).map(|link| link.peer) == Some(header.src);
-        match header.handle {
-            Handle::DEL_ROUTE => neighbour && header.total <= ANNOUNCEMENT_MAX,
-            // All that others say to the other fixed handles is short.
-            _ => side == Side::Parent && self.topology.is_ancestor(header.auth),
+        let Some(listener) = self.handles.get(handle) else {
+            let reason = format!("nobody listens on handle {handle} in context {me}");
+            return Err((DeadKind::NoHandle, reason));
+        };
+        if listener.respondent.is_some_and(|it| it != header.src) {
+            return Err((DeadKind::Refused, WAITS_FOR_ANOTHER.into()));
+        }
+        if !listener.persist && listener.respondent.is_some() {
+            return Ok(Claim::Asked);
+        }
+        let message = self.arriving(Some(link), header);
+        if self.streams.admits(&message, self.assemblies.unasked(link)) {
+            Ok(Claim::Unasked)
+        } else {
+            Err((DeadKind::Exhausted, self.is_behind(handle, header.src)))
         }
     }
 
@@ -140,6 +170,9 @@ impl Node {
             if side == Side::Child && header.first {
                 self.note_contact(link, &header);
             }
+            if header.stream && header.first {
+                self.note_sender(out, header.src);
+            }
             if header.dead && !self.was_asked_for(out, header.src) {
                 origin = Origin::Unasked;
             }
@@ -165,6 +198,16 @@ impl Node {
         }
     }
 
+    /// Notes that someone behind `out` receives a stream of `src`, and must hear of its end.
+    fn note_sender(&mut self, out: LinkId, src: ContextId) {
+        if !self.topology.is_ancestor(src)
+            && let Some(out) = self.links.get_mut(&out)
+            && out.side == Side::Child
+        {
+            out.contacts.note(src);
+        }
+    }
+
     /// Whether a refusal by `src` can be one that someone behind `out` has asked for. Without
     /// this, a sibling could have others cut off for what it sends them.
     fn was_asked_for(&mut self, out: LinkId, src: ContextId) -> bool {
@@ -185,10 +228,6 @@ impl Node {
             return 0;
         };
         state.outbox.push(frame, origin);
-        if !state.announced {
-            state.announced = true;
-            self.ready_links.push_back(link);
-        }
         let backlog = state.outbox.relay_bytes();
         if state.side == Side::Child {
             if state.outbox.refusals_to_peer() > REFUSALS_BACKLOG_MAX {
@@ -202,7 +241,18 @@ impl Node {
                 state.blocked_by.get_or_insert(link);
             }
         }
+        self.announce_ready(link);
         backlog
+    }
+
+    /// Tells the driver that there is something to send.
+    pub(super) fn announce_ready(&mut self, link: LinkId) {
+        if let Some(state) = self.links.get_mut(&link)
+            && !state.announced
+        {
+            state.announced = true;
+            self.ready_links.push_back(link);
+        }
     }
 
     /// Answers a message that cannot go on, once, and never answers an answer.
@@ -252,7 +302,7 @@ impl Node {
         }
     }
 
-    fn cut(&mut self, link: LinkId, reason: &str) {
+    pub(super) fn cut(&mut self, link: LinkId, reason: &str) {
         let Some(peer) = self.links.get(&link).map(|link| link.peer) else {
             return;
         };

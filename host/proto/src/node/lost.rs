@@ -24,6 +24,8 @@ impl Node {
             return;
         };
         self.assemblies.forget_link(link);
+        self.streams.forget_link(link);
+        self.logs.forget_link(link);
         self.blocks.forget_link(link);
         // Whoever waits for a context behind it, here or elsewhere, learns which one is to blame.
         let mut reason = format!("context {} was lost: {reason}", state.peer);
@@ -72,6 +74,7 @@ impl Node {
             self.assemblies.forget_source(id);
         }
         self.blocks.forget_owners(&lost);
+        self.logs.forget(&lost);
         for link in self.links.values_mut() {
             link.outbox.forget_sources(&lost);
         }

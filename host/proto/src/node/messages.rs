@@ -1,15 +1,19 @@
 //! Messages of programs: who listens, what is sent, and how a slow receiver slows its sender.
 
 use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::inbound::WAITS_FOR_ANOTHER;
 use super::{Event, Node, SendError};
 use crate::control;
+use crate::frame::{Frame, Header};
 use crate::handles::{Listener, NoListener, Purpose};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::message::{Body, Dead, DeadKind, Message};
-use crate::streams::{Kind, Receipt, Room};
+use crate::streams::{Arriving, Credit, Kind, Receipt, Room};
 use crate::time::Instant;
 use crate::topology::Hop;
 
@@ -80,16 +84,36 @@ impl Node {
         {
             return Err(ListenError::NoRoute(respondent));
         }
-        let Some(handle) = listen.handle else {
-            return self.handles.listen(listener).ok_or(ListenError::Exhausted);
+        let handle = match listen.handle {
+            None => self
+                .handles
+                .listen(listener)
+                .ok_or(ListenError::Exhausted)?,
+            Some(handle) if handle.is_reserved() => return Err(ListenError::Reserved(handle)),
+            Some(handle) => match self.handles.listen_at(handle, listener) {
+                Ok(()) => handle,
+                Err(NoListener::Taken) => return Err(ListenError::Taken(handle)),
+                Err(NoListener::TooMany) => return Err(ListenError::Exhausted),
+            },
         };
-        if handle.is_reserved() {
-            return Err(ListenError::Reserved(handle));
+        if let Some(respondent) = listen.respondent {
+            self.watch(respondent, handle);
         }
-        match self.handles.listen_at(handle, listener) {
-            Ok(()) => Ok(handle),
-            Err(NoListener::Taken) => Err(ListenError::Taken(handle)),
-            Err(NoListener::TooMany) => Err(ListenError::Exhausted),
+        Ok(handle)
+    }
+
+    /// Sees to it that we hear of the loss of a respondent that is neither above nor below us:
+    /// the contexts on the way note who has sent to whom (`B040`), and this may be the first that
+    /// we send there. Whoever finds that it is not there, or may not be reached, answers `handle`.
+    fn watch(&mut self, respondent: ContextId, handle: Handle) {
+        if respondent != self.topology.me
+            && !self.topology.is_ancestor(respondent)
+            && self.topology.link_below(respondent).is_none()
+            && let Some(link) = self.topology.parent_link()
+        {
+            let body = Body::Data(Bytes::new());
+            let message = self.own(respondent, Handle::WATCH, handle, body);
+            self.enqueue_message(link, message);
         }
     }
 
@@ -139,12 +163,32 @@ impl Node {
 
     /// The program has taken a message: its sender may send more.
     pub fn taken(&mut self, receipt: Receipt) {
-        if !receipt.is_due() {
+        if !receipt.is_due() || !self.streams.take(receipt) {
             return;
         }
-        if let Some(credit) = self.streams.take(receipt) {
-            let body = Body::Data(control::encode(&credit.taken).into());
-            self.reply(credit.dst, credit.handle, body);
+        match self.topology.hop(receipt.src) {
+            // It is written when the link has room, for all that was taken by then.
+            Some(Hop::Link(link)) => {
+                self.streams.owe(link, receipt);
+                self.announce_ready(link);
+            }
+            Some(Hop::Here) => {
+                if let Some(credit) = self.streams.credit_for(receipt) {
+                    self.reply(credit.dst, credit.handle, credit_body(credit));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Appends the frames of credit that those behind `link` are owed.
+    pub(super) fn write_credit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) {
+        while out.len() < enough
+            && let Some(credit) = self.streams.next_owed(link)
+        {
+            let message = self.own(credit.dst, credit.handle, Handle::NONE, credit_body(credit));
+            let Frame { header, payload } = self.frame(message);
+            header.encode(&payload, out);
         }
     }
 
@@ -158,8 +202,9 @@ impl Node {
     /// ends (`S071`).
     pub fn close_handles(&mut self, reason: &str) {
         for handle in self.handles.all() {
-            self.handles.remove(handle);
-            self.close_streams(handle);
+            if let Some(listener) = self.handles.remove(handle) {
+                self.close_streams(handle, &listener);
+            }
             let me = self.topology.me;
             self.bring_dead(handle, me, Dead::new(DeadKind::Closed, reason));
         }
@@ -175,14 +220,21 @@ impl Node {
             && respondent != message.src
             && !self.may_announce_death(&message, respondent)
         {
-            let reason = "the handle waits for another context";
-            self.refuse(&message, DeadKind::Refused, reason);
+            self.refuse(&message, DeadKind::Refused, WAITS_FOR_ANOTHER);
             return;
         }
         match listener.purpose {
-            Purpose::Call if message.stream => {
-                let reason = "the handle waits for the answer to a call";
+            Purpose::Call | Purpose::Credit(_) if message.stream => {
+                let reason = "no stream is wanted at this handle";
                 self.refuse(&message, DeadKind::Refused, reason);
+            }
+            Purpose::Messages if is_final(&listener, &message) => {
+                self.handles.remove(message.handle);
+                self.close_streams(message.handle, &listener);
+                self.stats.delivered += 1;
+                if let Body::Dead(dead) = message.body {
+                    self.bring_dead(message.handle, message.src, dead);
+                }
             }
             Purpose::Credit(handle) => self.on_credit(message, handle),
             Purpose::Call | Purpose::Messages => {
@@ -192,27 +244,37 @@ impl Node {
     }
 
     fn deliver(&mut self, link: Option<LinkId>, listener: &Listener, message: Message) {
+        let handle = message.handle;
         let receipt = if listener.persist {
-            match self.hold(link, &message) {
-                Some(receipt) => receipt,
-                None => {
-                    let reason = format!(
-                        "handle {} of context {} is behind with what context {} has sent",
-                        message.handle, self.topology.me, message.src
-                    );
-                    self.refuse(&message, DeadKind::Exhausted, &reason);
-                    return;
-                }
+            let arriving = Arriving {
+                link,
+                src: message.src,
+                handle,
+                length: length_of(&message.body),
+                kind: kind_of(message.stream, matches!(message.body, Body::Dead(_))),
+                credit: credit_of(message.stream, message.reply_to),
+            };
+            let unasked = link.map_or(0, |link| self.assemblies.unasked(link));
+            if !self.streams.admits(&arriving, unasked) {
+                let reason = self.is_behind(handle, message.src);
+                self.refuse(&message, DeadKind::Exhausted, &reason);
+                return;
             }
+            self.streams.hold(&arriving)
         } else {
+            self.handles.remove(handle);
+            if listener.respondent.is_none() {
+                self.close_streams(handle, listener);
+            }
+            if message.stream {
+                let dead = Dead::new(DeadKind::Closed, "the receiver takes one message only");
+                self.reply_dead(message.src, message.reply_to, dead);
+            }
             Receipt::default()
         };
-        if !listener.persist {
-            self.handles.remove(message.handle);
-        }
         self.stats.delivered += 1;
         self.events.push_back(Event::Message {
-            handle: message.handle,
+            handle,
             src: message.src,
             // Credit is the node's business, not the program's.
             reply_to: if message.stream {
@@ -226,45 +288,41 @@ impl Node {
         });
     }
 
-    /// Counts a message for a listener that stays until the program takes it.
-    fn hold(&mut self, link: Option<LinkId>, message: &Message) -> Option<Receipt> {
-        let (src, handle) = (message.src, message.handle);
-        let (length, kind, admitted) = match &message.body {
-            Body::Data(bytes) => {
-                let length = bytes.len();
-                let admitted = self.streams.admits(link, src, handle, length);
-                (length, Kind::Data, admitted)
-            }
-            Body::Dead(dead) => {
-                let length = dead.reason.len();
-                let admitted = self.streams.admits_end(link, src, handle, length);
-                (length, Kind::End, admitted)
-            }
-        };
-        let credit = if message.stream {
-            message.reply_to
-        } else {
-            Handle::NONE
-        };
-        admitted.then(|| self.streams.hold(link, src, handle, length, kind, credit))
+    /// What the first of several frames announces.
+    pub(super) fn arriving(&self, link: Option<LinkId>, header: &Header) -> Arriving {
+        Arriving {
+            link,
+            src: header.src,
+            handle: header.handle,
+            length: header.total as usize,
+            kind: kind_of(header.stream, header.dead),
+            credit: credit_of(header.stream, header.reply_to),
+        }
     }
 
-    /// Whether a message of that many bytes may be held for a listener that stays.
-    pub(super) fn admits(
-        &self,
-        link: Option<LinkId>,
-        src: ContextId,
-        handle: Handle,
-        length: usize,
-    ) -> bool {
-        self.streams.admits(link, src, handle, length)
+    /// Why a handle takes no more from a context.
+    pub(super) fn is_behind(&self, handle: Handle, src: ContextId) -> String {
+        let me = self.topology.me;
+        format!("handle {handle} of context {me} is behind with what context {src} has sent")
     }
 
-    /// A handle is not listened on any more: whoever streams to it learns that.
-    pub(super) fn close_streams(&mut self, handle: Handle) {
-        for (src, credit) in self.streams.close(handle) {
+    /// A handle is not listened on any more: whoever streams to it, or is about to send it
+    /// something, learns that.
+    pub(super) fn close_streams(&mut self, handle: Handle, listener: &Listener) {
+        let from = listener
+            .respondent
+            .and_then(|respondent| match self.topology.hop(respondent) {
+                Some(Hop::Link(link)) => Some((link, respondent)),
+                _ => None,
+            });
+        let mut told = self.streams.close(handle);
+        // Usually the same: each is told once.
+        told.extend(self.assemblies.close(handle, from));
+        told.sort_unstable();
+        told.dedup();
+        for (src, reply_to) in told {
             let reason = "the receiver has been closed";
-            self.reply_dead(src, credit, Dead::new(DeadKind::Closed, reason));
+            self.reply_dead(src, reply_to, Dead::new(DeadKind::Closed, reason));
         }
     }
 
@@ -334,4 +392,36 @@ impl Node {
             None => false,
         }
     }
+}
+
+/// Whether a message says that nothing more will come to a handle that would stay: it is the word
+/// of a context on the way to the respondent, not the respondent's own.
+fn is_final(listener: &Listener, message: &Message) -> bool {
+    listener.persist
+        && matches!(message.body, Body::Dead(_))
+        && listener.respondent.is_some_and(|it| it != message.src)
+}
+
+fn length_of(body: &Body) -> usize {
+    match body {
+        Body::Data(bytes) => bytes.len(),
+        Body::Dead(dead) => dead.reason.len(),
+    }
+}
+
+fn kind_of(stream: bool, dead: bool) -> Kind {
+    match (stream, dead) {
+        (_, true) => Kind::End,
+        (true, false) => Kind::Stream,
+        (false, false) => Kind::Loose,
+    }
+}
+
+/// Where a message of a stream is paid for.
+fn credit_of(stream: bool, reply_to: Handle) -> Handle {
+    if stream { reply_to } else { Handle::NONE }
+}
+
+fn credit_body(credit: Credit) -> Body {
+    Body::Data(control::encode(&credit.taken).into())
 }

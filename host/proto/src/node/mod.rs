@@ -5,6 +5,8 @@ mod dispatch;
 mod gauges;
 mod ids;
 mod inbound;
+mod liveness;
+mod logs;
 mod lost;
 mod messages;
 mod routes;
@@ -22,6 +24,7 @@ pub use gauges::Gauges;
 pub use messages::{Listen, ListenError, PutError};
 pub use routes::{Route, RouteError};
 
+use self::logs::Logs;
 use crate::assembly::Assemblies;
 use crate::blocks::Blocks;
 use crate::callee::{CallKey, Callee};
@@ -44,6 +47,8 @@ pub struct Node {
     message_max: u32,
     links: Map<LinkId, Link>,
     next_link: u32,
+    /// Links that were ever watched.
+    watched: u32,
     blocks: Blocks,
     /// The handle at which we wait for a block of ids.
     asked_ids: Option<Handle>,
@@ -53,6 +58,7 @@ pub struct Node {
     assemblies: Assemblies,
     handles: Handles,
     streams: Streams,
+    logs: Logs,
     callee: Callee,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
@@ -145,6 +151,13 @@ pub enum Event {
     },
     /// An ancestor ends this context.
     Shutdown,
+    /// An ancestor lets this context outlive its parent.
+    Detach,
+    /// A direct child will outlive this context, and must not be ended with its link.
+    ChildDetached {
+        /// Its link.
+        link: LinkId,
+    },
 }
 
 /// A call that is to be run.
@@ -206,6 +219,7 @@ impl Node {
             message_max,
             links: Map::default(),
             next_link: 0,
+            watched: 0,
             blocks: Blocks::default(),
             asked_ids: None,
             unidirectional: true,
@@ -213,6 +227,7 @@ impl Node {
             assemblies: Assemblies::default(),
             handles: Handles::new(seed),
             streams: Streams::default(),
+            logs: Logs::default(),
             callee: Callee::default(),
             depot: Depot::default(),
             bindings: Map::default(),
@@ -349,23 +364,35 @@ impl Node {
     /// any. Ask again while the link has room.
     pub fn poll_transmit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) -> bool {
         let before = out.len();
+        self.write_sign(link, out);
+        self.write_credit(link, out, enough);
         if let Some(link) = self.links.get_mut(&link) {
             link.outbox.fill(out, enough);
+            if let Some(pulse) = &mut link.pulse {
+                pulse.send(out.len() - before);
+            }
         }
         out.len() > before
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        self.handles.next_deadline()
+        let others = [self.next_pulse(), self.next_log_note()];
+        let deadline = self.handles.next_deadline();
+        deadline
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
-    /// Ends the waits whose time is up.
+    /// Ends the waits whose time is up, and looks after the links that are watched.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.check_pulses(now);
         while let Some((handle, listener)) = self.handles.expire(now) {
             self.give_up(handle, &listener);
             self.events.push_back(Event::Expired { handle });
         }
+        self.note_dropped_logs(now);
     }
 
     /// Whether the driver may read from `link`: not while what came from it waits for a link

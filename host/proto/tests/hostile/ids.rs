@@ -19,6 +19,7 @@ fn t2_a_child_cannot_answer_a_connect_with_its_siblings_id() {
         },
         timeout_ms: 1000,
         log_level: 3,
+        traces: Default::default(),
     };
     let asked = world.node.connect_via(EVIL, &connect, NOW).unwrap();
     // The answer has no place for an id; what is called next is what was allotted.

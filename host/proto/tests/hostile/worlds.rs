@@ -162,6 +162,7 @@ impl Chain {
             message_max: MESSAGE_MAX_DEFAULT,
             log_level: 3,
             unidirectional: true,
+            traces: Default::default(),
         };
         let (mut middle, up) = Node::child(&welcome, 8);
         let low = controller.node.allocate_context(Some(EVIL)).unwrap();
@@ -174,6 +175,7 @@ impl Chain {
             },
             timeout_ms: 1000,
             log_level: 3,
+            traces: Default::default(),
         };
         controller.node.connect_via(EVIL, &connect, NOW).unwrap();
         let mut bytes = Vec::new();

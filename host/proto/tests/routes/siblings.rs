@@ -2,7 +2,7 @@
 //! that one of them is gone.
 
 use offshoot_proto::limits::OFFENCES_MAX;
-use offshoot_proto::{Body, ContextId, Dead, DeadKind, Event, Handle, Header};
+use offshoot_proto::{Body, ContextId, Dead, DeadKind, Event, Handle, Header, Listen};
 
 use crate::tree::*;
 
@@ -376,4 +376,141 @@ fn b040_a_child_cannot_tell_of_the_loss_of_a_sibling() {
     tree.say_up(right[1], &bytes);
     assert_unanswered(&mut tree, right[0]);
     assert_eq!(tree.node(right[0]).stats().offences, 1);
+}
+
+/// A handle on which `me` waits for whatever `respondent` sends.
+fn listen_for(tree: &mut Tree, me: ContextId, respondent: ContextId) -> Handle {
+    let listen = Listen {
+        persist: true,
+        respondent: Some(respondent),
+        ..Listen::default()
+    };
+    tree.node(me).listen(&listen).unwrap()
+}
+
+/// The word that nothing more will come to a handle, and that it is gone.
+#[track_caller]
+fn end_of(tree: &mut Tree, me: ContextId, handle: Handle) -> Dead {
+    let events = tree.events(me);
+    let mut ends = events.into_iter().filter_map(|event| match event {
+        Event::Message {
+            handle: at,
+            body: Body::Dead(dead),
+            last,
+            ..
+        } if at == handle => {
+            assert!(last, "{dead:?}");
+            Some(dead)
+        }
+        _ => None,
+    });
+    let end = ends.next().expect("it is told");
+    assert_eq!(ends.next(), None, "it is told once");
+    assert_eq!(tree.node(me).gauges().listeners, 0);
+    end
+}
+
+#[test]
+fn b040_who_listens_for_a_sibling_and_never_sent_to_it_is_woken_when_it_is_lost() {
+    for killed in 0..3 {
+        let (mut tree, left, right) = branches(Tree::where_siblings_talk());
+        let near = tree.make(ROOT, ROOT);
+        let waits = [left[2], left[0], near].map(|me| (me, listen_for(&mut tree, me, right[2])));
+        tree.settle();
+        for (me, _) in waits {
+            assert_unanswered(&mut tree, me);
+        }
+        tree.kill(right[killed]);
+        tree.settle();
+        for (me, handle) in waits {
+            let dead = end_of(&mut tree, me, handle);
+            assert_eq!(dead.kind, DeadKind::Disconnected);
+            let named = format!("context {}", right[killed]);
+            assert!(dead.reason.contains(&named), "{dead:?}");
+        }
+    }
+}
+
+#[test]
+fn b040_who_listens_for_a_sibling_that_is_gone_already_is_told() {
+    for passed in 0..4 {
+        let (mut tree, left, right) = branches(Tree::where_siblings_talk());
+        let handle = listen_for(&mut tree, left[2], right[2]);
+        // The word that it listens is on its way when the sibling is lost.
+        for id in [left[2], left[1], left[0]].into_iter().take(passed) {
+            tree.pass_up(id);
+        }
+        tree.kill(right[2]);
+        tree.pass_up(right[1]);
+        tree.pass_up(right[0]);
+        tree.settle();
+        let dead = end_of(&mut tree, left[2], handle);
+        assert!(
+            matches!(dead.kind, DeadKind::NoRoute | DeadKind::Disconnected),
+            "{dead:?}"
+        );
+    }
+}
+
+#[test]
+fn b040_who_listens_for_a_sibling_that_never_was_is_told() {
+    let (mut tree, left, _) = branches(Tree::where_siblings_talk());
+    let handle = listen_for(&mut tree, left[2], ContextId(4711));
+    tree.settle();
+    assert_eq!(end_of(&mut tree, left[2], handle).kind, DeadKind::NoRoute);
+}
+
+#[test]
+fn b041_who_listens_for_a_sibling_where_they_are_separated_is_told() {
+    let (mut tree, left, right) = branches(Tree::new());
+    let handle = listen_for(&mut tree, left[2], right[2]);
+    tree.settle();
+    let dead = end_of(&mut tree, left[2], handle);
+    assert_eq!(dead.kind, DeadKind::Refused);
+    assert_eq!(tree.node(right[2]).stats().delivered, 0);
+}
+
+#[test]
+fn b040_the_word_that_someone_listens_is_answered_by_nobody_who_is_there() {
+    let (mut tree, left, right) = branches(Tree::where_siblings_talk());
+    listen_for(&mut tree, left[2], right[2]);
+    let orders = [left[2], left[1], left[0]];
+    for id in orders {
+        tree.pass_up(id);
+    }
+    for id in right {
+        tree.pass_down(id);
+    }
+    for id in right.into_iter().rev() {
+        assert!(!tree.pass_up(id), "context {id} says something");
+    }
+    // What is above or below is known to be there without that.
+    let (above, below) = (left[0], left[2]);
+    listen_for(&mut tree, left[1], above);
+    listen_for(&mut tree, left[1], below);
+    assert!(tree.drop_up(left[1]).is_empty());
+    assert!(tree.drop_down(left[2]).is_empty());
+}
+
+#[test]
+fn b040_a_receiver_forgets_the_stream_of_a_sibling_that_is_lost() {
+    let (mut tree, left, right) = branches(Tree::where_siblings_talk());
+    let listen = Listen {
+        persist: true,
+        ..Listen::default()
+    };
+    let handle = tree.node(right[2]).listen(&listen).unwrap();
+    let item = bytes::Bytes::from_static(b"item");
+    tree.node(left[2]).put(right[2], handle, item).unwrap();
+    tree.settle();
+    tree.kill(left[1]);
+    tree.settle();
+    assert_eq!(tree.node(right[2]).gauges().streams_in, 1, "it waits");
+    for event in tree.events(right[2]) {
+        if let Event::Message { receipt, .. } = event {
+            tree.node(right[2]).taken(receipt);
+        }
+    }
+    let gauges = tree.node(right[2]).gauges();
+    assert_eq!((gauges.streams_in, gauges.held_bytes), (0, 0));
 }

@@ -89,6 +89,7 @@ impl Tree {
             message_max: node.message_max(),
             log_level: 3,
             unidirectional: node.unidirectional(),
+            traces: Default::default(),
         };
         let (node, up) = Node::child(&welcome, u64::from(id.0));
         let member = Member {
@@ -139,6 +140,15 @@ impl Tree {
         };
         let bytes = taken(&mut above.node, down);
         self.feed(id, up, &bytes)
+    }
+
+    /// The messages that its parent has for a context, which arrive all the same.
+    pub(crate) fn watch_down(&mut self, id: ContextId) -> Vec<Frame> {
+        let member = &self.members[&id];
+        let ((parent, up), down) = (member.parent.unwrap(), member.down.unwrap());
+        let bytes = taken(self.node(parent), down);
+        self.feed(id, up, &bytes);
+        frames(&bytes)
     }
 
     /// The messages that a context has for its parent, which are lost on the way.
@@ -228,6 +238,7 @@ pub(crate) fn connect(id: ContextId) -> Connect {
         },
         timeout_ms: 1000,
         log_level: 3,
+        traces: Default::default(),
     }
 }
 

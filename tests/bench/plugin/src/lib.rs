@@ -16,6 +16,12 @@ pub fn echo(data: Blob) -> Blob {
     data
 }
 
+/// Keeps the context busy with nothing for so many milliseconds.
+#[function]
+pub fn pause(milliseconds: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+}
+
 /// How often each word of a text occurs, most often first.
 ///
 /// Nothing measures it. It brings in hashing, sorting and text, so that the plugin is as large

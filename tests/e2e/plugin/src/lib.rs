@@ -189,3 +189,10 @@ mod tests {
         assert!((Circle::area(1.0) - std::f64::consts::PI).abs() < f64::EPSILON);
     }
 }
+
+/// Writes a file after so many milliseconds.
+#[function]
+pub fn write_later(path: String, milliseconds: u64) -> Result<()> {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    Ok(std::fs::write(path, b"done")?)
+}

@@ -116,6 +116,7 @@ fn rig(unidirectional: bool) -> Rig {
         message_max: MESSAGE_MAX_DEFAULT,
         log_level: 3,
         unidirectional,
+        traces: Default::default(),
     };
     let (mut node, parent) = Node::child(&welcome, 7);
     let mut bytes = Vec::new();
@@ -129,6 +130,7 @@ fn rig(unidirectional: bool) -> Rig {
             },
             timeout_ms: 1,
             log_level: 3,
+            traces: Default::default(),
         };
         order(Handle::CONNECT, &control::encode(&connect), &mut bytes);
     }

@@ -53,7 +53,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "offshoot",
-        ours: &["offshoot-abi", "offshoot-build", "offshoot-proto"],
+        // The macros for `#[offshoot::main]` only.
+        ours: &[
+            "offshoot-abi",
+            "offshoot-build",
+            "offshoot-macros",
+            "offshoot-proto",
+        ],
         theirs: None,
     },
 ];

@@ -1,0 +1,230 @@
+//! Records that contexts below have logged, on their way to the program's log.
+//!
+//! What is logged ends on somebody's terminal or disk. A context that logs without end must not
+//! fill either, nor hide what others say, so each may log so many bytes a second, and so may all
+//! that are behind one link. What is more is dropped, and how much that was is logged instead.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Event, Node};
+use crate::Map;
+use crate::control::{self, LogRecord};
+use crate::frame::HEADER_LEN;
+use crate::id::{ContextId, LinkId};
+use crate::limits::{LOG_LINK_RATE, LOG_RATE, LOG_TEXT_MAX};
+use crate::message::{Body, Message};
+use crate::time::Instant;
+
+/// How long after the first dropped record the note of them comes.
+const NOTE_AFTER: Duration = Duration::from_secs(1);
+
+/// Level of the note: a warning.
+const NOTE_LEVEL: u8 = 2;
+
+/// Who has logged how much.
+#[derive(Debug, Default)]
+pub(crate) struct Logs {
+    contexts: Map<ContextId, Budget>,
+    links: Map<LinkId, Budget>,
+    /// Notes that are due, by whom they are about: a context, or all behind a link.
+    notes: BTreeMap<(Instant, Subject), u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Context(ContextId),
+    Link(LinkId),
+}
+
+/// A bucket that leaks: what is in it was logged of late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Budget {
+    /// Bytes, times the microseconds of a second, so that nothing is lost to rounding.
+    level: u64,
+    at: Instant,
+    /// When the note of what was dropped comes, if anything was.
+    note_at: Option<Instant>,
+}
+
+const MICROS: u64 = 1_000_000;
+
+impl Budget {
+    /// Whether `cost` bytes fit, of `rate` bytes a second, after what leaked out since.
+    fn has_room(&mut self, cost: u64, rate: u64, now: Instant) -> bool {
+        let micros = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
+        self.level = self.level.saturating_sub(micros.saturating_mul(rate));
+        self.at = now;
+        self.level + cost * MICROS <= rate * MICROS
+    }
+}
+
+impl Logs {
+    /// Whether a record of `src`, which came by `link`, is let through. One that is not is counted.
+    fn admit(&mut self, src: ContextId, link: LinkId, cost: u64, now: Instant) -> bool {
+        let of_context = self.contexts.entry(src).or_default();
+        let of_link = self.links.entry(link).or_default();
+        let (subject, budget) = if !of_context.has_room(cost, LOG_RATE, now) {
+            (Subject::Context(src), of_context)
+        } else if !of_link.has_room(cost, LOG_LINK_RATE, now) {
+            (Subject::Link(link), of_link)
+        } else {
+            of_context.level += cost * MICROS;
+            of_link.level += cost * MICROS;
+            return true;
+        };
+        let due = *budget.note_at.get_or_insert(now + NOTE_AFTER);
+        *self.notes.entry((due, subject)).or_default() += 1;
+        false
+    }
+
+    fn next_note(&self) -> Option<Instant> {
+        let (&(due, _), _) = self.notes.first_key_value()?;
+        Some(due)
+    }
+
+    /// Takes a note whose time has come: whom it is about, and how many records were dropped.
+    fn note(&mut self, now: Instant) -> Option<(Subject, u64)> {
+        if self.next_note()? > now {
+            return None;
+        }
+        let ((_, subject), count) = self.notes.pop_first()?;
+        let budget = match subject {
+            Subject::Context(id) => self.contexts.get_mut(&id),
+            Subject::Link(link) => self.links.get_mut(&link),
+        };
+        if let Some(budget) = budget {
+            budget.note_at = None;
+        }
+        Some((subject, count))
+    }
+
+    /// Contexts are gone. The notes of what they said still come.
+    pub(crate) fn forget(&mut self, lost: &[ContextId]) {
+        for id in lost {
+            self.contexts.remove(id);
+        }
+    }
+
+    pub(crate) fn forget_link(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.notes
+            .retain(|(_, subject), _| *subject != Subject::Link(link));
+    }
+}
+
+impl Node {
+    /// Says whether a record was understood; `None` for one that was dropped unread.
+    pub(super) fn on_log(&mut self, link: LinkId, message: &Message, now: Instant) -> Option<bool> {
+        let Body::Data(bytes) = &message.body else {
+            return Some(false);
+        };
+        let src = message.src;
+        let cost = (HEADER_LEN + bytes.len()) as u64;
+        if !self.logs.admit(src, link, cost, now) {
+            self.stats.refused += 1;
+            return None;
+        }
+        let Some(mut record) = control::decode::<LogRecord>(bytes) else {
+            return Some(false);
+        };
+        for text in [&mut record.target, &mut record.text] {
+            if text.len() > LOG_TEXT_MAX {
+                let end = (0..=LOG_TEXT_MAX)
+                    .rev()
+                    .find(|&end| text.is_char_boundary(end));
+                text.truncate(end.unwrap_or(0));
+            }
+        }
+        self.events.push_back(Event::Log { src, record });
+        Some(true)
+    }
+
+    /// When the next note of dropped records is due.
+    pub(super) fn next_log_note(&self) -> Option<Instant> {
+        self.logs.next_note()
+    }
+
+    /// Logs how many records were dropped.
+    pub(super) fn note_dropped_logs(&mut self, now: Instant) {
+        let due: Vec<_> = core::iter::from_fn(|| self.logs.note(now)).collect();
+        for (subject, count) in due {
+            let (src, rule) = match subject {
+                Subject::Context(id) => (Some(id), format!("a context may log {LOG_RATE} bytes")),
+                Subject::Link(link) => (
+                    self.peer_of(link),
+                    format!("it and those below it may log {LOG_LINK_RATE} bytes"),
+                ),
+            };
+            let Some(src) = src else {
+                continue;
+            };
+            let record = LogRecord {
+                level: NOTE_LEVEL,
+                target: "offshoot::router".into(),
+                text: format!("{count} log records were dropped: {rule} a second"),
+            };
+            self.events.push_back(Event::Log { src, record });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SRC: ContextId = ContextId(1);
+    const LINK: LinkId = LinkId(1);
+
+    fn at(seconds: u64) -> Instant {
+        Instant(seconds * MICROS)
+    }
+
+    #[test]
+    fn t5_a_context_logs_at_its_rate_and_what_is_more_is_counted() {
+        let mut logs = Logs::default();
+        let mut through = 0;
+        for step in 0..10_000 {
+            // Ten seconds of it.
+            let now = Instant(step * MICROS / 1000);
+            through += u64::from(logs.admit(SRC, LINK, 1000, now));
+            while let Some((subject, count)) = logs.note(now) {
+                assert_eq!(subject, Subject::Context(SRC));
+                assert!(count > 900, "{count}");
+            }
+        }
+        // The first second's share may come at once.
+        assert!(
+            (10..=11).contains(&(through * 1000 / LOG_RATE)),
+            "{through}"
+        );
+    }
+
+    #[test]
+    fn t5_contexts_that_are_made_up_share_what_their_link_has() {
+        let mut logs = Logs::default();
+        let mut through = 0;
+        for src in 1..10_000 {
+            through += 1000 * u64::from(logs.admit(ContextId(src), LINK, 1000, at(1)));
+        }
+        assert!(through <= LOG_LINK_RATE && through > LOG_LINK_RATE / 2);
+        let (subject, count) = logs.note(at(3)).unwrap();
+        assert_eq!(subject, Subject::Link(LINK));
+        assert_eq!(count * 1000 + through, 9_999_000);
+        assert_eq!(logs.note(at(3)), None);
+        assert!(logs.admit(ContextId(1), LinkId(2), 1000, at(1)));
+    }
+
+    #[test]
+    fn a_note_comes_a_second_after_the_first_that_was_dropped() {
+        let mut logs = Logs::default();
+        while logs.admit(SRC, LINK, 1000, at(5)) {}
+        assert!(!logs.admit(SRC, LINK, 1000, at(5)));
+        assert_eq!(logs.next_note(), Some(at(6)));
+        assert_eq!(logs.note(at(5)), None);
+        assert_eq!(logs.note(at(6)), Some((Subject::Context(SRC), 2)));
+        assert!(logs.admit(SRC, LINK, 1000, at(6)), "and it may log again");
+    }
+}

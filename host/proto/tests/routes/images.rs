@@ -1,0 +1,95 @@
+//! Images of plugins on their way down: one copy for each link, whoever needs it behind.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use offshoot_proto::control::{Bind, PluginLimits};
+use offshoot_proto::{CallRequest, ContextId, Event, Handle};
+
+use crate::tree::{NOW, ROOT, Tree};
+
+const IMAGE: [u8; 1000] = [7; 1000];
+
+fn bind() -> Arc<Bind> {
+    Arc::new(Bind {
+        key: [5; 16],
+        plugin: "p".to_owned(),
+        // Whoever loads it compares; whoever passes it on does not.
+        image: [7; 32],
+        grants: Vec::new(),
+        limits: PluginLimits::default(),
+    })
+}
+
+fn call(tree: &mut Tree, caller: ContextId, dst: ContextId, bind: &Arc<Bind>) {
+    let request = CallRequest {
+        dst,
+        bind,
+        function: "f",
+        signature: 0,
+        concurrent: false,
+        chain: 0,
+        is_awaited: true,
+        arguments: b"",
+        timeout: None,
+    };
+    tree.node(caller).call(&request, NOW).unwrap();
+}
+
+/// Images, and bytes of them, that wait for a context at its parent; they arrive all the same.
+fn images_for(tree: &mut Tree, id: ContextId) -> usize {
+    let frames = tree.watch_down(id);
+    let images = frames
+        .iter()
+        .filter(|frame| frame.header.handle == Handle::LOAD_IMAGE)
+        .filter(|frame| frame.payload.len() >= IMAGE.len());
+    images.count()
+}
+
+#[test]
+fn s186_b071_b072_an_image_crosses_each_link_once() {
+    let mut tree = Tree::new();
+    let middle = tree.make(ROOT, ROOT);
+    let leaves = [tree.make(ROOT, middle), tree.make(ROOT, middle)];
+    let bind = bind();
+    let image = Bytes::from_static(&IMAGE);
+    tree.node(ROOT).provide_image(bind.image, &image).unwrap();
+
+    // All three need it at once, and again.
+    for _ in 0..2 {
+        for id in [leaves[0], leaves[1], middle] {
+            call(&mut tree, ROOT, id, &bind);
+        }
+    }
+    assert_eq!(images_for(&mut tree, middle), 1);
+    assert_eq!(images_for(&mut tree, leaves[0]), 1);
+    assert_eq!(images_for(&mut tree, leaves[1]), 1);
+    for id in [leaves[0], leaves[1], middle] {
+        let runs = |event: &Event| matches!(event, Event::Run(_));
+        assert!(tree.take(id, runs), "context {id} has what it needs");
+    }
+
+    // One that comes later gets the copy that its parent has.
+    let late = tree.make(ROOT, middle);
+    call(&mut tree, ROOT, late, &bind);
+    assert_eq!(images_for(&mut tree, middle), 0);
+    assert_eq!(images_for(&mut tree, late), 1);
+}
+
+#[test]
+fn s186_a_context_gives_its_own_copy_to_those_that_it_makes() {
+    let mut tree = Tree::new();
+    let maker = tree.make(ROOT, ROOT);
+    let bind = bind();
+    let image = Bytes::from_static(&IMAGE);
+    tree.node(ROOT).provide_image(bind.image, &image).unwrap();
+    call(&mut tree, ROOT, maker, &bind);
+    tree.settle();
+    let made = tree.make(maker, maker);
+    let own = tree.node(maker).binding_of("p").unwrap().clone();
+    assert_eq!(own, bind);
+    call(&mut tree, maker, made, &own);
+    assert_eq!(images_for(&mut tree, made), 1);
+    assert!(tree.take(made, |event| matches!(event, Event::Run(_))));
+    assert_eq!(tree.node(maker).binding_of("q"), None);
+}
