@@ -58,11 +58,3 @@ fn b033_a_program_gives_what_its_main_gives_and_leaves_nothing() {
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
     before.assert_nothing_new();
 }
-
-#[test]
-fn b033_a_program_in_a_runtime_is_told_what_to_do_instead() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        crate::assert_usage(run_with_router(async |_| Ok::<_, Error>(())));
-    });
-}
