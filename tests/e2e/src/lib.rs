@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a tree that must leave nothing behind.
 
+pub mod dropped;
 pub mod evil;
 
 use std::collections::BTreeSet;
@@ -86,6 +87,56 @@ pub fn with_router_on<T>(flavour: Flavour, test: impl AsyncFnOnce(Router) -> T) 
     drop(runtime);
     before.assert_nothing_new();
     result
+}
+
+/// Runs a test twice, on either kind of runtime, with a router that makes no contexts. Afterwards no
+/// handle, no byte of a message, no descriptor and no thread may be left.
+///
+/// # Panics
+///
+/// Panics if something is left.
+pub fn with_lone_router(test: impl AsyncFn(Router)) {
+    let _alone = alone();
+    let before = Leftovers::now();
+    for flavour in [Flavour::CurrentThread, Flavour::MultiThread] {
+        runtime(flavour).block_on(async {
+            let router = Router::new().expect("inside a runtime");
+            test(router.clone()).await;
+            assert_nothing_held(&router).await;
+            router.shutdown().await;
+        });
+        before.assert_nothing_new();
+    }
+}
+
+/// Waits until a router listens on nothing and holds nothing.
+///
+/// # Panics
+///
+/// Panics if it does not come to that.
+pub async fn assert_nothing_held(router: &Router) {
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        let stats = router.stats();
+        if stats.handles == 0 && stats.held_bytes == 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still held: {stats:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+///
+/// Panics if it does not become so.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + 5 * SETTLE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Makes what a process makes once and keeps, such as the file of the embedded child.
