@@ -126,10 +126,9 @@ async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<
         let handle = state.node.connect_via(via, &connect, now)?;
         Ok(Listening::new(&hub, state, Some(via), handle))
     });
-    let reply = reply.map_err(|error: SendError| {
+    let reply = reply.inspect_err(|_: &SendError| {
         // Nobody will make it now.
         hub.drive(|state, _| state.node.abandon(id, "nobody could be asked to make it"));
-        error
     })?;
     let content = match reply.take().await {
         Taken::Mail(mail) => mail.content,

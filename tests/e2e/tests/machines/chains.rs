@@ -106,7 +106,8 @@ fn t14_no_secret_is_in_arguments_or_environments() {
                     let found = bytes
                         .windows(PASSWORD.len())
                         .any(|window| window == PASSWORD.as_bytes());
-                    assert!(!found, "{}: {file}", entry.path().display());
+                    let text = String::from_utf8_lossy(&bytes);
+                    assert!(!found, "{}: {file}: {text}", entry.path().display());
                 }
             }
             scans += 1;
@@ -120,7 +121,8 @@ fn t14_no_secret_is_in_arguments_or_environments() {
             let root = router.sudo().password(PASSWORD).via(&bob).await.unwrap();
             works(&root).await;
             // Not as one word: this very command would be found.
-            let log = machine.sh("p=corr3ct; grep -r $p-h0rse /var/log /tmp /home /root || :");
+            let log = machine
+                .sh("p=corr3ct; echo $p-h0rse | grep -r -f - /var/log /tmp /home /root || :");
             assert_eq!(log, "");
         });
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
