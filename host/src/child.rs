@@ -15,6 +15,7 @@ use offshoot_proto::Node;
 use offshoot_proto::control::{Hello, Welcome};
 use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, first_frame, greeting};
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit};
 
 use crate::BUILD_ID;
 use crate::hub::Hub;
@@ -118,6 +119,7 @@ impl From<Errno> for ServeError {
 
 fn serve(nonce: &str) -> Result<(), ServeError> {
     IS_CHILD.store(true, Ordering::Relaxed);
+    leave_no_core();
     // The program usually has no file of its own, and the system would show a number for a name.
     let _ = rustix::thread::set_name(c"offshoot-child");
     let (input, output) = take_stdio()?;
@@ -152,6 +154,17 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     hub.close_before_exit();
     // A function may still run in a thread that nothing can stop. It ends here, with the process.
     std::process::exit(0)
+}
+
+/// Has a crash leave no copy of this process's memory: passwords pass through it.
+fn leave_no_core() {
+    let limits = rustix::process::getrlimit(Resource::Core);
+    let none = Rlimit {
+        current: Some(0),
+        maximum: limits.maximum,
+    };
+    // It lowers a limit, which is always allowed.
+    let _ = rustix::process::setrlimit(Resource::Core, none);
 }
 
 /// Takes standard input and output for the link, and leaves in their place what cannot disturb

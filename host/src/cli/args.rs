@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use offshoot_abi::Grant;
 
+use super::passwords::PasswordArgs;
+
 /// Ships compiled plugins to other processes, and calls their functions.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
@@ -53,6 +55,8 @@ Targets:
   local                a child process of this one
   local*8              eight of them: local#1 to local#8
   local/local          a child of a child; hops are joined by `/`
+  ssh:bob@web1:2222    another machine, as a user and at a port of choice
+  ssh:web1/sudo        root there; `sudo:USER`, `su:USER` and `doas:USER` for others
   local,local/local*3  several targets are joined by `,`
 
 Arguments are JSON. A word that is not JSON is text, where the function wants text:
@@ -99,6 +103,9 @@ pub(super) struct CallArgs {
     /// Give up on a target after this time, such as `1.5s`, `200ms` or `2m`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(super) passwords: PasswordArgs,
 
     /// Print one JSON object per target, a line each: `target`, `ok`, `value` or `error`, and
     /// `elapsed_us`, the time from the start of the command to the answer

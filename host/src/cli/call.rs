@@ -14,6 +14,7 @@ use super::fleet::{self, Outcome, Work};
 use super::grants;
 use super::interrupt;
 use super::output::{self, Unwritten};
+use super::passwords::Passwords;
 use super::plan::Plan;
 use super::report::{self, Problem, Status};
 use super::{target, types};
@@ -75,6 +76,7 @@ fn prepare(args: &CallArgs) -> Result<Work, Problem> {
         result: function.result,
         arguments,
         timeout: args.timeout,
+        passwords: Passwords::get(&args.passwords)?,
         plugin: grants.into_iter().fold(plugin, Plugin::grant),
     })
 }

@@ -10,6 +10,7 @@ use offshoot_abi::Type;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::passwords::Passwords;
 use super::plan::{Node, Plan};
 use super::target::Hop;
 use crate::json;
@@ -21,7 +22,7 @@ use crate::{Context, Error, Plugin, Router};
 const STARTS_MAX: usize = 32;
 
 /// Bytes of a context's name that this command chooses; a longer chain gets the library's names.
-const NAME_MAX: usize = 128;
+const NAME_MAX: usize = offshoot_proto::limits::NAME_MAX;
 
 /// What to call in each target.
 pub(super) struct Work {
@@ -33,6 +34,7 @@ pub(super) struct Work {
     pub(super) arguments: Vec<u8>,
     /// For each target, from its start to its answer.
     pub(super) timeout: Option<Duration>,
+    pub(super) passwords: Passwords,
 }
 
 /// How a target ended.
@@ -107,20 +109,58 @@ impl Fleet {
 
     async fn connect(&self, spec: &Node, parent: Option<&Context>) -> Result<Context, Error> {
         let _permit = self.starts.acquire().await;
-        let Hop::Local = spec.hop;
-        let mut builder = self.router.local();
-        if let Some(parent) = parent {
-            builder = builder.via(parent);
-        }
+        let left = self.time_left(&spec.name)?;
         // The library's names know no hops.
         let name = spec.name.replace('/', ".");
-        if name.len() <= NAME_MAX {
-            builder = builder.name(name);
+        let name = (name.len() <= NAME_MAX).then_some(name);
+        let passwords = &self.work.passwords;
+        // What all builders have in common, and no trait.
+        macro_rules! make {
+            ($builder:expr) => {{
+                let mut builder = $builder;
+                if let Some(parent) = parent {
+                    builder = builder.via(parent);
+                }
+                if let Some(name) = name {
+                    builder = builder.name(name);
+                }
+                if let Some(left) = left {
+                    builder = builder.connect_timeout(left);
+                }
+                builder.await
+            }};
         }
-        if let Some(left) = self.time_left(&spec.name)? {
-            builder = builder.connect_timeout(left);
+        macro_rules! become_user {
+            ($builder:expr, $user:expr) => {{
+                let mut builder = $builder;
+                if let Some(user) = $user {
+                    builder = builder.username(user);
+                }
+                if let Some(password) = &passwords.becoming {
+                    builder = builder.password(password.clone());
+                }
+                make!(builder)
+            }};
         }
-        builder.await
+        match &spec.hop {
+            Hop::Local => make!(self.router.local()),
+            Hop::Ssh { user, host, port } => {
+                let mut builder = self.router.ssh(host);
+                if let Some(user) = user {
+                    builder = builder.username(user);
+                }
+                if let Some(port) = port {
+                    builder = builder.port(*port);
+                }
+                if let Some(password) = &passwords.login {
+                    builder = builder.password(password.clone());
+                }
+                make!(builder)
+            }
+            Hop::Sudo(user) => become_user!(self.router.sudo(), user),
+            Hop::Su(user) => become_user!(self.router.su(), user),
+            Hop::Doas(user) => become_user!(self.router.doas(), user),
+        }
     }
 
     async fn call(&self, context: &Context) -> Result<Value, Error> {

@@ -12,6 +12,7 @@ mod grants;
 mod interrupt;
 mod logging;
 mod output;
+mod passwords;
 mod plan;
 mod plugin;
 mod report;

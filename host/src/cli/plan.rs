@@ -36,7 +36,7 @@ impl Plan {
                         children.push(Some(nodes.len()));
                         nodes.push(Node {
                             parent,
-                            hop: hop.hop,
+                            hop: hop.hop.clone(),
                             name: hop.label.clone(),
                             is_target: depth + 1 == hops.len(),
                         });

@@ -3,10 +3,13 @@
 //! ```text
 //! TARGETS = TARGET { "," TARGET }
 //! TARGET  = HOP { "/" HOP }
-//! HOP     = KIND [ "*" COUNT ]
+//! HOP     = WAY [ "*" COUNT ]
+//! WAY     = "local" | "ssh:" [ USER "@" ] HOST [ ":" PORT ] | TOOL [ ":" USER ]
+//! TOOL    = "sudo" | "su" | "doas"
 //! ```
 //!
-//! A new kind of hop is a line in [`KINDS`] and a variant of [`Hop`].
+//! A host that has colons stands in brackets. A new kind of hop is a line in [`KINDS`] and a
+//! variant of [`Hop`].
 
 use std::ops::Range;
 
@@ -19,14 +22,26 @@ use crate::json::near;
 pub(super) const CONTEXTS_MAX: usize = 4096;
 
 /// How to get from one context to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Hop {
     /// A child process on the same machine, as the same user.
     Local,
+    /// Another machine.
+    Ssh {
+        user: Option<String>,
+        host: String,
+        port: Option<u16>,
+    },
+    /// Another user, by `sudo`.
+    Sudo(Option<String>),
+    /// Another user, by `su`.
+    Su(Option<String>),
+    /// Another user, by `doas`.
+    Doas(Option<String>),
 }
 
 /// The kinds of hops, by the word that a user writes.
-const KINDS: &[(&str, Hop)] = &[("local", Hop::Local)];
+const KINDS: &[&str] = &["local", "ssh", "sudo", "su", "doas"];
 
 /// A hop, and how many of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,14 +86,93 @@ fn parse_hop(text: &str, part: Range<usize>) -> Result<Hops, Problem> {
     if word.is_empty() {
         return Err(bad(text, kind, "a hop is missing here"));
     }
-    let Some((_, hop)) = KINDS.iter().find(|(known, _)| *known == word) else {
-        return Err(unknown_kind(text, kind));
-    };
     Ok(Hops {
-        hop: *hop,
+        hop: parse_way(text, kind)?,
         label: word.to_owned(),
         count,
     })
+}
+
+fn parse_way(text: &str, way: Range<usize>) -> Result<Hop, Problem> {
+    let (name, detail) = match text[way.clone()].find(':') {
+        Some(colon) => {
+            let colon = way.start + colon;
+            (way.start..colon, Some(colon + 1..way.end))
+        }
+        None => (way.clone(), None),
+    };
+    let user = || match &detail {
+        Some(user) => parse_word(text, user.clone(), "a user").map(Some),
+        None => Ok(None),
+    };
+    Ok(match (&text[name.clone()], &detail) {
+        ("local", None) => Hop::Local,
+        ("local", Some(detail)) => {
+            return Err(bad(
+                text,
+                detail.start - 1..detail.end,
+                "`local` leads nowhere else",
+            ));
+        }
+        ("ssh", Some(detail)) => parse_ssh(text, detail.clone())?,
+        ("ssh", None) => return Err(bad(text, way, "a host is missing behind `ssh`")),
+        ("sudo", _) => Hop::Sudo(user()?),
+        ("su", _) => Hop::Su(user()?),
+        ("doas", _) => Hop::Doas(user()?),
+        _ => return Err(unknown_kind(text, name)),
+    })
+}
+
+/// `[user@]host[:port]`.
+fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Problem> {
+    let (user, address) = match text[detail.clone()].rfind('@') {
+        Some(at) => {
+            let at = detail.start + at;
+            let user = parse_word(text, detail.start..at, "a user")?;
+            (Some(user), at + 1..detail.end)
+        }
+        None => (None, detail),
+    };
+    let word = &text[address.clone()];
+    let (host, port) = match (word.strip_prefix('['), word.find(':')) {
+        (Some(_), _) => {
+            let end = word.find(']').map(|end| address.start + end);
+            let end = end.ok_or_else(|| bad(text, address.clone(), "a `]` is missing"))?;
+            let port = match &text[end + 1..address.end] {
+                "" => None,
+                rest if rest.starts_with(':') => Some(end + 2..address.end),
+                _ => return Err(bad(text, end + 1..address.end, "a `:` is missing here")),
+            };
+            (address.start + 1..end, port)
+        }
+        (None, Some(colon)) => {
+            let colon = address.start + colon;
+            (address.start..colon, Some(colon + 1..address.end))
+        }
+        (None, None) => (address, None),
+    };
+    let port = match port {
+        Some(port) => match text[port.clone()].parse() {
+            Ok(0) | Err(_) => return Err(bad(text, port, "a port is a number from 1 to 65535")),
+            Ok(port) => Some(port),
+        },
+        None => None,
+    };
+    let host = parse_word(text, host, "a host")?;
+    Ok(Hop::Ssh { user, host, port })
+}
+
+/// A word that no tool can take for an option.
+fn parse_word(text: &str, range: Range<usize>, what: &str) -> Result<String, Problem> {
+    let word = &text[range.clone()];
+    if word.is_empty() {
+        return Err(bad(text, range, &format!("{what} is missing here")));
+    }
+    if word.starts_with('-') || word.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        let rule = format!("{what} must not begin with `-` or have spaces");
+        return Err(bad(text, range, &rule));
+    }
+    Ok(word.to_owned())
 }
 
 fn parse_count(text: &str, digits: Range<usize>) -> Result<usize, Problem> {
@@ -101,8 +195,8 @@ fn parse_count(text: &str, digits: Range<usize>) -> Result<usize, Problem> {
 
 fn unknown_kind(text: &str, kind: Range<usize>) -> Problem {
     let word = &text[kind.clone()];
-    let known: Vec<String> = KINDS.iter().map(|(kind, _)| format!("`{kind}`")).collect();
-    let guesses = near(word, KINDS.iter().map(|(kind, _)| *kind));
+    let known: Vec<String> = KINDS.iter().map(|kind| format!("`{kind}`")).collect();
+    let guesses = near(word, KINDS.iter().copied());
     let problem = problem(text, kind, &format!("unknown kind of hop `{word}`"))
         .note(format!("the kinds of hops are {}", known.join(", ")));
     match guesses.first() {
@@ -111,8 +205,8 @@ fn unknown_kind(text: &str, kind: Range<usize>) -> Problem {
     }
 }
 
-const SYNTAX: &str = "write hops joined by `/`, such as `local/local`, and `local*8` for eight of \
-    them; join targets by `,`";
+const SYNTAX: &str = "write hops joined by `/`, such as `ssh:bob@web1/sudo`, and `local*8` for \
+    eight of them; join targets by `,`";
 
 fn bad(text: &str, range: Range<usize>, what: &str) -> Problem {
     problem(text, range, what).help(SYNTAX)
@@ -156,6 +250,26 @@ mod tests {
         counts("local*4096", &[&[4096]]);
     }
 
+    #[test]
+    fn ways_are_read() {
+        let way = |text: &str| parse(text).unwrap()[0].last().unwrap().hop.clone();
+        let ssh = |user: Option<&str>, host: &str, port| Hop::Ssh {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+        };
+        assert_eq!(way("ssh:web1"), ssh(None, "web1", None));
+        assert_eq!(
+            way("ssh:bob@web1:2222"),
+            ssh(Some("bob"), "web1", Some(2222))
+        );
+        assert_eq!(way("ssh:a@b@[::1]:22"), ssh(Some("a@b"), "::1", Some(22)));
+        assert_eq!(way("ssh:web1/sudo"), Hop::Sudo(None));
+        assert_eq!(way("ssh:web1/sudo:www"), Hop::Sudo(Some("www".to_owned())));
+        assert_eq!(way("su:bob"), Hop::Su(Some("bob".to_owned())));
+        assert_eq!(way("doas*2"), Hop::Doas(None));
+    }
+
     /// Compares the message and the place of the carets.
     #[track_caller]
     fn refused(text: &str, message: &str, carets: Range<usize>) {
@@ -176,7 +290,25 @@ mod tests {
         refused("local//local", "a hop is missing here", 6..6);
         refused("*3", "a hop is missing here", 0..0);
         refused("local/lokal", "unknown kind of hop `lokal`", 6..11);
-        refused("ssh:web1", "unknown kind of hop `ssh:web1`", 0..8);
+        refused("shs:web1", "unknown kind of hop `shs`", 0..3);
+        refused("local/ssh", "a host is missing behind `ssh`", 6..9);
+        refused("ssh:", "a host is missing here", 4..4);
+        refused("sudo:", "a user is missing here", 5..5);
+        refused("ssh:bob@", "a host is missing here", 8..8);
+        refused("ssh:web1:x", "a port is a number from 1 to 65535", 9..10);
+        refused("ssh:web1:0", "a port is a number from 1 to 65535", 9..10);
+        refused("ssh:[::1", "a `]` is missing", 4..8);
+        refused(
+            "ssh:-oProxyCommand=id",
+            "a host must not begin with `-` or have spaces",
+            4..21,
+        );
+        refused("local:x", "`local` leads nowhere else", 5..7);
+        refused(
+            "sudo:-h",
+            "a user must not begin with `-` or have spaces",
+            5..7,
+        );
         refused("local*", "a count is missing here", 6..6);
         refused("local*0", "a count of 0 starts nothing", 6..7);
         refused("local*1ö", "a count has digits only", 7..9);

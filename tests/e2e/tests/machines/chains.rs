@@ -1,5 +1,7 @@
 //! Chains of every kind, and what is left of them.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use e2e::with_router;
@@ -104,7 +106,8 @@ fn t14_no_secret_is_in_arguments_or_environments() {
                     let found = bytes
                         .windows(PASSWORD.len())
                         .any(|window| window == PASSWORD.as_bytes());
-                    assert!(!found, "{}: {file}", entry.path().display());
+                    let text = String::from_utf8_lossy(&bytes);
+                    assert!(!found, "{}: {file}: {text}", entry.path().display());
                 }
             }
             scans += 1;
@@ -117,12 +120,40 @@ fn t14_no_secret_is_in_arguments_or_environments() {
             let bob = door.knock(&router, "bob").password(PASSWORD).await.unwrap();
             let root = router.sudo().password(PASSWORD).via(&bob).await.unwrap();
             works(&root).await;
-            let log = machine.sh("grep -r corr3ct-h0rse /var/log /tmp /var/tmp /home /root || :");
+            // Not as one word: this very command would be found.
+            let log = machine
+                .sh("p=corr3ct; echo $p-h0rse | grep -r -f - /var/log /tmp /home /root || :");
             assert_eq!(log, "");
         });
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(scanner.join().unwrap() > 3);
     });
+}
+
+#[test]
+fn f3_a_controller_that_is_killed_takes_the_whole_tree_along() {
+    let machine = start(
+        &with_bob()
+            .sudoers("bob ALL=(ALL:ALL) NOPASSWD: ALL")
+            .sudoers("Defaults use_pty"),
+    );
+    let door = Door::to(&machine);
+    let mut controller = Command::new(env!("CARGO_BIN_EXE_far"))
+        .arg(machine.ssh_addr().port().to_string())
+        .arg(machine.identity())
+        .arg(door.known_hosts())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = controller.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    assert_eq!(line, "up\n");
+    let list = machine.sh("ps -eo user=,comm= | grep offshoot | sort");
+    assert_eq!(list.matches("root").count(), 2, "{list}");
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    is_empty(&machine);
 }
 
 #[test]
