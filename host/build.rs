@@ -169,7 +169,7 @@ fn profile_settings(profile: &str) -> Vec<String> {
             ("package.bytes.opt-level", "3"),
             ("package.crc32c.opt-level", "3"),
             ("package.hashbrown.opt-level", "3"),
-            ("package.offshoot-proto.opt-level", "3"),
+            ("package.offshoot-proto.opt-level", "2"),
         ],
     };
     let config = settings.iter().flat_map(|(key, value)| {
