@@ -25,6 +25,7 @@ use super::Greeted;
 use super::askpass::Askpass;
 use super::command::{Errand, What};
 use super::error::StreamError;
+use super::exchange::{Printed, Sending, next_question, read_terminal, send, type_in};
 use super::payload::Payload;
 use super::process::describe;
 use super::terminal::{Terminal, read};
@@ -39,9 +40,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long an ended tool's last words, and its status, may take to arrive.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// Bytes of what a tool printed that are kept for an error.
-const PRINTED_MAX: usize = 16 * 1024;
 
 /// The status that OpenSSH's client ends with when it failed itself.
 const SSH_FAILED: i32 = 255;
@@ -157,32 +155,6 @@ enum End {
 impl From<std::io::Error> for End {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-/// A child on its way.
-struct Sending {
-    bytes: Bytes,
-    sent: usize,
-    told: usize,
-}
-
-/// The first and the last of what was printed.
-#[derive(Default)]
-struct Printed {
-    bytes: Vec<u8>,
-}
-
-impl Printed {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        if let Some(more) = self.bytes.len().checked_sub(PRINTED_MAX) {
-            self.bytes.drain(PRINTED_MAX / 2..PRINTED_MAX / 2 + more);
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }
 
@@ -580,48 +552,5 @@ impl Driver {
             terminal,
             program,
         }
-    }
-}
-
-/// Sends a password to where the tool waits for it.
-fn type_in(tool: &Tool, on_terminal: bool, password: &Password) -> std::io::Result<()> {
-    let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
-    line.extend_from_slice(password.expose().as_bytes());
-    line.push(b'\n');
-    let written = match (&tool.terminal, on_terminal) {
-        (Some(terminal), true) => rustix::io::write(terminal.ours.get_ref(), &line),
-        _ => rustix::io::write(tool.output.get_ref(), &line),
-    };
-    match written? {
-        count if count == line.len() => Ok(()),
-        _ => Err(std::io::Error::other("the password does not fit")),
-    }
-}
-
-async fn read_terminal(tool: &Tool, buffer: &mut [u8]) -> std::io::Result<usize> {
-    match (&tool.terminal, tool.wants) {
-        // What is said on one that is everything is read as the tool's output.
-        (Some(Terminal { ours, .. }), Wants::Questions) => read(ours, buffer).await,
-        _ => std::future::pending().await,
-    }
-}
-
-async fn send(tool: &Tool, sending: Option<&Sending>) -> std::io::Result<usize> {
-    let Some(sending) = sending else {
-        return std::future::pending().await;
-    };
-    let rest = &sending.bytes[sending.sent..];
-    let sent = tool
-        .output
-        .async_io(Interest::WRITABLE, |output: &OwnedFd| {
-            rustix::io::write(output.as_fd(), rest).map_err(Into::into)
-        });
-    sent.await
-}
-
-async fn next_question(askpass: Option<&Askpass>) -> Option<UnixStream> {
-    match askpass {
-        Some(askpass) => askpass.accept().await,
-        None => std::future::pending().await,
     }
 }

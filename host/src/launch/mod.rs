@@ -11,6 +11,7 @@ mod conversation;
     expect(unreachable_pub, reason = "public where there is a public interface")
 )]
 mod error;
+mod exchange;
 mod failure;
 mod local;
 mod payload;

@@ -20,7 +20,12 @@ fn threads() -> Vec<String> {
 #[test]
 fn s140_a_broker_is_one_thread_from_its_making_to_its_end() {
     let _alone = alone();
-    let brokers = || threads().iter().filter(|name| *name == "offshoot-broker").count();
+    let brokers = || {
+        threads()
+            .iter()
+            .filter(|name| *name == "offshoot-broker")
+            .count()
+    };
     let before = Leftovers::now();
     let broker = Broker::new().unwrap();
     let began = Instant::now();
@@ -123,7 +128,10 @@ fn s144_shutting_down_is_for_any_thread_and_any_number_of_times() {
     broker.shutdown();
     broker.join();
     assert_closed(waits.join().unwrap());
-    assert!(router.receiver::<u32>().is_err(), "it was shut down with it");
+    assert!(
+        router.receiver::<u32>().is_err(),
+        "it was shut down with it"
+    );
     assert!(block_on(router.local().into_future()).unwrap().is_err());
 }
 
@@ -164,7 +172,9 @@ fn b050_defer_sync_gives_what_the_function_gives() {
     let _alone = alone();
     let broker = Broker::new().unwrap();
     assert_eq!(broker.defer_sync(|| "value".to_owned()).unwrap(), "value");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async { assert_usage(broker.defer_sync(|| 1)) });
 }
 
@@ -176,7 +186,9 @@ fn b050_a_handler_hears_of_the_shutdown() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = heard.clone();
     let handler = Handler::new(move |message| {
-        log.lock().unwrap().extend(message.reason().map(str::to_owned));
+        log.lock()
+            .unwrap()
+            .extend(message.reason().map(str::to_owned));
     });
     router.add_handler(handler).unwrap();
     broker.shutdown();

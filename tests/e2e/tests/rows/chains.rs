@@ -103,7 +103,10 @@ fn b021_a_call_without_an_answer_runs_and_nobody_waits() {
         let context = router.local().await.unwrap();
         let before = router.stats().handles;
         for item in 0..5 {
-            context.call_no_reply::<guest::remember>((item,)).await.unwrap();
+            context
+                .call_no_reply::<guest::remember>((item,))
+                .await
+                .unwrap();
         }
         context
             .call_no_reply::<guest::fail>(("it".to_owned(),))

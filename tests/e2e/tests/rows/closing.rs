@@ -271,7 +271,11 @@ fn s040_a_lost_context_is_an_event_of_its_receiver() {
         assert_eq!(event.context(), Some(&lost));
         let error = crate::channel_error(event.value);
         assert!(error.to_string().contains(lost.name()), "{error}");
-        assert_eq!(select.len(), 1, "only the other one can still give something");
+        assert_eq!(
+            select.len(),
+            1,
+            "only the other one can still give something"
+        );
         assert_timeout(select.get_timeout(Duration::from_millis(10)).await);
     });
 }

@@ -9,7 +9,10 @@ use crate::assert_timeout;
 
 #[track_caller]
 fn assert_latch_closed<T: std::fmt::Debug>(result: Result<T, Error>) {
-    assert!(matches!(result, Err(Error::Latch(LatchError { .. }))), "{result:?}");
+    assert!(
+        matches!(result, Err(Error::Latch(LatchError { .. }))),
+        "{result:?}"
+    );
 }
 
 #[test]

@@ -47,7 +47,11 @@ fn s105_half_of_ten_thousand_calls_are_taken_back_and_leave_nothing() {
         let first = context.call_async::<guest::sleep>((100,)).await.unwrap();
         let mut calls = Vec::new();
         for number in 0..CALLS {
-            calls.push(context.call_async::<guest::remember>((number as u32,)).await);
+            calls.push(
+                context
+                    .call_async::<guest::remember>((number as u32,))
+                    .await,
+            );
         }
         let select = Select::new();
         let mut kept = 0;

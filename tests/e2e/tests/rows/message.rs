@@ -13,9 +13,7 @@ fn s101_a_message_leaves_from_any_thread_and_bears_its_sender() {
         let (receiver, _) = pair::<String>(&router);
         let me = router.myself();
         let handle = receiver.handle();
-        let thread = std::thread::spawn(move || {
-            me.send(Message::new(handle, &"hi").unwrap())
-        });
+        let thread = std::thread::spawn(move || me.send(Message::new(handle, &"hi").unwrap()));
         let message = receiver.get_message().await.unwrap();
         thread.join().unwrap().unwrap();
         assert_eq!(message.source(), 0);
@@ -184,7 +182,10 @@ fn b027_secrets_and_blobs_travel_and_print_as_none_of_what_they_hold() {
         assert_eq!(text, "[secret] [secret] [blob: 128 bytes]");
         let message = Message::new(500, &(secret, blob)).unwrap();
         let text = format!("{message:?}");
-        assert!(!text.contains("hunter2") && !text.contains("AAAA"), "{text}");
+        assert!(
+            !text.contains("hunter2") && !text.contains("AAAA"),
+            "{text}"
+        );
     });
 }
 
@@ -195,7 +196,10 @@ fn b044_a_message_that_is_too_large_is_an_error_of_its_sender() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let router = RouterBuilder::default().max_message_size(1000).build().unwrap();
+        let router = RouterBuilder::default()
+            .max_message_size(1000)
+            .build()
+            .unwrap();
         let (receiver, sender) = pair::<Vec<u8>>(&router);
         let error = channel_error(sender.put(&vec![0; 2000]).await);
         assert_eq!(error.kind, ChannelErrorKind::TooLarge);

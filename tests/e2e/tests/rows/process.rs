@@ -44,7 +44,9 @@ fn b033_a_program_gives_what_its_main_gives_and_leaves_nothing() {
     let failed: Result<(), Error> = run_with_router(async |router| {
         router.add_plugin(plugin.clone());
         let context = router.local().await?;
-        context.call::<guest::crash>(("on purpose".to_owned(),)).await
+        context
+            .call::<guest::crash>(("on purpose".to_owned(),))
+            .await
     });
     assert_eq!(crate::call_error(failed).message, "on purpose");
     before.assert_nothing_new();

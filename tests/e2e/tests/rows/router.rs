@@ -24,7 +24,9 @@ fn s060_any_thread_can_use_a_router() {
             })
         })
         .collect();
-    let seen: BTreeSet<u32> = (0..1600).map(|_| receiver.get_blocking().unwrap()).collect();
+    let seen: BTreeSet<u32> = (0..1600)
+        .map(|_| receiver.get_blocking().unwrap())
+        .collect();
     assert_eq!(seen.len(), 1600);
     for thread in threads {
         thread.join().unwrap();
@@ -64,7 +66,9 @@ fn s074_ids_from_many_threads_never_collide() {
                 })
             })
             .collect();
-        let ids = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+        let ids = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap());
         let ids: Vec<u32> = ids.collect();
         let distinct: BTreeSet<_> = ids.iter().collect();
         assert_eq!((ids.len(), distinct.len()), (800, 800));
@@ -110,7 +114,10 @@ fn b044_calls_and_results_that_are_too_large_are_errors_and_the_context_lives_on
         .unwrap();
     let plugin = e2e::plugin();
     runtime.block_on(async {
-        let router = Router::builder().max_message_size(16 << 20).build().unwrap();
+        let router = Router::builder()
+            .max_message_size(16 << 20)
+            .build()
+            .unwrap();
         router.add_plugin(plugin);
         let child = router.local().await.unwrap();
         let context = router.local().via(&child).await.unwrap();
@@ -154,7 +161,8 @@ fn s077_shutting_down_twice_at_once_waits_twice() {
         let context = router.local().await.unwrap();
         let pid = e2e::pid_of(&context);
         let (first, second) = (router.clone(), router.clone());
-        let given_up = async { tokio::time::timeout(std::time::Duration::ZERO, first.shutdown()).await };
+        let given_up =
+            async { tokio::time::timeout(std::time::Duration::ZERO, first.shutdown()).await };
         let waits = async {
             second.shutdown().await;
             assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());

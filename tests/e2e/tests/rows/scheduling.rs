@@ -114,7 +114,12 @@ fn b031_all_gathers_values_or_gives_the_first_error() {
         }
         let receivers = pairs.iter().map(|(receiver, _)| receiver);
         assert_eq!(Select::all(receivers).await.unwrap(), [0, 1, 2]);
-        assert!(Select::<u32>::all([] as [Receiver<u32>; 0]).await.unwrap().is_empty());
+        assert!(
+            Select::<u32>::all([] as [Receiver<u32>; 0])
+                .await
+                .unwrap()
+                .is_empty()
+        );
         let receivers = pairs.iter().map(|(receiver, _)| receiver);
         let all = Select::all(receivers);
         pin_mut!(all);

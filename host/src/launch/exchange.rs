@@ -1,0 +1,85 @@
+//! What a tool and we exchange: bytes of the child, what it prints, a password, questions.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use bytes::Bytes;
+use offshoot_proto::control::Password;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use zeroize::Zeroizing;
+
+use super::askpass::Askpass;
+use super::terminal::{Terminal, read};
+use super::tool::{Tool, Wants};
+
+/// Bytes of what a tool printed that are kept for an error.
+const PRINTED_MAX: usize = 16 * 1024;
+
+/// A child on its way.
+pub(super) struct Sending {
+    pub(super) bytes: Bytes,
+    pub(super) sent: usize,
+    pub(super) told: usize,
+}
+
+/// The first and the last of what was printed.
+#[derive(Default)]
+pub(super) struct Printed {
+    bytes: Vec<u8>,
+}
+
+impl Printed {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        if let Some(more) = self.bytes.len().checked_sub(PRINTED_MAX) {
+            self.bytes.drain(PRINTED_MAX / 2..PRINTED_MAX / 2 + more);
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// Sends a password to where the tool waits for it.
+pub(super) fn type_in(tool: &Tool, on_terminal: bool, password: &Password) -> std::io::Result<()> {
+    let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
+    line.extend_from_slice(password.expose().as_bytes());
+    line.push(b'\n');
+    let written = match (&tool.terminal, on_terminal) {
+        (Some(terminal), true) => rustix::io::write(terminal.ours.get_ref(), &line),
+        _ => rustix::io::write(tool.output.get_ref(), &line),
+    };
+    match written? {
+        count if count == line.len() => Ok(()),
+        _ => Err(std::io::Error::other("the password does not fit")),
+    }
+}
+
+pub(super) async fn read_terminal(tool: &Tool, buffer: &mut [u8]) -> std::io::Result<usize> {
+    match (&tool.terminal, tool.wants) {
+        // What is said on one that is everything is read as the tool's output.
+        (Some(Terminal { ours, .. }), Wants::Questions) => read(ours, buffer).await,
+        _ => std::future::pending().await,
+    }
+}
+
+pub(super) async fn send(tool: &Tool, sending: Option<&Sending>) -> std::io::Result<usize> {
+    let Some(sending) = sending else {
+        return std::future::pending().await;
+    };
+    let rest = &sending.bytes[sending.sent..];
+    let sent = tool
+        .output
+        .async_io(Interest::WRITABLE, |output: &OwnedFd| {
+            rustix::io::write(output.as_fd(), rest).map_err(Into::into)
+        });
+    sent.await
+}
+
+pub(super) async fn next_question(askpass: Option<&Askpass>) -> Option<UnixStream> {
+    match askpass {
+        Some(askpass) => askpass.accept().await,
+        None => std::future::pending().await,
+    }
+}
