@@ -51,7 +51,9 @@ fn is_allowed(header: &Header) -> bool {
         Handle::HEARTBEAT,
         Handle::ALIVE,
     ];
-    own && plain && may.contains(&header.handle)
+    // A neighbour may announce losses in several frames; they wait for the last one.
+    let begun = header.first && !header.last && header.handle == Handle::DEL_ROUTE;
+    own && (begun || plain && may.contains(&header.handle))
 }
 
 /// The header does no harm: nobody is told anything, nobody but the child gets a message, and what
