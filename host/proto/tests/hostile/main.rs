@@ -4,4 +4,5 @@ mod below;
 mod direct;
 mod framing;
 mod ids;
+mod permutations;
 mod worlds;
