@@ -22,6 +22,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "the imports that the host offers, with addresses instead of references",
     ),
     (
+        "host/src/launch/tool.rs",
+        "makes a tool the leader of a session with a terminal, between fork and exec",
+    ),
+    (
         "host/src/wasm/compile.rs",
         "sets the compiler's flags for another processor by name",
     ),
