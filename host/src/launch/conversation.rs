@@ -5,21 +5,17 @@
 //! come from its terminal, its error stream or a helper, and are answered once at most, and only
 //! until the far end has said anything of ours.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use bytes::Bytes;
 use offshoot_proto::bootstrap::{BootstrapError, Conversation, Moment, Stage, Step};
 use offshoot_proto::control::Password;
 use offshoot_proto::handshake::{ExpectHello, Greeted as Hello, HandshakeError};
 use offshoot_proto::login::{
     self, AccessError, Asked, LoginError, PasswordError, Prompt, Said, classify,
 };
-use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use super::Greeted;
 use super::askpass::Askpass;
@@ -28,7 +24,7 @@ use super::error::StreamError;
 use super::exchange::{Printed, Sending, next_question, read_terminal, send, type_in};
 use super::payload::Payload;
 use super::process::describe;
-use super::terminal::{Terminal, read};
+use super::terminal::read;
 use super::tool::{Tool, Wants};
 use crate::BUILD_ID;
 
