@@ -114,7 +114,7 @@ impl Hub {
             }
             Event::ContextLost { id, reason } => {
                 let name = Self::name_of(&state, id);
-                state.known.remove(&id);
+                Self::depart(&mut state, id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
             Event::IdsGranted => state.ids.answered(None),

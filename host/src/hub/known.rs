@@ -9,6 +9,9 @@ use offshoot_proto::{Node, SendError};
 use super::{Hub, State};
 use crate::wasm::{Profile, Target};
 
+/// Names of contexts that are gone, which are kept.
+const DEPARTED_MAX: usize = 1024;
+
 /// What is known of a context.
 #[derive(Clone)]
 pub(crate) struct Known {
@@ -30,7 +33,21 @@ impl Hub {
             Some(known) => known.name.clone(),
             None if id == ContextId::CONTROLLER => "controller".into(),
             None if id == state.node.id() => crate::child::name().into(),
-            None => format!("context {id}").into(),
+            None => {
+                let mut departed = state.departed.iter().rev();
+                let departed = departed.find(|(departed, _)| *departed == id);
+                departed.map_or_else(|| format!("context {id}").into(), |(_, name)| name.clone())
+            }
+        }
+    }
+
+    /// A context is gone. Its name is kept for a while: errors that tell of it are read later.
+    pub(super) fn depart(state: &mut State, id: ContextId) {
+        if let Some(known) = state.known.remove(&id) {
+            if state.departed.len() == DEPARTED_MAX {
+                state.departed.pop_front();
+            }
+            state.departed.push_back((id, known.name));
         }
     }
 

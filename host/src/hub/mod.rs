@@ -18,6 +18,7 @@ mod tasks;
 mod traces;
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -83,6 +84,8 @@ pub(crate) struct State {
     pub(crate) ids: Ids,
     /// What is known of the contexts below.
     known: HashMap<ContextId, Known>,
+    /// Names of those that are gone, for errors that are read later; the oldest go first.
+    departed: VecDeque<(ContextId, Arc<str>)>,
     /// The deadline that the timer sleeps for.
     armed: Option<offshoot_proto::Instant>,
     /// Changes whose bytes were left to gather.
@@ -158,6 +161,7 @@ impl Hub {
                 streams: HashMap::default(),
                 ids: Ids::default(),
                 known: HashMap::default(),
+                departed: VecDeque::new(),
                 armed: None,
                 gathered: 0,
                 ended: false,
@@ -239,7 +243,9 @@ impl Hub {
             return result;
         }
         state.gathered += 1;
-        if state.gathered >= GATHER_MAX || self.runtime.get().is_none() {
+        // What came of it for this context itself, such as a message to oneself, must not wait.
+        let due = state.node.has_events();
+        if due || state.gathered >= GATHER_MAX || self.runtime.get().is_none() {
             self.settle(state);
             return result;
         }

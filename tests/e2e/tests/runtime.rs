@@ -122,23 +122,17 @@ fn b046_how_a_child_ended_is_told_in_words() {
 
 #[test]
 fn b054_the_environment_asks_for_a_debug_log() {
+    let directory = tempfile::tempdir().unwrap();
     let program = Command::new(env!("CARGO_BIN_EXE_with-router"))
         .arg("1")
         .env("OFFSHOOT_DEBUG", "1")
-        .env("TMPDIR", tempfile::tempdir().unwrap().keep())
-        .spawn()
+        .env("TMPDIR", directory.path())
+        .output()
         .unwrap();
-    let pid = program.id();
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
-    let output = program.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let directory = String::from_utf8_lossy(&environment)
-        .split('\0')
-        .find_map(|variable| Some(variable.strip_prefix("TMPDIR=")?.to_owned()))
-        .unwrap();
-    let logs = std::fs::read_dir(&directory).unwrap().count();
-    std::fs::remove_dir_all(directory).unwrap();
-    assert_eq!(logs, 2, "one of the program and one of its context");
+    assert!(program.status.success(), "{program:?}");
+    let logs = std::fs::read_dir(directory.path()).unwrap();
+    let logs: Vec<_> = logs.map(|log| log.unwrap().file_name()).collect();
+    assert_eq!(logs.len(), 2, "of the program and of its context: {logs:?}");
 }
 
 /// Keeps what is logged, a line for each record.

@@ -349,6 +349,11 @@ impl Node {
         Some(self.answer_to_driver(event))
     }
 
+    /// Whether there is something for the driver to act on.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// A link that has got something to send since it was last named here.
     pub fn poll_ready_link(&mut self) -> Option<LinkId> {
         while let Some(id) = self.ready_links.pop_front() {
