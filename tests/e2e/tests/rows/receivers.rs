@@ -35,7 +35,11 @@ fn s120_one_that_does_not_persist_takes_one_message() {
         let receiver: Receiver<u32> = router.receiver_with(once).unwrap();
         let sender = receiver.to_sender();
         sender.put(&1).await.unwrap();
-        assert_eq!(router.stats().handles, 0, "the stream ended with its only message");
+        assert_eq!(
+            router.stats().handles,
+            0,
+            "the stream ended with its only message"
+        );
         assert_eq!(receiver.get().await.unwrap(), 1);
         assert_closed(receiver.get().await);
         assert!(receiver.is_over());
