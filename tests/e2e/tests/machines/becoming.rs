@@ -147,10 +147,9 @@ fn b003_sudos_options_reach_it() {
     with_router(async |router| {
         let bob = door.ssh(&router, "bob").await.unwrap();
         let environment = |name: &str| {
-            let list = machine.sh(&format!(
+            machine.sh(&format!(
                 "for p in $(pgrep -u root -f offshoot:{name}); do tr '\\0' '\\n' </proc/$p/environ; done"
-            ));
-            list
+            ))
         };
         let sudo = |name: &str| router.sudo().remote_name(name).via(&bob);
         let _plain = sudo("plain").await.unwrap();

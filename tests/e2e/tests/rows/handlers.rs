@@ -13,8 +13,11 @@ fn message(handle: u64, value: u32) -> Message {
     Message::new(handle, &value).unwrap()
 }
 
+/// What a handler got.
+type Seen = Arc<Mutex<Vec<Result<u32, String>>>>;
+
 /// A handler that notes what it gets: values, or the reason of the end.
-fn noting() -> (Handler, Arc<Mutex<Vec<Result<u32, String>>>>) {
+fn noting() -> (Handler, Seen) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
     let handler = Handler::new(move |message| {

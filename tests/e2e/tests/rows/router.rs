@@ -48,6 +48,10 @@ fn s062_s075_s023_contexts_are_found_by_id_and_equal() {
         assert_eq!(found.name(), grandchild.name());
         assert_eq!(found.call::<guest::add>((1, 2)).await.unwrap(), 3);
         assert_eq!(router.context_by_id(0), Some(router.myself()));
+        #[expect(
+            clippy::mutable_key_type,
+            reason = "it is hashed by its id, which stays"
+        )]
         let all = HashSet::from([child.clone(), grandchild, found, child]);
         assert_eq!(all.len(), 2, "equal by id, and one in a set");
         assert!(router.context_by_id(u32::MAX).is_none());
