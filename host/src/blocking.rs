@@ -15,7 +15,7 @@ use crate::hub::Hub;
 /// Runs a future of this library in a plain thread until it is done.
 ///
 /// The router's own tasks run elsewhere: in the runtime that it was made in, or in its
-/// [`Broker`](crate::Broker)'s thread. Timers that the future makes itself, with
+/// [`Broker`]'s thread. Timers that the future makes itself, with
 /// `tokio::time::sleep` and the like, run in the thread of the broker that was made last, and need
 /// one.
 ///
