@@ -20,7 +20,7 @@ fn a_bad_target_has_a_caret() {
 error: bad target: unknown kind of hop `loca`
   | local/loca*3
   |       ^^^^
-note: the kinds of hops are `local`
+note: the kinds of hops are `local`, `ssh`, `sudo`, `su`, `doas`
 help: did you mean `local`?
 ",
     );
