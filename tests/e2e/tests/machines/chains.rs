@@ -8,7 +8,7 @@ use e2e::with_router;
 use offshoot::{CheckHostKeys, Context, Router};
 use offshoot_bed::{Machine, SshdOptions, User};
 
-use crate::world::{Door, PASSWORD, is_empty, no_litter, start, uid, with_bob, works};
+use crate::world::{Door, is_empty, no_litter, start, uid, with_bob, works};
 
 const SUDOERS: &str = "bob ALL=(ALL:ALL) NOPASSWD: ALL";
 
