@@ -17,7 +17,7 @@ use crate::context::Context;
 /// ```no_run
 /// # mod disk { macro_rules! f { ($($n:ident)*) => { $(pub enum $n {} impl offshoot::Function for $n {
 /// #     const PLUGIN: &'static str = "disk"; const NAME: &'static str = stringify!($n);
-/// #     const SIGNATURE: u64 = 0; type Arguments = (); type Output = (); })* } }
+/// #     const SIGNATURE: u64 = 0; const CONCURRENT: bool = false; type Arguments = (); type Output = (); })* } }
 /// #     f!(mount fill); }
 /// # async fn example(context: offshoot::Context) -> Result<(), offshoot::Error> {
 /// let chain = context.chain();

@@ -8,7 +8,7 @@
 //! ```no_run
 //! # mod facts { pub enum uptime {} impl offshoot::Function for uptime {
 //! #     const PLUGIN: &'static str = "facts"; const NAME: &'static str = "uptime";
-//! #     const SIGNATURE: u64 = 0; type Arguments = (); type Output = f64; } }
+//! #     const SIGNATURE: u64 = 0; const CONCURRENT: bool = false; type Arguments = (); type Output = f64; } }
 //! # async fn example() -> Result<(), offshoot::Error> {
 //! let router = offshoot::Router::new()?;
 //! let context = router.local().await?;

@@ -31,7 +31,7 @@ pub use source::{SelectEvent, Source};
 /// ```no_run
 /// # mod facts { pub enum uptime {} impl offshoot::Function for uptime {
 /// #     const PLUGIN: &'static str = "facts"; const NAME: &'static str = "uptime";
-/// #     const SIGNATURE: u64 = 0; type Arguments = (); type Output = f64; } }
+/// #     const SIGNATURE: u64 = 0; const CONCURRENT: bool = false; type Arguments = (); type Output = f64; } }
 /// # async fn example(contexts: Vec<offshoot::Context>) -> Result<(), offshoot::Error> {
 /// use offshoot::Select;
 ///
