@@ -54,6 +54,9 @@ struct State {
 /// All brokers, the last one last: for timers of futures that belong to no router.
 static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
+/// How long a broker that everyone has dropped waits for what is still ending.
+const REAPED: Duration = Duration::from_secs(1);
+
 /// How long the links of a tree may take to close before they are cut (`S141`).
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -230,7 +233,7 @@ async fn serve(shared: &Weak<Shared>, stop: &Notify) {
             None => {
                 // Nobody waits, but contexts that are still ending must be reaped.
                 let metrics = runtime::Handle::current().metrics();
-                for _ in 0..SHUTDOWN_TIMEOUT.as_millis() / 5 {
+                for _ in 0..REAPED.as_millis() / 5 {
                     if metrics.num_alive_tasks() == 0 {
                         break;
                     }
