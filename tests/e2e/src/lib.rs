@@ -182,6 +182,9 @@ impl Leftovers {
     ///
     /// Panics without `/proc`.
     pub fn now() -> Self {
+        // The first runtime of a process may open what the process keeps, such as for signals.
+        static RUNTIME: std::sync::Once = std::sync::Once::new();
+        RUNTIME.call_once(|| drop(runtime(Flavour::CurrentThread)));
         Self {
             children: children(),
             descriptors: numbers_in("/proc/self/fd"),
