@@ -30,7 +30,7 @@ help: did you mean `local`?
 error: bad target: a count has digits only
   | local*x
   |       ^
-help: write hops joined by `/`, such as `local/local`, and `local*8` for eight of them; join targets by `,`
+help: write hops joined by `/`, such as `ssh:bob@web1/sudo`, and `local*8` for eight of them; join targets by `,`
 ",
     );
 }
