@@ -5,4 +5,5 @@
 //! of this process. What it cannot honour it refuses, and names.
 
 pub mod config;
+pub mod known_hosts;
 mod pattern;
