@@ -4,6 +4,13 @@
 //! authenticates, and runs one command over one connection, whose input and output are two pipes
 //! of this process. What it cannot honour it refuses, and names.
 
+mod client;
 pub mod config;
+mod error;
 pub mod known_hosts;
 mod pattern;
+mod secret;
+
+pub use client::{CONNECT_TIMEOUT, Connection, Ended, HostKeys, Request, Session, open};
+pub use error::{HostKeyProblem, IdentityProblem, SshError, Stage};
+pub use secret::Secret;
