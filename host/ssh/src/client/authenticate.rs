@@ -106,29 +106,33 @@ impl Attempt<'_> {
     async fn run(mut self, order: &[MethodKind], mut offers: Offers) -> Result<(), SshError> {
         // What the server takes is also learnt from the first refusal, which saves a round trip.
         let guess = order.first() == Some(&MethodKind::PublicKey) && !offers.list.is_empty();
-        if !guess {
-            let result = self
-                .handle
-                .authenticate_none(self.config.user.as_str())
-                .await;
-            if let Outcome::In = self.result(result)? {
-                return Ok(());
-            }
+        if !guess && let Outcome::In = self.nothing().await? {
+            return Ok(());
         }
-        while let Some(kind) = self.next(order, &offers) {
-            let outcome = match kind {
-                MethodKind::PublicKey => match offers.list.pop_front() {
+        loop {
+            let outcome = match self.next(order, &offers) {
+                Some(MethodKind::PublicKey) => match offers.list.pop_front() {
                     Some(offer) => self.key(&offer, &mut offers.agent).await?,
                     None => Outcome::Skipped,
                 },
-                MethodKind::KeyboardInteractive => self.questions().await?,
-                _ => self.password().await?,
+                Some(MethodKind::KeyboardInteractive) => self.questions().await?,
+                Some(_) => self.password().await?,
+                // No key was refused: none could be used.
+                None if self.left.is_none() => self.nothing().await?,
+                None => break,
             };
             if let Outcome::In = outcome {
                 return Ok(());
             }
         }
         Err(self.refused())
+    }
+
+    /// Shows nothing, which tells what the server wants to see.
+    async fn nothing(&mut self) -> Result<Outcome, SshError> {
+        let user = self.config.user.as_str();
+        let result = self.handle.authenticate_none(user).await;
+        self.result(result)
     }
 
     /// The first method that the server takes and that is not used up.

@@ -148,10 +148,9 @@ impl Offers {
     ) -> Vec<AgentIdentity> {
         let socket = match &config.agent {
             Agent::Nobody => None,
-            Agent::Environment => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
             Agent::Socket(path) => Some(path.clone()),
         };
-        let Some(socket) = socket.filter(|path| !path.as_os_str().is_empty()) else {
+        let Some(socket) = socket else {
             return Vec::new();
         };
         let mut agent = match AgentClient::connect_uds(&socket).await {

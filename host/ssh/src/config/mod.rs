@@ -59,13 +59,11 @@ pub enum Way {
     Command(String),
 }
 
-/// An agent's socket, or which.
+/// Which agent is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Agent {
     /// None is asked.
     Nobody,
-    /// That of `SSH_AUTH_SOCK`, if it is set.
-    Environment,
     /// This one.
     Socket(PathBuf),
 }
@@ -246,13 +244,15 @@ impl HostConfig {
                 .map(PathBuf::from)
                 .into(),
         };
+        let by_variable = |name: &str| {
+            let path = around.variable(name).filter(|path| !path.is_empty());
+            path.map_or(Agent::Nobody, |path| Agent::Socket(path.into()))
+        };
         let agent = match settings.identity_agent.as_deref() {
-            None | Some("SSH_AUTH_SOCK") => Agent::Environment,
+            None | Some("SSH_AUTH_SOCK") => by_variable("SSH_AUTH_SOCK"),
             Some("none") => Agent::Nobody,
             Some(text) => match text.strip_prefix('$').filter(|name| !name.starts_with('{')) {
-                Some(name) => around
-                    .variable(name)
-                    .map_or(Agent::Nobody, |path| Agent::Socket(path.into())),
+                Some(name) => by_variable(name),
                 None => Agent::Socket(path("IdentityAgent", text)?),
             },
         };
