@@ -1,7 +1,5 @@
 //! Shows the server who we are, in the order in which OpenSSH tries.
 
-use std::collections::VecDeque;
-
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse as Reply};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -13,6 +11,7 @@ use super::algorithms;
 use super::handler::{Client, Shared};
 use super::keys::{KeySigner, NoSignature};
 use super::offers::{Offer, Offers, Source};
+use super::prompts::{is_about_a_password, is_about_something_else};
 use crate::config::HostConfig;
 use crate::error::{IdentityProblem, SshError, Stage, printable};
 use crate::secret::Secret;
@@ -407,80 +406,5 @@ impl Attempt<'_> {
             host: self.config.hostname.clone(),
             prompt: printable(prompt),
         }
-    }
-}
-
-fn is_about_a_password(prompt: &str) -> bool {
-    let prompt = prompt.to_lowercase();
-    [
-        "password",
-        "passwort",
-        "mot de passe",
-        "contraseña",
-        "senha",
-        "пароль",
-    ]
-    .iter()
-    .any(|word| prompt.contains(word))
-}
-
-/// Whether it wants what no password is, whatever else it says.
-fn is_about_something_else(prompt: &str) -> bool {
-    let prompt = prompt.to_lowercase();
-    let mut words = prompt.split(|c: char| !c.is_alphanumeric());
-    let other = [
-        "code",
-        "otp",
-        "token",
-        "verification",
-        "passcode",
-        "pin",
-        "touch",
-        "yubikey",
-        "duo",
-        "presence",
-        "challenge",
-        "new",
-        "retype",
-        "current",
-        "one-time",
-        "totp",
-        "2fa",
-        "mfa",
-    ];
-    words.any(|word| other.contains(&word)) || prompt.contains("one-time")
-}
-
-/// Offers that an agent and files make, in order.
-pub(crate) type OfferList = VecDeque<Offer>;
-
-#[cfg(test)]
-mod tests {
-    use super::{is_about_a_password, is_about_something_else};
-
-    #[test]
-    fn s096_only_a_question_for_a_password_gets_one() {
-        for prompt in [
-            "Password: ",
-            "(u@h) Password:",
-            "Passwort: ",
-            "LDAP Password:",
-            "암호: ",
-        ] {
-            assert!(!is_about_something_else(prompt), "{prompt}");
-        }
-        for prompt in [
-            "Verification code: ",
-            "One-time password (OATH) for `u': ",
-            "PIN:",
-            "Enter passcode or select one of the following options:",
-            "New password: ",
-            "Current password: ",
-            "Please touch the device.",
-        ] {
-            assert!(is_about_something_else(prompt), "{prompt}");
-        }
-        assert!(is_about_a_password("root's PASSWORD:"));
-        assert!(!is_about_a_password("Name:"));
     }
 }

@@ -9,6 +9,7 @@ mod keys;
 mod line;
 mod offers;
 mod progress;
+mod prompts;
 mod pump;
 mod reach;
 

@@ -3,7 +3,9 @@
 //! As with OpenSSH: first those of the configuration that an agent holds, then the agent's others
 //! unless only configured ones are wanted, then those in files.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use russh::client::Handle;
 use russh::keys::agent::AgentIdentity;
@@ -11,7 +13,6 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, PublicKey};
 use tokio::net::UnixStream;
 
-use super::authenticate::OfferList;
 use super::handler::Client;
 use super::keys::{KeyFile, certificate};
 use crate::config::{Agent, HostConfig};
@@ -30,7 +31,7 @@ pub(crate) struct Offer {
 /// Who signs.
 pub(crate) enum Source {
     Agent,
-    File(std::sync::Arc<KeyFile>),
+    File(Arc<KeyFile>),
 }
 
 impl Offer {
@@ -53,7 +54,7 @@ impl Offer {
 /// All that can be offered.
 #[derive(Default)]
 pub(crate) struct Offers {
-    pub(crate) list: OfferList,
+    pub(crate) list: VecDeque<Offer>,
     pub(crate) agent: Option<AgentClient<UnixStream>>,
     /// The first thing that kept a configured key away.
     pub(crate) setback: Option<SshError>,
@@ -69,7 +70,7 @@ impl Offers {
         let mut files = Vec::new();
         for path in &config.identity_files {
             match KeyFile::read(path, passphrase) {
-                Ok(key) => files.push(std::sync::Arc::new(key)),
+                Ok(key) => files.push(Arc::new(key)),
                 Err(SshError::IdentityFile {
                     why: IdentityProblem::Missing,
                     ..

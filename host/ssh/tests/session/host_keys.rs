@@ -78,7 +78,7 @@ async fn check(
             "{case}, {strict}: {ours:?} {theirs:?}"
         );
         assert_eq!(
-            ours.as_ref().map(|()| ()).map_err(name_of),
+            ours.as_ref().copied().map_err(name_of),
             want,
             "{case}, {strict}: {ours:?}"
         );

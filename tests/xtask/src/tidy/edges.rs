@@ -52,8 +52,19 @@ const RULES: &[Rule] = &[
         ]),
     },
     Rule {
+        package: "offshoot-ssh",
+        // It knows connections and nothing of contexts.
+        ours: &[],
+        theirs: None,
+    },
+    Rule {
         package: "offshoot",
-        ours: &["offshoot-abi", "offshoot-build", "offshoot-proto"],
+        ours: &[
+            "offshoot-abi",
+            "offshoot-build",
+            "offshoot-proto",
+            "offshoot-ssh",
+        ],
         theirs: None,
     },
 ];
@@ -159,6 +170,14 @@ mod tests {
                 )]
             );
         }
+    }
+
+    #[test]
+    fn the_ssh_client_knows_nothing_of_contexts() {
+        assert_eq!(
+            problems("offshoot-ssh", "host/ssh", "offshoot", None),
+            ["host/ssh: offshoot-ssh may not depend on offshoot"]
+        );
     }
 
     #[test]
