@@ -53,6 +53,12 @@ const RULES: &[Rule] = &[
         ]),
     },
     Rule {
+        package: "offshoot-ssh",
+        // It knows connections and nothing of contexts.
+        ours: &[],
+        theirs: None,
+    },
+    Rule {
         package: "offshoot",
         // The macros for `#[offshoot::main]` only.
         ours: &[
@@ -60,6 +66,7 @@ const RULES: &[Rule] = &[
             "offshoot-build",
             "offshoot-macros",
             "offshoot-proto",
+            "offshoot-ssh",
         ],
         theirs: None,
     },
@@ -166,6 +173,14 @@ mod tests {
                 )]
             );
         }
+    }
+
+    #[test]
+    fn the_ssh_client_knows_nothing_of_contexts() {
+        assert_eq!(
+            problems("offshoot-ssh", "host/ssh", "offshoot", None),
+            ["host/ssh: offshoot-ssh may not depend on offshoot"]
+        );
     }
 
     #[test]

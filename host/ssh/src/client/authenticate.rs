@@ -1,0 +1,410 @@
+//! Shows the server who we are, in the order in which OpenSSH tries.
+
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse as Reply};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{Algorithm, HashAlg};
+use russh::{MethodKind, MethodSet};
+use tokio::net::UnixStream;
+
+use super::algorithms;
+use super::handler::{Client, Shared};
+use super::keys::{KeySigner, NoSignature};
+use super::offers::{Offer, Offers, Source};
+use super::prompts::{is_about_a_password, is_about_something_else};
+use crate::config::HostConfig;
+use crate::error::{IdentityProblem, SshError, Stage, printable};
+use crate::secret::Secret;
+
+/// Questions in a row that are answered: those that ask nothing, and one for the password.
+const QUESTIONS_MAX: usize = 8;
+
+/// What the user can show.
+#[derive(Clone, Copy)]
+pub(crate) struct Credentials<'a> {
+    pub(crate) password: Option<&'a Secret>,
+    pub(crate) passphrase: Option<&'a Secret>,
+}
+
+/// The order without `PreferredAuthentications`.
+const ORDER: &[MethodKind] = &[
+    MethodKind::PublicKey,
+    MethodKind::KeyboardInteractive,
+    MethodKind::Password,
+];
+
+/// Authenticates a session.
+pub(crate) async fn authenticate(
+    handle: &mut Handle<Client>,
+    config: &HostConfig,
+    credentials: Credentials<'_>,
+    notes: &Shared,
+) -> Result<(), SshError> {
+    let order = order(config);
+    let mut offers = Offers::default();
+    if order.contains(&MethodKind::PublicKey) {
+        offers = Offers::collect(handle, config, credentials.passphrase).await?;
+    }
+    let setback = offers.setback.take();
+    let attempt = Attempt {
+        allowed: algorithms::user_keys(config)?,
+        handle,
+        config,
+        credentials,
+        notes,
+        left: None,
+        setback,
+        password_used: false,
+        asked: false,
+        rsa: None,
+    };
+    attempt.run(&order, offers).await
+}
+
+fn order(config: &HostConfig) -> Vec<MethodKind> {
+    let enabled = |kind: &MethodKind| match kind {
+        MethodKind::PublicKey => config.public_key,
+        MethodKind::KeyboardInteractive => config.keyboard_interactive,
+        MethodKind::Password => config.password,
+        _ => false,
+    };
+    let named = config.preferred.as_deref().map(|list| {
+        let kinds = list.split(',').filter_map(|name| name.parse().ok());
+        kinds.collect::<Vec<MethodKind>>()
+    });
+    let all = named.unwrap_or_else(|| ORDER.to_vec());
+    all.into_iter().filter(enabled).collect()
+}
+
+struct Attempt<'a> {
+    handle: &'a mut Handle<Client>,
+    config: &'a HostConfig,
+    credentials: Credentials<'a>,
+    notes: &'a Shared,
+    allowed: Vec<Algorithm>,
+    /// The methods that the server would still take; nothing until it said so.
+    left: Option<Vec<MethodKind>>,
+    /// The first thing that kept a key from being used.
+    setback: Option<SshError>,
+    password_used: bool,
+    /// Whether the server was let ask.
+    asked: bool,
+    /// Which signatures of RSA keys the server takes, once that was asked.
+    rsa: Option<Option<HashAlg>>,
+}
+
+/// What became of a method.
+enum Outcome {
+    In,
+    NotYet,
+    /// It cannot be tried.
+    Skipped,
+}
+
+impl Attempt<'_> {
+    async fn run(mut self, order: &[MethodKind], mut offers: Offers) -> Result<(), SshError> {
+        // What the server takes is also learnt from the first refusal, which saves a round trip.
+        let guess = order.first() == Some(&MethodKind::PublicKey) && !offers.list.is_empty();
+        if !guess && let Outcome::In = self.nothing().await? {
+            return Ok(());
+        }
+        loop {
+            let outcome = match self.next(order, &offers) {
+                Some(MethodKind::PublicKey) => match offers.list.pop_front() {
+                    Some(offer) => self.key(&offer, &mut offers.agent).await?,
+                    None => Outcome::Skipped,
+                },
+                Some(MethodKind::KeyboardInteractive) => self.questions().await?,
+                Some(_) => self.password().await?,
+                // No key was refused: none could be used.
+                None if self.left.is_none() => self.nothing().await?,
+                None => break,
+            };
+            if let Outcome::In = outcome {
+                return Ok(());
+            }
+        }
+        Err(self.refused())
+    }
+
+    /// Shows nothing, which tells what the server wants to see.
+    async fn nothing(&mut self) -> Result<Outcome, SshError> {
+        let user = self.config.user.as_str();
+        let result = self.handle.authenticate_none(user).await;
+        self.result(result)
+    }
+
+    /// The first method that the server takes and that is not used up.
+    fn next(&self, order: &[MethodKind], offers: &Offers) -> Option<MethodKind> {
+        let usable = |kind: &&MethodKind| {
+            let taken = match &self.left {
+                Some(left) => left.contains(kind),
+                None => **kind == MethodKind::PublicKey,
+            };
+            let fresh = match kind {
+                MethodKind::PublicKey => !offers.list.is_empty(),
+                MethodKind::KeyboardInteractive => !self.asked && !self.password_used,
+                _ => self.credentials.password.is_some() && !self.password_used,
+            };
+            taken && fresh
+        };
+        order.iter().find(usable).copied()
+    }
+
+    async fn key(
+        &mut self,
+        offer: &Offer,
+        agent: &mut Option<AgentClient<UnixStream>>,
+    ) -> Result<Outcome, SshError> {
+        let algorithm = offer.algorithm();
+        let hash = match algorithm {
+            Algorithm::Rsa { .. } => match self.rsa_hash().await? {
+                Some(hash) => Some(hash),
+                None => {
+                    self.set_back(|| SshError::IdentityFile {
+                        path: offer.path(),
+                        why: IdentityProblem::Sha1,
+                    });
+                    return Ok(Outcome::Skipped);
+                }
+            },
+            _ => None,
+        };
+        let kind = match algorithm {
+            Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
+            other => other,
+        };
+        if !self.allowed.contains(&kind) {
+            return Ok(Outcome::Skipped);
+        }
+        let mut signer = match &offer.source {
+            Source::Agent => match agent {
+                Some(agent) => KeySigner::Agent(agent),
+                None => return Ok(Outcome::Skipped),
+            },
+            Source::File(key) => KeySigner::File {
+                key,
+                passphrase: self.credentials.passphrase,
+            },
+        };
+        let user = self.config.user.as_str();
+        let result = match &offer.identity {
+            AgentIdentity::PublicKey { key, .. } => {
+                let key = key.clone();
+                self.handle
+                    .authenticate_publickey_with(user, key, hash, &mut signer)
+                    .await
+            }
+            AgentIdentity::Certificate { certificate, .. } => {
+                let certificate = certificate.clone();
+                self.handle
+                    .authenticate_certificate_with(user, certificate, hash, &mut signer)
+                    .await
+            }
+        };
+        match result {
+            Ok(result) => self.result(Ok(result)),
+            // The server keeps waiting for the next attempt; what it takes has not changed.
+            Err(NoSignature::Key(error)) => {
+                self.set_back(|| error);
+                Ok(Outcome::Skipped)
+            }
+            Err(NoSignature::Agent(error)) => {
+                tracing::debug!(%error, "the agent did not sign");
+                Ok(Outcome::Skipped)
+            }
+            Err(NoSignature::Gone) => Err(self.gone()),
+        }
+    }
+
+    /// Which signatures of RSA keys the server takes: not SHA-1, whatever it says.
+    async fn rsa_hash(&mut self) -> Result<Option<HashAlg>, SshError> {
+        if let Some(known) = self.rsa {
+            return Ok(known);
+        }
+        let said = self.handle.best_supported_rsa_hash().await;
+        let hash = match said {
+            Ok(Some(hash)) => hash,
+            // It does not say: servers of the last ten years take this.
+            Ok(None) => Some(HashAlg::Sha512),
+            Err(_) => return Err(self.gone()),
+        };
+        let mine = |hash: &HashAlg| self.allowed.contains(&Algorithm::Rsa { hash: Some(*hash) });
+        let hash = match hash {
+            Some(HashAlg::Sha512) if !mine(&HashAlg::Sha512) => Some(HashAlg::Sha256),
+            other => other,
+        };
+        self.rsa = Some(hash);
+        Ok(hash)
+    }
+
+    async fn password(&mut self) -> Result<Outcome, SshError> {
+        let Some(password) = self.credentials.password else {
+            return Ok(Outcome::Skipped);
+        };
+        self.password_used = true;
+        // The library wipes its copy.
+        let user = self.config.user.as_str();
+        let result = self
+            .handle
+            .authenticate_password(user, password.expose())
+            .await;
+        self.result(result)
+    }
+
+    async fn questions(&mut self) -> Result<Outcome, SshError> {
+        self.asked = true;
+        let user = self.config.user.as_str();
+        let started = self
+            .handle
+            .authenticate_keyboard_interactive_start(user, None);
+        let mut reply = started.await;
+        for _ in 0..QUESTIONS_MAX {
+            let prompts = match reply {
+                Ok(Reply::Success) => return Ok(Outcome::In),
+                Ok(Reply::Failure {
+                    remaining_methods, ..
+                }) => {
+                    return self.left(&remaining_methods);
+                }
+                Ok(Reply::InfoRequest { prompts, .. }) => prompts,
+                Err(_) => return Err(self.gone()),
+            };
+            let answers = match prompts.as_slice() {
+                [] => Vec::new(),
+                [one] if !one.echo => vec![self.answer(&one.prompt)?],
+                several => {
+                    let words: Vec<&str> = several.iter().map(|one| one.prompt.as_str()).collect();
+                    return Err(self.prompt(&words.join(" ")));
+                }
+            };
+            reply = self
+                .handle
+                .authenticate_keyboard_interactive_respond(answers)
+                .await;
+        }
+        Err(SshError::Protocol {
+            host: self.config.hostname.clone(),
+            reason: "it does not stop asking".to_owned(),
+        })
+    }
+
+    /// The password, once, for a question that can be about it.
+    fn answer(&mut self, prompt: &str) -> Result<String, SshError> {
+        match self.credentials.password {
+            _ if is_about_something_else(prompt) => Err(self.prompt(prompt)),
+            // It asks again: that was not the password, or it wants something new.
+            Some(_) if self.password_used => match is_about_a_password(prompt) {
+                true => Err(self.incorrect()),
+                false => Err(self.prompt(prompt)),
+            },
+            Some(password) => {
+                self.password_used = true;
+                Ok(password.expose().to_owned())
+            }
+            None if is_about_a_password(prompt) => {
+                Err(self.setback.take().unwrap_or_else(|| self.required()))
+            }
+            None => Err(self.prompt(prompt)),
+        }
+    }
+
+    fn result(&mut self, result: Result<AuthResult, russh::Error>) -> Result<Outcome, SshError> {
+        match result {
+            Ok(AuthResult::Success) => Ok(Outcome::In),
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) => self.left(&remaining_methods),
+            Err(_) => Err(self.gone()),
+        }
+    }
+
+    fn left(&mut self, methods: &MethodSet) -> Result<Outcome, SshError> {
+        // No methods at all: it hung up, or gave up.
+        if methods.is_empty() {
+            return Err(self.gone());
+        }
+        self.left = Some(methods.to_vec());
+        Ok(Outcome::NotYet)
+    }
+
+    fn set_back(&mut self, error: impl FnOnce() -> SshError) {
+        self.setback.get_or_insert_with(error);
+    }
+
+    /// Why nothing worked.
+    fn refused(mut self) -> SshError {
+        let left = self.left.clone().unwrap_or_default();
+        let takes = |kind| left.contains(&kind);
+        if self.password_used {
+            return self.incorrect();
+        }
+        if let Some(setback) = self.setback.take() {
+            return setback;
+        }
+        if let Some(gssapi) = self
+            .config
+            .gssapi
+            .clone()
+            .filter(|_| takes(MethodKind::GssapiWithMic))
+        {
+            return SshError::UnsupportedDirective(gssapi);
+        }
+        let by_password = self.config.password && takes(MethodKind::Password);
+        if self.credentials.password.is_none() && by_password {
+            return self.required();
+        }
+        self.auth_refused(String::new())
+    }
+
+    /// The session ended. A server that hangs up on us, or on everybody, says why at best.
+    fn gone(&mut self) -> SshError {
+        let said = self.notes.ended().unwrap_or_default();
+        if self.password_used {
+            return self.incorrect();
+        }
+        match self.left {
+            Some(_) => self
+                .setback
+                .take()
+                .unwrap_or_else(|| self.auth_refused(said)),
+            None => SshError::Closed {
+                host: self.config.hostname.clone(),
+                stage: Stage::Authentication,
+                reason: said,
+            },
+        }
+    }
+
+    fn auth_refused(&self, said: String) -> SshError {
+        let left = self.left.iter().flatten();
+        SshError::AuthRefused {
+            user: self.config.user.clone(),
+            host: self.config.hostname.clone(),
+            methods: left.map(String::from).collect(),
+            said,
+        }
+    }
+
+    fn incorrect(&self) -> SshError {
+        SshError::PasswordIncorrect {
+            user: self.config.user.clone(),
+            host: self.config.hostname.clone(),
+        }
+    }
+
+    fn required(&self) -> SshError {
+        SshError::PasswordRequired {
+            user: self.config.user.clone(),
+            host: self.config.hostname.clone(),
+        }
+    }
+
+    fn prompt(&self, prompt: &str) -> SshError {
+        SshError::Prompt {
+            user: self.config.user.clone(),
+            host: self.config.hostname.clone(),
+            prompt: printable(prompt),
+        }
+    }
+}

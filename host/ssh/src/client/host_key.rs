@@ -1,0 +1,245 @@
+//! Decides whether to go on with a server that has shown its key.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use russh::keys::ssh_key::certificate::CertType;
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
+
+use crate::config::{HostConfig, Strict};
+use crate::error::{HostKeyProblem, SshError, printable};
+use crate::known_hosts::{self, Hash, KnownHost, Verdict};
+use crate::pattern::fits;
+
+/// What is done about host keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKeys {
+    /// Only a known one will do.
+    Enforce,
+    /// That of an unknown host is learnt; a changed one is refused.
+    Accept,
+    /// Nothing is checked, read or written.
+    Ignore,
+}
+
+impl HostKeys {
+    /// What the configuration says; there is nobody to ask.
+    fn configured(config: &HostConfig) -> Self {
+        match config.strict {
+            Strict::Yes | Strict::Ask => Self::Enforce,
+            Strict::AcceptNew => Self::Accept,
+            Strict::No => Self::Ignore,
+        }
+    }
+}
+
+/// Judges the key of one server.
+#[derive(Debug)]
+pub(crate) struct HostKeyCheck {
+    policy: HostKeys,
+    known: KnownHost,
+    /// As the key is known, with the port.
+    name: String,
+    /// As a certificate calls the host, without it.
+    principal: String,
+    learn_in: Option<PathBuf>,
+    hash: Hash,
+    rsa_bits: u32,
+}
+
+impl HostKeyCheck {
+    /// Reads what is known of the host.
+    pub(crate) fn new(config: &HostConfig, said: Option<HostKeys>) -> Result<Self, SshError> {
+        let policy = said.unwrap_or_else(|| HostKeys::configured(config));
+        let (name, plain) = match &config.host_key_alias {
+            Some(alias) => (alias.clone(), None),
+            None => {
+                let name = known_hosts::name(&config.hostname, config.port);
+                (
+                    name,
+                    (config.port != 22).then_some(config.hostname.as_str()),
+                )
+            }
+        };
+        let known = match policy {
+            HostKeys::Ignore => KnownHost::default(),
+            _ => {
+                let files = [&config.user_known_hosts[..], &config.global_known_hosts].concat();
+                KnownHost::read(&files, &name, plain)?
+            }
+        };
+        Ok(Self {
+            policy,
+            known,
+            principal: config
+                .host_key_alias
+                .clone()
+                .unwrap_or_else(|| config.hostname.clone()),
+            name,
+            learn_in: config.user_known_hosts.first().cloned(),
+            hash: match config.hash_known_hosts {
+                true => Hash::Hashed,
+                false => Hash::Plain,
+            },
+            rsa_bits: config.rsa_bits,
+        })
+    }
+
+    pub(crate) fn known(&self) -> &KnownHost {
+        &self.known
+    }
+
+    /// Checks nothing from here on.
+    pub(crate) fn waive(&mut self) {
+        self.policy = HostKeys::Ignore;
+    }
+
+    /// Judges, and learns if that is wanted.
+    pub(crate) fn check(&self, shown: &PublicKeyOrCertificate) -> Result<(), SshError> {
+        if self.policy == HostKeys::Ignore {
+            return Ok(());
+        }
+        let key = shown.public_key();
+        self.length(&key)?;
+        let mut doubt = None;
+        if let Some(certificate) = shown.certificate() {
+            match self.certificate(certificate, &key)? {
+                Vouched::Yes => return Ok(()),
+                Vouched::Nobody => {}
+                Vouched::Invalid(why) => doubt = Some(why),
+            }
+        }
+        // As with OpenSSH, a key with a certificate that is of no use is still a key.
+        match self.known.judge(&blob(&key)) {
+            Verdict::Known => Ok(()),
+            Verdict::Unknown => match (doubt, self.policy) {
+                (Some(why), _) => Err(self.problem(HostKeyProblem::Certificate(why))),
+                (None, HostKeys::Accept) => self.learn(&key),
+                (None, _) => Err(self.verdict(Verdict::Unknown, &key)),
+            },
+            other => Err(self.verdict(other, &key)),
+        }
+    }
+
+    fn length(&self, key: &PublicKey) -> Result<(), SshError> {
+        let KeyData::Rsa(rsa) = key.key_data() else {
+            return Ok(());
+        };
+        let bits = rsa.key_size();
+        match bits < self.rsa_bits {
+            true => Err(self.problem(HostKeyProblem::Short {
+                bits,
+                wanted: self.rsa_bits,
+            })),
+            false => Ok(()),
+        }
+    }
+
+    fn certificate(&self, certificate: &Certificate, key: &PublicKey) -> Result<Vouched, SshError> {
+        let authority = PublicKey::new(certificate.signature_key().clone(), "");
+        match self.known.judge_certificate(&blob(key), &blob(&authority)) {
+            Verdict::Known => {}
+            Verdict::Revoked { file, line } => {
+                return Err(self.verdict(Verdict::Revoked { file, line }, key));
+            }
+            Verdict::Unknown | Verdict::Changed { .. } => return Ok(Vouched::Nobody),
+        }
+        let invalid = |why: &str| Ok(Vouched::Invalid(why.to_owned()));
+        if certificate.cert_type() != CertType::Host {
+            return invalid("it is not one for hosts");
+        }
+        if matches!(
+            certificate.signature().algorithm(),
+            Algorithm::Rsa { hash: None } | Algorithm::Dsa
+        ) {
+            return invalid("its signature is of a kind that is broken");
+        }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs());
+        let fingerprint = certificate.signature_key().fingerprint(HashAlg::Sha256);
+        if certificate.validate_at(now, [&fingerprint]).is_err() {
+            return invalid("its time is over or yet to come, or its signature is wrong");
+        }
+        if !certificate.critical_options().is_empty() {
+            return invalid("it has conditions that are not known here");
+        }
+        let names = certificate.valid_principals();
+        let host = self.principal.to_ascii_lowercase();
+        if !names.is_empty()
+            && !names
+                .iter()
+                .any(|name| fits(&host, &name.to_ascii_lowercase()))
+        {
+            let names = printable(&names.join(", "));
+            return Ok(Vouched::Invalid(format!(
+                "it is for {names}, not for {host}"
+            )));
+        }
+        Ok(Vouched::Yes)
+    }
+
+    fn learn(&self, key: &PublicKey) -> Result<(), SshError> {
+        let Some(file) = &self.learn_in else {
+            return Ok(());
+        };
+        // Without the comment, which the server did not send.
+        let line = PublicKey::new(key.key_data().clone(), "").to_openssh();
+        let line = line.map_err(|error| SshError::Protocol {
+            host: self.name.clone(),
+            reason: format!("a host key that cannot be written: {error}"),
+        })?;
+        known_hosts::learn(file, &self.name, line.trim_end(), self.hash)?;
+        tracing::info!(host = self.name, file = %file.display(), fingerprint = %fingerprint(key), "learnt a host key");
+        Ok(())
+    }
+
+    fn verdict(&self, verdict: Verdict, key: &PublicKey) -> SshError {
+        let key_type = key.algorithm().to_string();
+        let fingerprint = fingerprint(key);
+        self.problem(match verdict {
+            Verdict::Changed { file, line } => HostKeyProblem::Changed {
+                key_type,
+                fingerprint,
+                file,
+                line,
+            },
+            Verdict::Revoked { file, line } => HostKeyProblem::Revoked {
+                key_type,
+                fingerprint,
+                file,
+                line,
+            },
+            Verdict::Known | Verdict::Unknown => HostKeyProblem::Unknown {
+                key_type,
+                fingerprint,
+            },
+        })
+    }
+
+    fn problem(&self, problem: HostKeyProblem) -> SshError {
+        SshError::HostKey {
+            host: self.name.clone(),
+            problem,
+        }
+    }
+}
+
+/// What a certificate is worth.
+enum Vouched {
+    Yes,
+    /// No authority that is known for the host has signed it.
+    Nobody,
+    /// One has, and it is of no use.
+    Invalid(String),
+}
+
+fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+fn blob(key: &PublicKey) -> Vec<u8> {
+    // What was read from the wire can be written there.
+    key.to_bytes().unwrap_or_default()
+}

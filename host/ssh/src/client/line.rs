@@ -1,0 +1,178 @@
+//! The byte stream below a session, with two holds on it.
+//!
+//! It can be cut from outside, whatever the session waits for. And until the server has let us
+//! in it carries only so much: the protocol's library queues some answers without a bound of its
+//! own, and nobody has to say that much before that.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that a server may send before it lets us in. A handshake with certificates and a long
+/// banner take a tenth.
+const BEFORE_AUTHENTICATION: u64 = 1 << 20;
+
+/// What a session can run over.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// A byte stream with two holds on it.
+pub(crate) struct Line {
+    stream: Box<dyn Stream>,
+    hold: Arc<Hold>,
+}
+
+/// A hold on a line.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    cut: AtomicBool,
+    left: AtomicU64,
+    /// Who waits to read, and who to write.
+    waiting: Mutex<[Option<Waker>; 2]>,
+}
+
+impl Hold {
+    /// Ends the line, in both directions.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        let waiting = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *waiting)
+        };
+        waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Lets the line carry as much as it likes.
+    pub(crate) fn trust(&self) {
+        self.left.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Whether the line is cut. If it is not, whoever asks is woken when it will be.
+    fn is_cut(&self, place: usize, context: &Context<'_>) -> bool {
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            match &mut waiting[place] {
+                Some(waker) => waker.clone_from(context.waker()),
+                empty => *empty = Some(context.waker().clone()),
+            }
+        }
+        self.cut.load(Ordering::Acquire)
+    }
+
+    fn spend(&self, bytes: usize) -> io::Result<()> {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == u64::MAX {
+            return Ok(());
+        }
+        let rest = left.checked_sub(bytes as u64);
+        let rest =
+            rest.ok_or_else(|| io::Error::other("the server sent too much before it let us in"))?;
+        // Who trusts the line meanwhile wins.
+        let _ = self
+            .left
+            .compare_exchange(left, rest, Ordering::Relaxed, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Line {
+    pub(crate) fn over(stream: impl Stream) -> (Self, Arc<Hold>) {
+        let hold = Arc::new(Hold {
+            cut: AtomicBool::new(false),
+            left: AtomicU64::new(BEFORE_AUTHENTICATION),
+            waiting: Mutex::default(),
+        });
+        let line = Self {
+            stream: Box::new(stream),
+            hold: Arc::clone(&hold),
+        };
+        (line, hold)
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.hold.is_cut(0, context) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if matches!(read, Poll::Ready(Ok(()))) {
+            self.hold.spend(buffer.filled().len() - before)?;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.hold.is_cut(1, context) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.hold.is_cut(1, context) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.hold.is_cut(1, context) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::{BEFORE_AUTHENTICATION, Line};
+
+    #[tokio::test]
+    async fn f50_a_cut_line_ends_whoever_waits_on_it() {
+        let (near, _far) = duplex(16);
+        let (mut line, hold) = Line::over(near);
+        let waiting = tokio::spawn(async move { line.read(&mut [0; 8]).await.unwrap() });
+        tokio::task::yield_now().await;
+        hold.cut();
+        assert_eq!(waiting.await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn t12_a_server_that_floods_before_it_lets_us_in_is_left() {
+        for trusted in [false, true] {
+            let (near, mut far) = duplex(1 << 16);
+            let (mut line, hold) = Line::over(near);
+            if trusted {
+                hold.trust();
+            }
+            let flood = tokio::spawn(async move {
+                let bytes = vec![0; usize::try_from(BEFORE_AUTHENTICATION).unwrap() + 1];
+                let _ = far.write_all(&bytes).await;
+            });
+            let mut all = Vec::new();
+            let result = line.read_to_end(&mut all).await;
+            assert_eq!(result.is_ok(), trusted);
+            drop(line);
+            flood.await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Connects, authenticates, and runs one command.
+
+mod algorithms;
+mod authenticate;
+mod connect;
+mod handler;
+mod host_key;
+mod keys;
+mod line;
+mod offers;
+mod progress;
+mod prompts;
+mod pump;
+mod reach;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::ChannelMsg;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::connect::{KeptOpen, Route, Up};
+pub use self::host_key::HostKeys;
+use self::line::Hold;
+use self::progress::Progress;
+pub use self::pump::Ended;
+use self::pump::{Held, Pipes};
+use crate::config::{HostConfig, Said, Surroundings};
+use crate::error::{SshError, Stage};
+use crate::secret::Secret;
+
+/// How long it may take from the first look at the name to the command's start, if nobody says.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which host, and what to run there.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The host, as the user calls it: `Host` blocks are for this name.
+    pub host: String,
+    /// What beats the configuration.
+    pub said: Said,
+    /// What is done about host keys; what the configuration says, if nothing.
+    pub host_keys: Option<HostKeys>,
+    /// The password of the user there. It is not shown to hosts on the way.
+    pub password: Option<Secret>,
+    /// The passphrase of encrypted keys.
+    pub passphrase: Option<Secret>,
+    /// What to run: a text for the login shell there.
+    pub command: String,
+    /// Whose configuration it is.
+    pub around: Surroundings,
+}
+
+impl Request {
+    /// A request with nothing said about it, by the user of this process.
+    pub fn new(host: &str, command: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            said: Said::default(),
+            host_keys: None,
+            password: None,
+            passphrase: None,
+            command: command.to_owned(),
+            around: Surroundings::of_process(),
+        }
+    }
+}
+
+/// A command that runs on another machine.
+#[derive(Debug)]
+pub struct Session {
+    /// What the command writes can be read here. Blocking, until the owner says otherwise.
+    pub output: OwnedFd,
+    /// What is written here, the command reads. Closing it is the end of its input.
+    pub input: OwnedFd,
+    /// What the command says on its standard error. If nobody reads it, the command waits at
+    /// some point; if it is closed, the rest is dropped.
+    pub errors: OwnedFd,
+    /// What the server says to everybody before it lets in, as it came.
+    pub banner: String,
+    /// Keeps all of it alive.
+    pub connection: Connection,
+}
+
+/// Keeps a session alive: it ends when this is dropped.
+#[derive(Debug)]
+pub struct Connection {
+    ended: watch::Receiver<Option<Ended>>,
+    pump: tokio::task::AbortHandle,
+    holds: Vec<Arc<Hold>>,
+}
+
+impl Connection {
+    /// Waits for the end, and tells what is known of it. What the command wrote is in the pipes
+    /// by then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel-safe: it only looks.
+    pub async fn ended(&self) -> Ended {
+        let mut ended = self.ended.clone();
+        let lost = || Ended::Lost("the client failed".to_owned());
+        match ended.wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().unwrap_or_else(lost),
+            Err(_) => lost(),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.pump.abort();
+        for hold in &self.holds {
+            hold.cut();
+        }
+    }
+}
+
+/// Connects to a host, authenticates, and starts a command there.
+///
+/// # Errors
+///
+/// Every way to fail is a variant of [`SshError`].
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the connection, wherever it has come to.
+pub async fn open(request: Request) -> Result<Session, SshError> {
+    let host = request.host.clone();
+    // In a task of its own, so that a panic in the library is the end of this connection only.
+    let mut task = JoinSet::new();
+    task.spawn(open_in_time(request));
+    match task.join_next().await {
+        Some(Ok(result)) => result,
+        _ => Err(SshError::Protocol {
+            host,
+            reason: "the client failed: this is a bug in it".to_owned(),
+        }),
+    }
+}
+
+async fn open_in_time(request: Request) -> Result<Session, SshError> {
+    let config = HostConfig::resolve(&request.host, &request.said, &request.around)?;
+    let after = config
+        .connect_timeout
+        .filter(|timeout| !timeout.is_zero())
+        .unwrap_or(CONNECT_TIMEOUT);
+    let progress = Progress::new(&config.host);
+    let opening = open_now(&request, config, &progress);
+    tokio::time::timeout(after, opening)
+        .await
+        .unwrap_or_else(|_| {
+            let (host, stage) = progress.now();
+            Err(SshError::Timeout { host, stage, after })
+        })
+}
+
+async fn open_now(
+    request: &Request,
+    config: HostConfig,
+    progress: &Progress,
+) -> Result<Session, SshError> {
+    let route = Route { request, progress };
+    let environment = environment(&config);
+    let Up {
+        handle,
+        notes,
+        below,
+        holds,
+    } = route.target(config).await?;
+    // If this future is dropped from here on, the session is too.
+    let cut = CutOnDrop(holds);
+    progress.at(Stage::Command);
+    let failed = || SshError::Closed {
+        host: request.host.clone(),
+        stage: Stage::Command,
+        reason: notes.ended().unwrap_or_default(),
+    };
+    let refused = |said: String| SshError::ExecRefused {
+        host: request.host.clone(),
+        said,
+    };
+    let mut channel = match handle.channel_open_session().await {
+        Ok(channel) => channel,
+        Err(russh::Error::ChannelOpenFailure(why)) => {
+            return Err(refused(connect::channel_words(&why)));
+        }
+        Err(_) => return Err(failed()),
+    };
+    for (name, value) in environment {
+        // Servers refuse most of them, silently: nobody asks for an answer.
+        channel
+            .set_env(false, name, value)
+            .await
+            .map_err(|_| failed())?;
+    }
+    channel
+        .exec(true, request.command.as_bytes())
+        .await
+        .map_err(|_| failed())?;
+    loop {
+        match channel.wait().await {
+            Some(ChannelMsg::Success) => break,
+            Some(ChannelMsg::Failure) => return Err(refused(String::new())),
+            // A server may open its window first; data comes after the answer.
+            Some(ChannelMsg::WindowAdjusted { .. }) => {}
+            Some(ChannelMsg::Close | ChannelMsg::Eof) | None => return Err(failed()),
+            Some(_) => {}
+        }
+    }
+    let pipes = Pipes::new().map_err(SshError::Local)?;
+    let banner = std::mem::take(&mut notes.lock().banner);
+    let mut sessions = below;
+    sessions.insert(0, Box::new(KeptOpen::new(handle)));
+    let held = Held { sessions, notes };
+    let (output, input, errors, ended, pump) = pump::start(pipes, channel, held);
+    Ok(Session {
+        output,
+        input,
+        errors,
+        banner,
+        connection: Connection {
+            ended,
+            pump,
+            holds: cut.keep(),
+        },
+    })
+}
+
+/// Cuts lines that nobody took over.
+pub(crate) struct CutOnDrop(Vec<Arc<Hold>>);
+
+impl CutOnDrop {
+    fn keep(mut self) -> Vec<Arc<Hold>> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|hold| hold.cut());
+    }
+}
+
+/// Variables that go along.
+fn environment(config: &HostConfig) -> Vec<(String, String)> {
+    /// Variables that one session may take along.
+    const MAX: usize = 256;
+    let wanted = |name: &str| {
+        let mut wanted = false;
+        for pattern in &config.send_env {
+            match pattern.strip_prefix('-') {
+                Some(pattern) if crate::pattern::fits(name, pattern) => wanted = false,
+                Some(_) => {}
+                None => wanted |= crate::pattern::fits(name, pattern),
+            }
+        }
+        wanted
+    };
+    let own = std::env::vars_os().filter_map(|(name, value)| {
+        let pair = (name.into_string().ok()?, value.into_string().ok()?);
+        wanted(&pair.0).then_some(pair)
+    });
+    own.chain(config.set_env.iter().cloned())
+        .take(MAX)
+        .collect()
+}

@@ -1,0 +1,198 @@
+//! Which keys to offer, and in which order.
+//!
+//! As with OpenSSH: first those of the configuration that an agent holds, then the agent's others
+//! unless only configured ones are wanted, then those in files.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use russh::client::Handle;
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{Algorithm, PublicKey};
+use tokio::net::UnixStream;
+
+use super::handler::Client;
+use super::keys::{KeyFile, certificate};
+use crate::config::{Agent, HostConfig};
+use crate::error::{IdentityProblem, SshError};
+use crate::secret::Secret;
+
+/// Keys of one agent that are looked at.
+const AGENT_KEYS_MAX: usize = 256;
+
+/// A key that the server may take.
+pub(crate) struct Offer {
+    pub(crate) identity: AgentIdentity,
+    pub(crate) source: Source,
+}
+
+/// Who signs.
+pub(crate) enum Source {
+    Agent,
+    File(Arc<KeyFile>),
+}
+
+impl Offer {
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match &self.identity {
+            AgentIdentity::PublicKey { key, .. } => key.algorithm(),
+            AgentIdentity::Certificate { certificate, .. } => certificate.public_key().algorithm(),
+        }
+    }
+
+    /// Where it comes from, for messages.
+    pub(crate) fn path(&self) -> PathBuf {
+        match &self.source {
+            Source::Agent => PathBuf::from("(of the agent)"),
+            Source::File(key) => key.path.clone(),
+        }
+    }
+}
+
+/// All that can be offered.
+#[derive(Default)]
+pub(crate) struct Offers {
+    pub(crate) list: VecDeque<Offer>,
+    pub(crate) agent: Option<AgentClient<UnixStream>>,
+    /// The first thing that kept a configured key away.
+    pub(crate) setback: Option<SshError>,
+}
+
+impl Offers {
+    pub(crate) async fn collect(
+        handle: &Handle<Client>,
+        config: &HostConfig,
+        passphrase: Option<&Secret>,
+    ) -> Result<Self, SshError> {
+        let mut offers = Self::default();
+        let mut files = Vec::new();
+        for path in &config.identity_files {
+            match KeyFile::read(path, passphrase) {
+                Ok(key) => files.push(Arc::new(key)),
+                Err(SshError::IdentityFile {
+                    why: IdentityProblem::Missing,
+                    ..
+                }) if config.identities_are_default => {}
+                Err(error) => {
+                    offers.setback.get_or_insert(error);
+                }
+            }
+        }
+        let held = offers.ask_agent(handle, config).await;
+        for identity in &held {
+            let configured = files
+                .iter()
+                .any(|file| file.public.key_data() == public_of(identity).key_data());
+            if configured {
+                offers.list.push_back(by_agent(identity));
+            }
+        }
+        if !config.identities_only {
+            let others = held.iter().filter(|identity| {
+                !files
+                    .iter()
+                    .any(|file| file.public.key_data() == public_of(identity).key_data())
+            });
+            offers.list.extend(others.map(by_agent));
+        }
+        let named: Vec<_> = config
+            .certificate_files
+            .iter()
+            .filter_map(|path| certificate(path))
+            .collect();
+        for file in files {
+            let held = held.iter().any(|identity| match identity {
+                AgentIdentity::PublicKey { key, .. } => key.key_data() == file.public.key_data(),
+                AgentIdentity::Certificate { .. } => false,
+            });
+            let certificates = named
+                .iter()
+                .filter(|named| named.public_key() == file.public.key_data());
+            for certificate in certificates.cloned().chain(file.certificate()) {
+                let source = match file.has_private() {
+                    true => Source::File(file.clone()),
+                    false if held => Source::Agent,
+                    false => continue,
+                };
+                // Ahead of the bare keys.
+                offers.list.push_front(Offer {
+                    identity: certificate.into(),
+                    source,
+                });
+            }
+            if held {
+                continue;
+            }
+            if file.has_private() {
+                let identity = file.public.clone().into();
+                offers.list.push_back(Offer {
+                    identity,
+                    source: Source::File(file),
+                });
+            } else if !config.identities_are_default {
+                offers.setback.get_or_insert(SshError::IdentityFile {
+                    path: file.path.clone(),
+                    why: IdentityProblem::Missing,
+                });
+            }
+        }
+        Ok(offers)
+    }
+
+    /// What the agent holds. One that is not there, or does not answer well, holds nothing.
+    async fn ask_agent(
+        &mut self,
+        handle: &Handle<Client>,
+        config: &HostConfig,
+    ) -> Vec<AgentIdentity> {
+        let socket = match &config.agent {
+            Agent::Nobody => None,
+            Agent::Socket(path) => Some(path.clone()),
+        };
+        let Some(socket) = socket else {
+            return Vec::new();
+        };
+        let mut agent = match AgentClient::connect_uds(&socket).await {
+            Ok(agent) => agent,
+            Err(error) => {
+                tracing::debug!(socket = %socket.display(), %error, "no agent");
+                return Vec::new();
+            }
+        };
+        if let Some(binding) = handle.agent_session_binding() {
+            // Keys that are meant for certain hosts show themselves after this only.
+            if let Err(error) = agent.bind_session(binding, false).await {
+                tracing::debug!(%error, "the agent does not bind its keys to hosts");
+            }
+        }
+        match agent.request_identities().await {
+            Ok(mut identities) => {
+                identities.truncate(AGENT_KEYS_MAX);
+                self.agent = Some(agent);
+                identities
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the agent does not show its keys");
+                Vec::new()
+            }
+        }
+    }
+}
+
+fn by_agent(identity: &AgentIdentity) -> Offer {
+    Offer {
+        identity: identity.clone(),
+        source: Source::Agent,
+    }
+}
+
+fn public_of(identity: &AgentIdentity) -> PublicKey {
+    match identity {
+        AgentIdentity::PublicKey { key, .. } => key.clone(),
+        AgentIdentity::Certificate { certificate, .. } => {
+            PublicKey::new(certificate.public_key().clone(), "")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Which questions of a server the password answers.
+//!
+//! The text is the server's and may be in any language, so one hidden question is taken for the
+//! password's unless it names something else.
+
+/// Whether a question names a password.
+pub(crate) fn is_about_a_password(prompt: &str) -> bool {
+    let prompt = prompt.to_lowercase();
+    [
+        "password",
+        "passwort",
+        "mot de passe",
+        "contraseña",
+        "senha",
+        "пароль",
+    ]
+    .iter()
+    .any(|word| prompt.contains(word))
+}
+
+/// Whether it wants what no password is, whatever else it says.
+pub(crate) fn is_about_something_else(prompt: &str) -> bool {
+    let prompt = prompt.to_lowercase();
+    let mut words = prompt.split(|c: char| !c.is_alphanumeric());
+    let other = [
+        "code",
+        "otp",
+        "token",
+        "verification",
+        "passcode",
+        "pin",
+        "touch",
+        "yubikey",
+        "duo",
+        "presence",
+        "challenge",
+        "new",
+        "retype",
+        "current",
+        "one-time",
+        "totp",
+        "2fa",
+        "mfa",
+    ];
+    words.any(|word| other.contains(&word)) || prompt.contains("one-time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_about_a_password, is_about_something_else};
+
+    #[test]
+    fn s096_only_a_question_for_a_password_gets_one() {
+        for prompt in [
+            "Password: ",
+            "(u@h) Password:",
+            "Passwort: ",
+            "LDAP Password:",
+            "암호: ",
+        ] {
+            assert!(!is_about_something_else(prompt), "{prompt}");
+        }
+        for prompt in [
+            "Verification code: ",
+            "One-time password (OATH) for `u': ",
+            "PIN:",
+            "Enter passcode or select one of the following options:",
+            "New password: ",
+            "Current password: ",
+            "Please touch the device.",
+        ] {
+            assert!(is_about_something_else(prompt), "{prompt}");
+        }
+        assert!(is_about_a_password("root's PASSWORD:"));
+        assert!(!is_about_a_password("Name:"));
+    }
+}

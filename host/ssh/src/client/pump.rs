@@ -1,0 +1,178 @@
+//! Copies between the channel of a command and the pipes of this process.
+//!
+//! Each direction waits for the slower of its two ends. What is read from the network is bounded
+//! by the channel's queue in the library, and what is to go there by its window.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::watch;
+
+use super::handler::Shared;
+use crate::error::printable;
+
+/// Bytes that a pipe should hold: large transfers then need fewer turns.
+const PIPE_SIZE: usize = 256 * 1024;
+
+/// Bytes that are read from a pipe at once.
+const PIECE: usize = 128 * 1024;
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The command ended, with this status.
+    Exit(u32),
+    /// A signal ended the command.
+    Signal(String),
+    /// The channel was closed and nothing was said of the command.
+    Closed,
+    /// The connection ended first, for this reason, if it is known.
+    Lost(String),
+}
+
+/// The pipes of a session: this process's ends, and the pump's.
+pub(crate) struct Pipes {
+    pub(crate) output: OwnedFd,
+    pub(crate) input: OwnedFd,
+    pub(crate) errors: OwnedFd,
+    to_output: Sender,
+    from_input: Receiver,
+    to_errors: Sender,
+}
+
+impl Pipes {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (output, to_output) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (from_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (errors, to_errors) = pipe_with(PipeFlags::CLOEXEC)?;
+        for pipe in [&output, &input] {
+            // The kernel may refuse, per user: bulk is then slower, no more.
+            let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
+        }
+        Ok(Self {
+            output,
+            input,
+            errors,
+            to_output: Sender::from_owned_fd(to_output)?,
+            from_input: Receiver::from_owned_fd(from_input)?,
+            to_errors: Sender::from_owned_fd(to_errors)?,
+        })
+    }
+}
+
+/// What a running session holds until it ends.
+pub(crate) struct Held {
+    /// The sessions, this one first, and the command that carries them.
+    #[expect(dead_code, reason = "they are kept, not used")]
+    pub(crate) sessions: Vec<Box<dyn Send + Sync>>,
+    pub(crate) notes: Shared,
+}
+
+/// Starts to copy. Gives our ends, and what to abort.
+pub(crate) fn start(
+    pipes: Pipes,
+    channel: Channel<Msg>,
+    held: Held,
+) -> (
+    OwnedFd,
+    OwnedFd,
+    OwnedFd,
+    watch::Receiver<Option<Ended>>,
+    tokio::task::AbortHandle,
+) {
+    let Pipes {
+        output,
+        input,
+        errors,
+        to_output,
+        from_input,
+        to_errors,
+    } = pipes;
+    let (tell, ended) = watch::channel(None);
+    let (reading, writing) = channel.split();
+    let task = tokio::spawn(async move {
+        let writing = tokio::spawn(outward(from_input, writing));
+        // However this task ends, the other one does too.
+        let _writing = AbortOnDrop(writing.abort_handle());
+        let status = inward(reading, to_output, to_errors).await;
+        let ended = match status {
+            Some(status) => status,
+            None => match held.notes.ended() {
+                Some(reason) => Ended::Lost(reason),
+                None => Ended::Closed,
+            },
+        };
+        let _ = tell.send(Some(ended));
+        drop(held);
+    });
+    (output, input, errors, ended, task.abort_handle())
+}
+
+pub(crate) struct AbortOnDrop(pub(crate) tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// From the network to the pipes, until the channel closes. Gives what is known of the command.
+async fn inward(mut channel: ChannelReadHalf, output: Sender, errors: Sender) -> Option<Ended> {
+    let (mut output, mut errors) = (Some(output), Some(errors));
+    let mut status = None;
+    while let Some(message) = channel.wait().await {
+        match message {
+            ChannelMsg::Data { data } => {
+                if let Some(pipe) = &mut output
+                    && pipe.write_all(&data).await.is_err()
+                {
+                    // Nobody reads any more: as for `ssh`, that is the end.
+                    return status;
+                }
+            }
+            ChannelMsg::ExtendedData { data, ext: 1 } => {
+                if let Some(pipe) = &mut errors
+                    && pipe.write_all(&data).await.is_err()
+                {
+                    errors = None;
+                }
+            }
+            ChannelMsg::Eof => (output, errors) = (None, None),
+            ChannelMsg::ExitStatus { exit_status } => status = Some(Ended::Exit(exit_status)),
+            ChannelMsg::ExitSignal { signal_name, .. } => {
+                status = Some(Ended::Signal(signal(&signal_name)));
+            }
+            ChannelMsg::Close => return status.or(Some(Ended::Closed)),
+            _ => {}
+        }
+    }
+    status
+}
+
+fn signal(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => printable(name),
+        known => format!("{known:?}"),
+    }
+}
+
+/// From the pipe to the network, until the pipe's other end is closed.
+async fn outward(mut pipe: Receiver, channel: ChannelWriteHalf<Msg>) {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match pipe.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => {
+                if channel.data_bytes(buffer[..count].to_vec()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    let _ = channel.eof().await;
+}

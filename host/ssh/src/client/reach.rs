@@ -1,0 +1,184 @@
+//! Makes the connection below a session: to an address, or by a command.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, join};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::process::{Child, Command};
+
+use super::progress::Progress;
+use crate::config::{AddressFamily, HostConfig};
+use crate::error::{SshError, Stage, printable};
+
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 16;
+
+/// Between two attempts, as OpenSSH waits.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Connects to the host's address. Tells as well whether that is this machine itself.
+pub(crate) async fn direct(
+    config: &HostConfig,
+    progress: &Progress,
+) -> Result<(TcpStream, bool), SshError> {
+    progress.at(Stage::NameResolution);
+    let addresses = addresses(config).await?;
+    progress.at(Stage::Connection);
+    let mut attempt = 1;
+    loop {
+        match any(&addresses, config).await {
+            Ok(stream) => {
+                // Small messages are not to wait for company.
+                stream.set_nodelay(true).map_err(SshError::Local)?;
+                let here = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
+                return Ok((stream, here));
+            }
+            Err(error) if attempt >= config.connection_attempts => return Err(error),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+        attempt += 1;
+    }
+}
+
+async fn addresses(config: &HostConfig) -> Result<Vec<SocketAddr>, SshError> {
+    let failed = |source| SshError::NameResolution {
+        host: printable(&config.hostname),
+        source,
+    };
+    let all = match config.hostname.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, config.port)],
+        Err(_) => {
+            let found = lookup_host((config.hostname.as_str(), config.port)).await;
+            found.map_err(failed)?.collect()
+        }
+    };
+    let wanted = |address: &SocketAddr| match config.address_family {
+        AddressFamily::Any => true,
+        AddressFamily::V4 => address.is_ipv4(),
+        AddressFamily::V6 => address.is_ipv6(),
+    };
+    let wanted: Vec<_> = all.into_iter().filter(wanted).take(ADDRESSES_MAX).collect();
+    match wanted.is_empty() {
+        true => Err(failed(io::Error::new(
+            ErrorKind::NotFound,
+            "it has no address of the wanted kind",
+        ))),
+        false => Ok(wanted),
+    }
+}
+
+async fn any(addresses: &[SocketAddr], config: &HostConfig) -> Result<TcpStream, SshError> {
+    let mut last = SshError::Local(ErrorKind::AddrNotAvailable.into());
+    for &address in addresses {
+        match one(address, config.bind_address.as_deref()).await {
+            Ok(stream) => return Ok(stream),
+            Err(source) if source.kind() == ErrorKind::ConnectionRefused => {
+                last = SshError::Refused {
+                    address: address.to_string(),
+                };
+            }
+            Err(source) => {
+                last = SshError::Unreachable {
+                    address: address.to_string(),
+                    source,
+                };
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn one(address: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(from) = from {
+        let from: IpAddr = from.parse().map_err(|_| {
+            io::Error::new(
+                ErrorKind::InvalidInput,
+                format!("`{from}` is no address to come from"),
+            )
+        })?;
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
+    socket.connect(address).await
+}
+
+/// A command that reads and writes in place of a connection, for as long as this is kept.
+pub(crate) struct ProxyCommand {
+    child: Child,
+    command: String,
+    words: Arc<Mutex<Vec<u8>>>,
+}
+
+/// Bytes of a command's last words that are kept.
+const WORDS_MAX: usize = 2048;
+
+impl ProxyCommand {
+    /// Starts it with the user's shell.
+    pub(crate) fn start(command: &str) -> Result<(Self, impl super::line::Stream), SshError> {
+        let failed = |reason: String| SshError::ProxyCommand {
+            command: printable(command),
+            reason,
+        };
+        let shell = std::env::var("SHELL")
+            .ok()
+            .filter(|shell| !shell.is_empty());
+        let mut child = Command::new(shell.as_deref().unwrap_or("/bin/sh"))
+            .arg("-c")
+            .arg(format!("exec {command}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A terminal's interrupt is for the controller, which ends its connections in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed(format!("cannot be started: {error}")))?;
+        let (Some(input), Some(output), Some(mut errors)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(failed("has no pipes".to_owned()));
+        };
+        let words = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&words);
+        tokio::spawn(async move {
+            let mut buffer = [0; 1024];
+            while let Ok(count @ 1..) = errors.read(&mut buffer).await {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&buffer[..count]);
+                let excess = kept.len().saturating_sub(WORDS_MAX);
+                kept.drain(..excess);
+            }
+        });
+        let proxy = Self {
+            child,
+            command: command.to_owned(),
+            words,
+        };
+        Ok((proxy, join(output, input)))
+    }
+
+    /// Why it ended, if it did, or is about to.
+    pub(crate) async fn failure(&mut self) -> Option<SshError> {
+        let ended = tokio::time::timeout(Duration::from_millis(200), self.child.wait()).await;
+        let status = ended.ok()?.ok()?;
+        // Its last words are on their way.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = printable(&String::from_utf8_lossy(&words));
+        let reason = match words.as_str() {
+            "" => format!("ended with {status}"),
+            words => format!("ended with {status}: {words}"),
+        };
+        Some(SshError::ProxyCommand {
+            command: printable(&self.command),
+            reason,
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! Reads the files, with what they include, and decides which lines count.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, Place, Problem};
+use super::settings::{Line, Settings, Unsupported};
+use super::surroundings::{Kind, Surroundings};
+use super::{directives, tokens, words};
+use crate::pattern::{Case, fits, fits_list};
+
+/// How deep files may include each other; OpenSSH's own bound.
+const DEPTH_MAX: usize = 16;
+
+/// Bytes that all files of one configuration may have. Thousands of hosts fit.
+const BYTES_MAX: u64 = 16 << 20;
+
+/// Files that one configuration may have.
+const FILES_MAX: usize = 1024;
+
+/// Whether others may be able to write a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permissions {
+    Checked,
+    Unchecked,
+}
+
+/// Reads files into settings.
+pub(crate) struct Reader<'a> {
+    pub(crate) around: &'a Surroundings,
+    /// The host as it was asked for.
+    pub(crate) host: &'a str,
+    pub(crate) settings: Settings,
+    /// Whether this is the pass that `Match final` waits for.
+    pub(crate) is_final: bool,
+    /// Whether there is anything that waits for it.
+    pub(crate) wants_final: bool,
+    bytes_left: u64,
+    files_left: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(around: &'a Surroundings, host: &'a str, settings: Settings) -> Self {
+        Self {
+            around,
+            host,
+            settings,
+            is_final: false,
+            wants_final: false,
+            bytes_left: BYTES_MAX,
+            files_left: FILES_MAX,
+        }
+    }
+
+    /// Reads a file that need not be there.
+    pub(crate) fn file(
+        &mut self,
+        path: &Path,
+        kind: Kind,
+        permissions: Permissions,
+    ) -> Result<(), ConfigError> {
+        self.open(path, kind, permissions, Scope::All, 0)
+    }
+
+    fn open(
+        &mut self,
+        path: &Path,
+        kind: Kind,
+        permissions: Permissions,
+        scope: Scope,
+        depth: usize,
+    ) -> Result<(), ConfigError> {
+        let failed = |source| ConfigError::File {
+            file: path.to_owned(),
+            source,
+        };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let about = file.metadata().map_err(failed)?;
+        if permissions == Permissions::Checked {
+            let foreign = about.uid() != 0 && about.uid() != self.around.uid;
+            if foreign || about.mode() & 0o022 != 0 {
+                return Err(ConfigError::Permissions {
+                    file: path.to_owned(),
+                });
+            }
+        }
+        let mut bytes = Vec::new();
+        let limit = self.bytes_left;
+        file.take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        let length = bytes.len() as u64;
+        self.files_left = self.files_left.saturating_sub(1);
+        if length > limit || self.files_left == 0 {
+            return Err(ConfigError::Line {
+                place: Place {
+                    file: path.to_owned(),
+                    line: 0,
+                },
+                problem: Problem::Size,
+            });
+        }
+        self.bytes_left -= length;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut active = scope == Scope::All;
+        for (number, line) in text.split('\n').enumerate() {
+            let place = Place {
+                file: path.to_owned(),
+                line: number + 1,
+            };
+            self.line(line, &place, &mut active, kind, permissions, scope, depth)?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the state of one file")]
+    fn line(
+        &mut self,
+        line: &str,
+        place: &Place,
+        active: &mut bool,
+        kind: Kind,
+        permissions: Permissions,
+        scope: Scope,
+        depth: usize,
+    ) -> Result<(), ConfigError> {
+        let wrong = |problem| ConfigError::Line {
+            place: place.clone(),
+            problem,
+        };
+        let Some((keyword, rest)) = words::keyword(line) else {
+            return Ok(());
+        };
+        if rest.is_empty() {
+            return Err(wrong(Problem::NoValue(keyword)));
+        }
+        let keyword = directives::canonical(&keyword);
+        let words = words::words(rest).ok_or_else(|| wrong(Problem::Quote))?;
+        match keyword {
+            "host" => {
+                *active = scope == Scope::All && is_for(self.host, &words);
+            }
+            "match" => {
+                let matched = self.matches(&words, place, scope).map_err(wrong)?;
+                *active = scope == Scope::All && matched;
+            }
+            "include" => {
+                if words.is_empty() {
+                    return Err(wrong(Problem::NoValue(keyword.to_owned())));
+                }
+                if depth == DEPTH_MAX {
+                    return Err(wrong(Problem::Depth(DEPTH_MAX)));
+                }
+                let inner = if *active { scope } else { Scope::Nothing };
+                for path in &words {
+                    for file in self.found(path, kind) {
+                        self.open(&file, kind, permissions, inner, depth + 1)?;
+                    }
+                }
+            }
+            _ => {
+                let line = Line {
+                    keyword,
+                    words,
+                    rest,
+                    place,
+                    active: *active,
+                };
+                match self.settings.apply(&line) {
+                    Err(Problem::Unknown(name)) if self.is_ignored(&name) => {}
+                    result => result.map_err(wrong)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ignored(&self, keyword: &str) -> bool {
+        let ignored = self.settings.ignore_unknown.as_deref();
+        ignored.is_some_and(|list| fits_list(keyword, list, Case::Lower))
+    }
+
+    /// The files that a path of an `Include` means, in order.
+    fn found(&self, path: &str, kind: Kind) -> Vec<PathBuf> {
+        let path = match path.starts_with('~') {
+            true => match tokens::home(path, self.around) {
+                Ok(path) => path,
+                Err(_) => return Vec::new(),
+            },
+            false => self.around.base(kind).join(path),
+        };
+        let options = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let Some(pattern) = path.to_str() else {
+            return vec![path];
+        };
+        match glob::glob_with(pattern, options) {
+            Ok(found) => found.take(FILES_MAX).filter_map(Result::ok).collect(),
+            Err(_) => vec![path],
+        }
+    }
+
+    /// Whether all criteria of a `Match` hold.
+    fn matches(&mut self, words: &[String], place: &Place, scope: Scope) -> Result<bool, Problem> {
+        let wrong = |text: String| Err(Problem::Match(text));
+        let mut result = scope == Scope::All;
+        let mut seen = 0;
+        let mut words = words
+            .iter()
+            // `host=x` is as good as `host x`.
+            .flat_map(|word| word.splitn(2, '='))
+            .peekable();
+        while let Some(word) = words.next() {
+            let (name, negated) = match word.strip_prefix('!') {
+                Some(name) => (name, true),
+                None => (word, false),
+            };
+            let name = name.to_ascii_lowercase();
+            seen += 1;
+            let holds = match name.as_str() {
+                "all" => {
+                    // One before it passes with OpenSSH, whatever its manual says.
+                    if seen > 2 || words.peek().is_some() {
+                        return wrong("`all` stands alone".to_owned());
+                    }
+                    true
+                }
+                "canonical" | "final" => {
+                    // These may stand before `all`.
+                    seen -= 1;
+                    self.wants_final |= name == "final";
+                    if words.peek().is_none() {
+                        seen += 1;
+                    }
+                    self.is_final
+                }
+                "host" | "originalhost" | "user" | "localuser" => {
+                    let Some(list) = words.next().filter(|list| !list.is_empty()) else {
+                        return wrong(format!("`{name}` has no value"));
+                    };
+                    self.holds(&name, list)
+                }
+                "exec" | "localnetwork" | "tagged" | "version" | "sessiontype" | "command" => {
+                    if words.next().is_none() {
+                        return wrong(format!("`{name}` has no value"));
+                    }
+                    // It matters only where everything before it holds.
+                    if result {
+                        self.settings
+                            .unsupported
+                            .get_or_insert_with(|| Unsupported {
+                                name: format!("match {name}"),
+                                file: place.file.clone(),
+                                line: place.line,
+                            });
+                    }
+                    false
+                }
+                _ => return wrong(format!("unknown criterion `{name}`")),
+            };
+            result &= holds != negated;
+        }
+        match seen {
+            0 => wrong("it has no criteria".to_owned()),
+            _ => Ok(result),
+        }
+    }
+
+    fn holds(&self, criterion: &str, list: &str) -> bool {
+        let settings = &self.settings;
+        match criterion {
+            "originalhost" => fits_list(&self.host.to_ascii_lowercase(), list, Case::Lower),
+            "localuser" => fits_list(&self.around.user, list, Case::AsIs),
+            "user" => {
+                let user = settings.user.as_deref().unwrap_or(&self.around.user);
+                fits_list(user, list, Case::AsIs)
+            }
+            _ => {
+                let host = match &settings.hostname {
+                    Some(name) => name.replace("%h", self.host).replace("%%", "%"),
+                    None => self.host.to_owned(),
+                };
+                fits_list(&host.to_ascii_lowercase(), list, Case::Lower)
+            }
+        }
+    }
+}
+
+/// Which part of a file can count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    /// It is included by a block for other hosts.
+    Nothing,
+}
+
+/// Whether a `Host` is for this one. The first negated pattern that fits decides.
+fn is_for(host: &str, patterns: &[String]) -> bool {
+    let mut found = false;
+    for pattern in patterns {
+        match pattern.strip_prefix('!') {
+            Some(pattern) if fits(host, pattern) => return false,
+            Some(_) => {}
+            None => found |= fits(host, pattern),
+        }
+    }
+    found
+}

@@ -1,0 +1,370 @@
+//! What a configuration says, before it is put to use: the first value of each directive.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::directives::{HARMLESS, REFUSED};
+use super::error::{Place, Problem};
+use super::values::{self, Expected, Hop};
+
+/// Identity files and the like that one configuration may name.
+const FILES_MAX: usize = 100;
+
+/// Which kind of address to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// Either.
+    #[default]
+    Any,
+    /// Version 4.
+    V4,
+    /// Version 6.
+    V6,
+}
+
+/// `StrictHostKeyChecking`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strict {
+    /// `yes`
+    Yes,
+    /// `no`
+    No,
+    /// `ask`
+    Ask,
+    /// `accept-new`
+    AcceptNew,
+}
+
+/// How another machine is reached, if not directly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// `none`
+    Nothing,
+    /// `ProxyJump`, as it was written.
+    Jump(String),
+    /// `ProxyCommand`
+    Command(String),
+}
+
+/// A directive that this client cannot honour, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// What is asked for.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// The line in it.
+    pub line: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) hostname: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) identity_files: Vec<String>,
+    pub(crate) certificate_files: Vec<String>,
+    pub(crate) identities_only: Option<bool>,
+    pub(crate) identity_agent: Option<String>,
+    pub(crate) through: Option<Through>,
+    /// `ProxyJump none` keeps later jumps away, and a later `ProxyCommand` not.
+    pub(crate) no_jump: bool,
+    pub(crate) user_known_hosts: Option<Vec<String>>,
+    pub(crate) global_known_hosts: Option<Vec<String>>,
+    pub(crate) strict: Option<Strict>,
+    pub(crate) hash_known_hosts: Option<bool>,
+    pub(crate) host_key_alias: Option<String>,
+    pub(crate) no_check_for_localhost: Option<bool>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) connection_attempts: Option<u32>,
+    pub(crate) alive_interval: Option<Duration>,
+    pub(crate) alive_count_max: Option<u32>,
+    pub(crate) compression: Option<bool>,
+    pub(crate) address_family: Option<AddressFamily>,
+    pub(crate) bind_address: Option<String>,
+    pub(crate) preferred: Option<String>,
+    pub(crate) public_key: Option<bool>,
+    pub(crate) password: Option<bool>,
+    pub(crate) keyboard_interactive: Option<bool>,
+    pub(crate) password_prompts: Option<u32>,
+    pub(crate) batch_mode: Option<bool>,
+    pub(crate) host_key_algorithms: Option<String>,
+    pub(crate) public_key_algorithms: Option<String>,
+    pub(crate) ciphers: Option<String>,
+    pub(crate) macs: Option<String>,
+    pub(crate) kex: Option<String>,
+    pub(crate) rsa_bits: Option<u32>,
+    pub(crate) rekey_bytes: Option<Option<u64>>,
+    pub(crate) send_env: Vec<String>,
+    pub(crate) set_env: Option<Vec<(String, String)>>,
+    pub(crate) ignore_unknown: Option<String>,
+    /// Set where it would matter: OpenSSH goes on to the next method where no ticket is.
+    pub(crate) gssapi: Option<Unsupported>,
+    /// The first directive in force that cannot be honoured.
+    pub(crate) unsupported: Option<Unsupported>,
+    /// Of those in `REFUSED`, and GSSAPI, which have had their first value.
+    pub(crate) decided: BTreeSet<String>,
+}
+
+/// A directive, taken apart.
+pub(crate) struct Line<'a> {
+    pub(crate) keyword: &'a str,
+    pub(crate) words: Vec<String>,
+    /// What follows the keyword, as it is.
+    pub(crate) rest: &'a str,
+    pub(crate) place: &'a Place,
+    /// Whether it counts, or is in a block for others and only has to make sense.
+    pub(crate) active: bool,
+}
+
+impl Line<'_> {
+    fn wrong(&self, expected: Expected) -> Problem {
+        Problem::Value {
+            directive: self.keyword.to_owned(),
+            value: self.words.join(" "),
+            expected,
+        }
+    }
+
+    /// Its only value.
+    fn one(&self) -> Result<&str, Problem> {
+        match self.words.as_slice() {
+            [word] if !word.is_empty() => Ok(word),
+            [] | [_] => Err(Problem::NoValue(self.keyword.to_owned())),
+            [_, ..] => Err(Problem::TooMany(self.keyword.to_owned())),
+        }
+    }
+
+    fn set<T>(
+        &self,
+        slot: &mut Option<T>,
+        read: impl FnOnce(&str) -> Result<T, Expected>,
+    ) -> Result<(), Problem> {
+        let value = read(self.one()?).map_err(|expected| self.wrong(expected))?;
+        self.keep(slot, value);
+        Ok(())
+    }
+
+    /// Its only value, a time. `none` leaves the word to later lines.
+    fn time(&self, slot: &mut Option<Duration>) -> Result<(), Problem> {
+        match self.one()? {
+            "none" => Ok(()),
+            _ => self.set(slot, values::time),
+        }
+    }
+
+    fn keep<T>(&self, slot: &mut Option<T>, value: T) {
+        if self.active {
+            slot.get_or_insert(value);
+        }
+    }
+
+    fn append(&self, files: &mut Vec<String>) -> Result<(), Problem> {
+        let file = self.one()?;
+        if self.active && !files.iter().any(|known| known == file) {
+            if files.len() == FILES_MAX {
+                return Err(Problem::TooMany(self.keyword.to_owned()));
+            }
+            files.push(file.to_owned());
+        }
+        Ok(())
+    }
+
+    fn many(&self, slot: &mut Option<Vec<String>>) -> Result<(), Problem> {
+        if self.words.len() > FILES_MAX {
+            return Err(Problem::TooMany(self.keyword.to_owned()));
+        }
+        if self.words.iter().all(String::is_empty) {
+            return Err(Problem::NoValue(self.keyword.to_owned()));
+        }
+        self.keep(slot, self.words.clone());
+        Ok(())
+    }
+
+    fn unsupported(&self) -> Unsupported {
+        Unsupported {
+            name: self.keyword.to_owned(),
+            file: self.place.file.clone(),
+            line: self.place.line,
+        }
+    }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it stands where a value may be wrong"
+)]
+fn text(word: &str) -> Result<String, Expected> {
+    Ok(word.to_owned())
+}
+
+impl Settings {
+    /// Takes a directive in; `Host`, `Match` and `Include` are not its business.
+    pub(crate) fn apply(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        use values::{number, port, switch};
+        match line.keyword {
+            "hostname" => line.set(&mut self.hostname, text),
+            "user" => line.set(&mut self.user, text),
+            "port" => line.set(&mut self.port, port),
+            "identityfile" => line.append(&mut self.identity_files),
+            "certificatefile" => line.append(&mut self.certificate_files),
+            "identitiesonly" => line.set(&mut self.identities_only, switch),
+            "identityagent" => line.set(&mut self.identity_agent, text),
+            "proxyjump" => self.jump(line),
+            "proxycommand" => self.command(line),
+            "userknownhostsfile" => line.many(&mut self.user_known_hosts),
+            "globalknownhostsfile" => line.many(&mut self.global_known_hosts),
+            "stricthostkeychecking" => line.set(&mut self.strict, strict),
+            "hashknownhosts" => line.set(&mut self.hash_known_hosts, switch),
+            "hostkeyalias" => line.set(&mut self.host_key_alias, text),
+            "nohostauthenticationforlocalhost" => {
+                line.set(&mut self.no_check_for_localhost, switch)
+            }
+            "connecttimeout" => line.time(&mut self.connect_timeout),
+            "connectionattempts" => line.set(&mut self.connection_attempts, number),
+            "serveraliveinterval" => line.time(&mut self.alive_interval),
+            "serveralivecountmax" => line.set(&mut self.alive_count_max, number),
+            "compression" => line.set(&mut self.compression, switch),
+            "addressfamily" => line.set(&mut self.address_family, family),
+            "bindaddress" => line.set(&mut self.bind_address, text),
+            "preferredauthentications" => line.set(&mut self.preferred, text),
+            "pubkeyauthentication" => line.set(&mut self.public_key, |word| {
+                match word.to_ascii_lowercase().as_str() {
+                    "unbound" | "host-bound" => Ok(true),
+                    _ => switch(word),
+                }
+            }),
+            "passwordauthentication" => line.set(&mut self.password, switch),
+            "kbdinteractiveauthentication" => line.set(&mut self.keyboard_interactive, switch),
+            // Which kind is the server's choice anyway.
+            "kbdinteractivedevices" => line.one().map(|_| ()),
+            "numberofpasswordprompts" => line.set(&mut self.password_prompts, number),
+            "batchmode" => line.set(&mut self.batch_mode, switch),
+            "hostkeyalgorithms" => line.set(&mut self.host_key_algorithms, text),
+            "pubkeyacceptedalgorithms" => line.set(&mut self.public_key_algorithms, text),
+            "ciphers" => line.set(&mut self.ciphers, text),
+            "macs" => line.set(&mut self.macs, text),
+            "kexalgorithms" => line.set(&mut self.kex, text),
+            "requiredrsasize" => line.set(&mut self.rsa_bits, number),
+            "rekeylimit" => self.rekey(line),
+            "sendenv" => {
+                if line.active {
+                    self.send_env.extend(line.words.iter().cloned());
+                }
+                Ok(())
+            }
+            "setenv" => self.set_environment(line),
+            "ignoreunknown" => line.set(&mut self.ignore_unknown, text),
+            "gssapiauthentication" => {
+                let on = switch(line.one()?).map_err(|expected| line.wrong(expected))?;
+                if line.active && self.decided.insert(line.keyword.to_owned()) && on {
+                    self.gssapi = Some(line.unsupported());
+                }
+                Ok(())
+            }
+            other => self.not_ours(other, line),
+        }
+    }
+
+    fn not_ours(&mut self, keyword: &str, line: &Line<'_>) -> Result<(), Problem> {
+        if HARMLESS.contains(&keyword) {
+            return Ok(());
+        }
+        if let Some((_, idle)) = REFUSED.iter().find(|(name, _)| *name == keyword) {
+            let value = line.words.first().map(|word| word.to_ascii_lowercase());
+            let value = value.ok_or_else(|| Problem::NoValue(keyword.to_owned()))?;
+            let counts = line.active && self.decided.insert(keyword.to_owned());
+            if counts && !idle.contains(&value.as_str()) {
+                self.unsupported.get_or_insert_with(|| line.unsupported());
+            }
+            return Ok(());
+        }
+        Err(Problem::Unknown(keyword.to_owned()))
+    }
+
+    fn jump(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        let value = line.one()?;
+        if value.eq_ignore_ascii_case("none") {
+            self.no_jump |= line.active;
+            return Ok(());
+        }
+        // Tokens are not there yet: a place-holder shows whether the rest makes sense.
+        hops(&value.replace('%', "x")).map_err(|expected| line.wrong(expected))?;
+        if !self.no_jump {
+            line.keep(&mut self.through, Through::Jump(value.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        // The whole line, quotes and all, is a shell's to read.
+        let command = line.rest.trim();
+        let command = command.strip_prefix('=').unwrap_or(command).trim_start();
+        if command.is_empty() {
+            return Err(Problem::NoValue(line.keyword.to_owned()));
+        }
+        let through = match command.eq_ignore_ascii_case("none") {
+            true => Through::Nothing,
+            false => Through::Command(command.to_owned()),
+        };
+        line.keep(&mut self.through, through);
+        Ok(())
+    }
+
+    fn rekey(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        let [amount, rest @ ..] = line.words.as_slice() else {
+            return Err(Problem::NoValue(line.keyword.to_owned()));
+        };
+        let amount = match amount.as_str() {
+            "default" => None,
+            amount => Some(values::bytes(amount).map_err(|expected| line.wrong(expected))?),
+        };
+        match rest {
+            [] => {}
+            [time] if time == "none" => {}
+            [time] => {
+                values::time(time).map_err(|expected| line.wrong(expected))?;
+            }
+            _ => return Err(Problem::TooMany(line.keyword.to_owned())),
+        }
+        line.keep(&mut self.rekey_bytes, amount);
+        Ok(())
+    }
+
+    fn set_environment(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        let pairs = line.words.iter().map(|word| {
+            let (name, value) = word
+                .split_once('=')
+                .ok_or_else(|| line.wrong("NAME=value"))?;
+            Ok((name.to_owned(), value.to_owned()))
+        });
+        let pairs = pairs.collect::<Result<_, Problem>>()?;
+        line.keep(&mut self.set_env, pairs);
+        Ok(())
+    }
+}
+
+/// The hops of a `ProxyJump`, in the order in which they are passed.
+pub(crate) fn hops(value: &str) -> Result<Vec<Hop>, Expected> {
+    value.split(',').map(values::hop).collect()
+}
+
+fn strict(word: &str) -> Result<Strict, Expected> {
+    match word.to_ascii_lowercase().as_str() {
+        "yes" | "true" => Ok(Strict::Yes),
+        "no" | "false" | "off" => Ok(Strict::No),
+        "ask" => Ok(Strict::Ask),
+        "accept-new" => Ok(Strict::AcceptNew),
+        _ => Err("yes, no, ask or accept-new"),
+    }
+}
+
+fn family(word: &str) -> Result<AddressFamily, Expected> {
+    match word.to_ascii_lowercase().as_str() {
+        "any" => Ok(AddressFamily::Any),
+        "inet" => Ok(AddressFamily::V4),
+        "inet6" => Ok(AddressFamily::V6),
+        _ => Err("any, inet or inet6"),
+    }
+}

@@ -1,0 +1,98 @@
+//! What becomes of a configuration here, which `ssh -G` does not tell.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::super::{Agent, HostConfig, Said, Way};
+use super::{around, write};
+
+#[test]
+fn s097_a_named_identity_is_the_only_one() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        "config",
+        "IdentityFile ~/other\nIdentityAgent /run/agent\n",
+    );
+    let said = Said {
+        identity_file: Some("/k".into()),
+        ..Said::default()
+    };
+    let config = HostConfig::resolve("h", &said, &around(folder.path())).unwrap();
+    assert_eq!(config.identity_files, [Path::new("/k")]);
+    assert_eq!(config.agent, Agent::Nobody);
+    assert!(config.identities_only);
+}
+
+#[test]
+fn b001_tokens_and_variables_in_paths() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        "config",
+        "Host a\nHostName %h.example.org\nUser bob\nPort 23\nIdentityFile ~/%n-%h-%p-%r-%%\nIdentityFile ${WHERE}/x\nProxyCommand nc %h %p %r %n %%\n",
+    );
+    let mut around = around(folder.path());
+    around.variables.push(("WHERE".to_owned(), "/w".to_owned()));
+    around.home = "/home/x".into();
+    let config = HostConfig::resolve("a", &Said::default(), &around).unwrap();
+    assert_eq!(
+        config.identity_files,
+        [
+            Path::new("/home/x/a-a.example.org-23-bob-%"),
+            Path::new("/w/x")
+        ]
+    );
+    assert_eq!(
+        config.way,
+        Way::Command("nc a.example.org 23 bob a %".to_owned())
+    );
+    around.variables.clear();
+    let error = HostConfig::resolve("a", &Said::default(), &around).unwrap_err();
+    assert!(error.to_string().contains("WHERE"), "{error}");
+}
+
+#[test]
+fn b001_what_cannot_be_honoured_is_named_with_its_line() {
+    let unsupported = |text: &str| {
+        let folder = TempDir::new().unwrap();
+        write(folder.path(), "config", text);
+        let config = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap();
+        config.unsupported.map(|what| (what.name, what.line))
+    };
+    let named = |name: &str, line| Some((name.to_owned(), line));
+    assert_eq!(
+        unsupported("\nPKCS11Provider /lib/x.so\n"),
+        named("pkcs11provider", 2)
+    );
+    assert_eq!(unsupported("Tunnel yes\n"), named("tunnel", 1));
+    assert_eq!(unsupported("Tunnel no\nTunnel yes\n"), None);
+    assert_eq!(unsupported("Host other\nTunnel yes\n"), None);
+    assert_eq!(
+        unsupported("Match host h exec \"test -e /x\"\n"),
+        named("match exec", 1)
+    );
+    assert_eq!(unsupported("Match host other exec \"test -e /x\"\n"), None);
+    assert_eq!(
+        unsupported("GSSAPIAuthentication yes\nSendEnv LANG LC_*\nHashKnownHosts yes\n"),
+        None
+    );
+}
+
+#[test]
+fn b001_a_file_that_others_can_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "config", "Port 1\n");
+    let file = folder.path().join("config");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    let error = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap_err();
+    assert!(error.to_string().contains("chmod go-w"), "{error}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let error = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap_err();
+    assert!(error.to_string().starts_with("cannot read"), "{error}");
+}

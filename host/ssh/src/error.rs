@@ -1,0 +1,342 @@
+//! Why there is no session, by who must act.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{ConfigError, Unsupported};
+use crate::known_hosts::FileError;
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum SshError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration asks for what this client cannot do.
+    #[error("{}, line {}: the in-process client cannot honour `{}`; set `ssh_path` to use the system's client", _0.file.display(), _0.line, _0.name)]
+    UnsupportedDirective(Unsupported),
+    /// A file with host keys cannot be read or written.
+    #[error("host keys: {0}")]
+    KnownHosts(#[from] FileError),
+    /// The host's key is not one to trust.
+    #[error("{host}: {problem}")]
+    HostKey {
+        /// The host, as its key is known.
+        host: String,
+        /// Why not.
+        problem: HostKeyProblem,
+    },
+    /// There is no such host.
+    #[error("cannot resolve `{host}`: {source}")]
+    NameResolution {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing listens there.
+    #[error("{address} refused the connection: does an ssh server listen there?")]
+    Refused {
+        /// The last address that was tried.
+        address: String,
+    },
+    /// There is no way there.
+    #[error("cannot reach {address}: {source}")]
+    Unreachable {
+        /// The last address that was tried.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The command that was to reach the host did not.
+    #[error("the ProxyCommand `{command}` {reason}")]
+    ProxyCommand {
+        /// The command.
+        command: String,
+        /// What became of it.
+        reason: String,
+    },
+    /// The machine on the way does not let through.
+    #[error("it does not tunnel to {address}: {reason}")]
+    Tunnel {
+        /// Where to.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("{host}: no {stage} within {}s", after.as_secs_f32())]
+    Timeout {
+        /// The host.
+        host: String,
+        /// What did not come about.
+        stage: Stage,
+        /// The time it had.
+        after: Duration,
+    },
+    /// An identity file is of no use.
+    #[error("identity file {}: {why}", path.display())]
+    IdentityFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: IdentityProblem,
+    },
+    /// A key is encrypted.
+    #[error("identity file {} needs a passphrase, and none was given", path.display())]
+    PassphraseRequired {
+        /// The key.
+        path: PathBuf,
+    },
+    /// A key is encrypted with another passphrase.
+    #[error("the passphrase does not fit identity file {}", path.display())]
+    PassphraseIncorrect {
+        /// The key.
+        path: PathBuf,
+    },
+    /// No key was accepted, and there is no password.
+    #[error("{user}@{host} asks for a password, and none was given")]
+    PasswordRequired {
+        /// Who.
+        user: String,
+        /// Where.
+        host: String,
+    },
+    /// The password is wrong.
+    #[error("the password of {user}@{host} is incorrect")]
+    PasswordIncorrect {
+        /// Who.
+        user: String,
+        /// Where.
+        host: String,
+    },
+    /// The server asks something that nobody here can answer.
+    #[error("{user}@{host} asks `{prompt}`, which nobody here can answer")]
+    Prompt {
+        /// Who.
+        user: String,
+        /// Where.
+        host: String,
+        /// What it asks.
+        prompt: String,
+    },
+    /// Nothing that was tried is accepted.
+    #[error(
+        "{user}@{host} refused to let us in; it takes {}{}",
+        Methods(methods),
+        Said(said)
+    )]
+    AuthRefused {
+        /// Who.
+        user: String,
+        /// Where.
+        host: String,
+        /// The methods that are left.
+        methods: Vec<String>,
+        /// What it said when it hung up, or nothing.
+        said: String,
+    },
+    /// The server does not run the command.
+    #[error("{host} does not run commands{}", Said(said))]
+    ExecRefused {
+        /// The host.
+        host: String,
+        /// What it said, or nothing.
+        said: String,
+    },
+    /// The connection ended.
+    #[error("{host} closed the connection before the {stage}{}", Said(reason))]
+    Closed {
+        /// The host.
+        host: String,
+        /// What did not come about.
+        stage: Stage,
+        /// What is known of it, or nothing.
+        reason: String,
+    },
+    /// The other side does not speak ssh as it should.
+    #[error("{host}: {reason}")]
+    Protocol {
+        /// The host.
+        host: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// This process cannot make a pipe, or the like.
+    #[error("cannot set the connection up: {0}")]
+    Local(#[source] io::Error),
+    /// A machine on the way is the reason.
+    #[error("jump host {hop}: {source}")]
+    Jump {
+        /// Which.
+        hop: String,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// Machines on the way need machines on the way.
+    #[error("the way to {host} has more than {max} hops")]
+    TooManyHops {
+        /// The host.
+        host: String,
+        /// The bound.
+        max: usize,
+    },
+}
+
+/// Why a host's key is not one to trust.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostKeyProblem {
+    /// Nothing is known of the host.
+    #[error(
+        "unknown host key: {key_type} {fingerprint}; compare it with the server's, then add it to known_hosts, or use check_host_keys=accept"
+    )]
+    Unknown {
+        /// The type of the key.
+        key_type: String,
+        /// Its fingerprint.
+        fingerprint: String,
+    },
+    /// It has another key now.
+    #[error("THE HOST KEY HAS CHANGED: it is now {key_type} {fingerprint}, and {}, line {line} has another; somebody may be in between; if the change is known, remove that line", file.display())]
+    Changed {
+        /// The type of the key.
+        key_type: String,
+        /// Its fingerprint.
+        fingerprint: String,
+        /// Where another is known.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// The key is revoked.
+    #[error("the host key {key_type} {fingerprint} is revoked by {}, line {line}", file.display())]
+    Revoked {
+        /// The type of the key.
+        key_type: String,
+        /// Its fingerprint.
+        fingerprint: String,
+        /// Where that is said.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// A certificate by a known authority is of no use.
+    #[error("the host certificate is not to be trusted: {0}")]
+    Certificate(String),
+    /// The key is too short.
+    #[error("the host key has {bits} bits, and {wanted} are required")]
+    Short {
+        /// Its bits.
+        bits: u32,
+        /// `RequiredRSASize`
+        wanted: u32,
+    },
+}
+
+/// Why an identity file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityProblem {
+    /// It is not there.
+    #[error("there is no such file")]
+    Missing,
+    /// It cannot be read.
+    #[error("cannot read it: {0}")]
+    Read(#[source] io::Error),
+    /// Others may read it.
+    #[error("others may read it (mode {0:03o}); run `chmod 600` on it")]
+    Permissions(u32),
+    /// It holds no key.
+    #[error("it is no private key that the in-process client can read ({0})")]
+    Format(String),
+    /// The server takes only signatures that are broken.
+    #[error("the server takes only SHA-1 signatures of it, which are refused")]
+    Sha1,
+}
+
+/// A step on the way to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The name becomes addresses.
+    NameResolution,
+    /// A connection is made.
+    Connection,
+    /// The server shows who it is.
+    Handshake,
+    /// We show who we are.
+    Authentication,
+    /// The command is started.
+    Command,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameResolution => "name resolution",
+            Self::Connection => "connection",
+            Self::Handshake => "handshake",
+            Self::Authentication => "authentication",
+            Self::Command => "start of the command",
+        })
+    }
+}
+
+struct Methods<'a>(&'a [String]);
+
+impl fmt::Display for Methods<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("nothing more"),
+            methods => f.write_str(&methods.join(", ")),
+        }
+    }
+}
+
+struct Said<'a>(&'a str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            said => write!(f, ": {said}"),
+        }
+    }
+}
+
+/// Characters of a foreign text that a message repeats.
+const FOREIGN_MAX: usize = 400;
+
+/// What somebody else says, fit for a terminal: one line, not too long, without control
+/// characters and without those that turn the direction of writing.
+pub(crate) fn printable(text: &str) -> String {
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(|word| word.chars().filter(|&c| is_harmless(c)).collect())
+        .filter(|word: &String| !word.is_empty())
+        .collect();
+    let mut line = words.join(" ");
+    if let Some((end, _)) = line.char_indices().nth(FOREIGN_MAX) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+fn is_harmless(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn f49_what_a_server_says_is_one_harmless_line() {
+        let said = "\x1b]52;c;evil\x07 hello\r\nthere \u{202e}x\t!";
+        assert_eq!(printable(said), "]52;c;evil hello there x !");
+        assert_eq!(printable(&"x".repeat(1_000_000)).chars().count(), 401);
+    }
+}

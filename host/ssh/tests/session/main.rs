@@ -1,0 +1,9 @@
+//! Sessions with real servers, on machines made for it.
+
+mod auth;
+mod bench;
+mod bulk;
+mod host_keys;
+mod hostile;
+mod network;
+mod ways;
