@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use offshoot_abi::Grant;
 
+use super::inventory::BecomeMethod;
+
 /// Ships compiled plugins to other processes, and calls their functions.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
@@ -55,6 +57,14 @@ Targets:
   local/local          a child of a child; hops are joined by `/`
   local,local/local*3  several targets are joined by `,`
 
+With `--inventory` or `--hosts` targets are names from there, joined by `,` or `:`:
+  all                  every host
+  web, web1, 'web*'    a group, a host, all that match
+  'web[0]' 'web[0:2]'  the first host of a group, the first three
+  'web,!web3,&prod'    hosts of `web` but for `web3`, if they are in `prod` too
+  offshoot call -i hosts.ini 'web,!web3' facts::uptime --grant-wanted
+  printf 'local\nlocal*3\n' | offshoot call --hosts - all facts::uptime --grant-wanted
+
 Arguments are JSON. A word that is not JSON is text, where the function wants text:
   offshoot call local hello::greet you
   offshoot call local hello::greet '\"42\"'
@@ -68,9 +78,11 @@ Exit status:
   0    every call succeeded
   1    a call failed
   2    nothing was called, because the command line cannot work
-  130  interrupted")]
+  3    no call failed, but some targets could not be reached, and nothing ran there
+  130  interrupted; the first Ctrl-C ends all contexts in order, the second ends at once
+  143  asked to end by SIGTERM, in the same way")]
 pub(super) struct CallArgs {
-    /// Where to call it, such as `local*8` or `local/local`
+    /// Where to call it, such as `local*8`, `local/local`, or a group of an inventory
     pub(super) targets: String,
 
     /// What to call: `PLUGIN::FUNCTION`
@@ -96,14 +108,80 @@ pub(super) struct CallArgs {
     #[arg(long)]
     pub(super) grant_wanted: bool,
 
-    /// Give up on a target after this time, such as `1.5s`, `200ms` or `2m`
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+
+    /// Work on so many targets at the same time
+    #[arg(short, long, value_name = "N", default_value_t = FORKS, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(super) forks: u32,
+
+    /// Give up on a call after this time, such as `1.5s`, `200ms` or `2m`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
 
     /// Print one JSON object per target, a line each: `target`, `ok`, `value` or `error`, and
     /// `elapsed_us`, the time from the start of the command to the answer
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Targets that are worked on at the same time, unless the user says otherwise.
+///
+/// Each costs a client and its key exchange here, some milliseconds of a processor: so many keep
+/// all processors busy, and more would only make all of them late. An interrupted command has
+/// touched no more than these and those that had answered.
+const FORKS: u32 = 32;
+
+/// Where hosts are known from, and who to be there.
+#[derive(Debug, Args)]
+pub(super) struct TargetArgs {
+    /// Read targets from a file, one a line, with `#` before comments; `-` is standard input. May
+    /// be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Hosts")]
+    pub(super) hosts: Vec<PathBuf>,
+
+    /// Read hosts and groups from an Ansible inventory: a file in its INI or YAML form, or a
+    /// directory of them. May be repeated
+    #[arg(short, long, value_name = "PATH", help_heading = "Hosts")]
+    pub(super) inventory: Vec<PathBuf>,
+
+    /// Of the targets, only those that are also named here
+    #[arg(short, long, value_name = "PATTERN", help_heading = "Hosts")]
+    pub(super) limit: Option<String>,
+
+    /// Become another user at the end of the way, where the inventory does not say
+    #[arg(short = 'b', long = "become", help_heading = "Hosts")]
+    pub(super) become_user: bool,
+
+    /// Who to become; the default is root
+    #[arg(
+        long = "become-user",
+        value_name = "USER",
+        requires = "become_user",
+        help_heading = "Hosts"
+    )]
+    pub(super) become_as: Option<String>,
+
+    /// How to become someone else
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "sudo",
+        requires = "become_user",
+        help_heading = "Hosts"
+    )]
+    pub(super) become_method: BecomeMethod,
+}
+
+/// How long to wait for a connection.
+#[derive(Debug, Args)]
+pub(super) struct ConnectArgs {
+    /// Give up on each hop after this time; the default is 30s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) connect_timeout: Option<Duration>,
 }
 
 /// Where plugins are found by name.

@@ -19,10 +19,19 @@ use crate::json::near;
 pub(super) const CONTEXTS_MAX: usize = 4096;
 
 /// How to get from one context to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Hop {
     /// A child process on the same machine, as the same user.
     Local,
+}
+
+impl Hop {
+    /// The machine that it leads to, if that is another one.
+    pub(super) fn far_end(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+        }
+    }
 }
 
 /// The kinds of hops, by the word that a user writes.
@@ -35,6 +44,12 @@ pub(super) struct Hops {
     /// The hop as the user wrote it, without the count.
     pub(super) label: String,
     pub(super) count: usize,
+}
+
+/// Whether a text begins with a kind of hop, and so can be nothing but a way.
+pub(super) fn is_path(text: &str) -> bool {
+    let word = text.split(['*', '/', ':']).next().unwrap_or_default();
+    KINDS.iter().any(|(kind, _)| *kind == word)
 }
 
 /// The hops of each target of a list.
@@ -75,7 +90,7 @@ fn parse_hop(text: &str, part: Range<usize>) -> Result<Hops, Problem> {
         return Err(unknown_kind(text, kind));
     };
     Ok(Hops {
-        hop: *hop,
+        hop: hop.clone(),
         label: word.to_owned(),
         count,
     })
