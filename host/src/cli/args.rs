@@ -44,6 +44,12 @@ pub(super) enum Command {
     /// them at once. Results are printed as they come, one line each: the target, a tab, and the
     /// result as JSON. What a plugin logs goes to standard error.
     Call(CallArgs),
+    /// Try each step to a target on its own, and say which fails and what to do
+    ///
+    /// Goes the way that a call would go, hop by hop: finds the program, starts it, shakes hands,
+    /// sends a message there and back, ships a tiny plugin and calls it, and ends it all. Each step
+    /// is a line with the time that it took; the steps behind one that fails are not tried.
+    Doctor(DoctorArgs),
     /// Make, build and look into plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -124,6 +130,34 @@ pub(super) struct CallArgs {
 
     /// Print one JSON object per target, a line each: `target`, `ok`, `value` or `error`, and
     /// `elapsed_us`, the time from the start of the command to the answer
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  offshoot doctor local
+  offshoot doctor local/local --json | jq .elapsed_us
+  offshoot doctor -i hosts.ini web1
+
+Exit status:
+  0    every step succeeded
+  1    a step failed
+  2    nothing was tried, because the command line cannot work
+  130  interrupted")]
+pub(super) struct DoctorArgs {
+    /// The one target to look at, such as `local/local` or a host of an inventory
+    pub(super) target: String,
+
+    #[command(flatten)]
+    pub(super) hosts: TargetArgs,
+
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+
+    /// Print one JSON object per step, a line each: `hop`, `target`, `step`, `state` (`ok`,
+    /// `failed` or `skipped`), and `elapsed_us` with `detail`, or with `error` and `help`
     #[arg(long)]
     pub(super) json: bool,
 }

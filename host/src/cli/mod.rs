@@ -5,6 +5,7 @@
 
 mod args;
 mod call;
+mod doctor;
 mod failure;
 mod finder;
 mod fleet;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
     logging::start(verbosity);
     let done = match cli.command {
         Command::Call(call) => call::run(&call, verbosity),
+        Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Plugin(command) => plugin::run(&command),
     };
     match done {

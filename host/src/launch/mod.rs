@@ -23,6 +23,8 @@ use rustix::io::Errno;
 
 use crate::hub::{Hub, Known, LinkParts};
 
+#[cfg(feature = "cli")]
+pub(crate) use binary::ChildBinary;
 pub(crate) use connect::{CONNECT_TIMEOUT, ConnectError, Wanted, connect};
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;

@@ -87,7 +87,7 @@ fn patterns_pick_as_in_ansible() {
     picks(&fleet, "&web", "web01 web02 web03 web04");
     picks(&fleet, "prod:&web:!web01", "web02 web03 web04");
     picks(&fleet, "&web,prod,!web01", "web02 web03 web04");
-    picks(&fleet, "web0[13]", "web01 web03");
+    picks(&fleet, "db-[ac]", "db-a db-c");
     picks(&fleet, "web0[!1-3]", "web04");
     picks(&fleet, "db-?", "db-a db-b db-c");
     picks(&fleet, "web[0]", "web01");
@@ -343,7 +343,7 @@ fn passwords_are_refused_wherever_they_stand() {
         refused(ini(&format!("a {name}=x\n")), &want);
         let want = want.replace(".ini:1", ".yml:2");
         refused(
-            yaml(&format!("all: {{vars: {{\n{name}: !vault x}}}}\n")),
+            yaml(&format!("all: {{vars: {{\n  {name}: !vault x}}}}\n")),
             &want,
         );
     }
@@ -465,9 +465,10 @@ fn slips_in_a_yaml_file_are_told_with_their_line() {
     assert!(yaml("a: [b\n").is_err());
     assert!(yaml("a: b: c\n").is_err());
     refused(
-        yaml(&format!("a: {}", "[".repeat(1000))),
-        "hosts.yml:1: it is nested more than 256 deep",
+        yaml(&"- ".repeat(300)),
+        "hosts.yml:1: it is nested more than 200 deep",
     );
+    assert!(yaml(&format!("a: {}", "[".repeat(100_000))).is_err());
     assert!(yaml("").unwrap().hosts.is_empty());
 }
 
@@ -482,7 +483,7 @@ fn aliases_do_not_multiply_without_bound() {
     }
     refused(
         yaml(&text),
-        "hosts.yml:1: its aliases stand for more than 1048576 things",
+        "hosts.yml:1: its aliases stand for more than 15104 things",
     );
 }
 

@@ -9,25 +9,29 @@ use crate::cli::report::Problem;
 use crate::json::near;
 use tree::{Kind, Node, Reader};
 
-/// Nodes that are looked at.
+/// How often everything that was written may be looked at.
 ///
-/// An alias stands for all of what it names, so a small file can be a large tree.
-const VISITS_MAX: usize = 1 << 20;
+/// An alias stands for all of what it names, so a small file can be an endless tree.
+const REPEATS_MAX: usize = 16;
+
+/// What is looked at in any case: small files may repeat themselves.
+const VISITS_MIN: usize = 10_000;
 
 /// What a group consists of.
 const PARTS: [&str; 3] = ["hosts", "children", "vars"];
 
 /// Adds what a file says.
 pub(super) fn parse(inventory: &mut Inventory, file: &Arc<str>, text: &str) -> Result<(), Problem> {
-    let Some(root) = Reader::read(file, text)? else {
+    let Some(tree) = Reader::read(file, text)? else {
         return Ok(());
     };
     let mut walk = Walk {
         inventory,
         file,
         visits: 0,
+        visits_max: VISITS_MIN + REPEATS_MAX * tree.count,
     };
-    let groups = walk.table(&root, "the file must be a table of groups")?;
+    let groups = walk.table(&tree.root, "the file must be a table of groups")?;
     if let Some((_, key, _)) = groups.iter().find(|(name, _, _)| name == "plugin") {
         return Err(walk.at(*key).problem("it configures a plugin that finds hosts by itself").help(
             "only files that list hosts are read; let Ansible write one: `ansible-inventory --list --yaml`",
@@ -41,7 +45,7 @@ pub(super) fn parse(inventory: &mut Inventory, file: &Arc<str>, text: &str) -> R
 
 /// Reads a file that is a table of variables.
 pub(super) fn variables(file: &Arc<str>, text: &str, into: &mut Vars) -> Result<(), Problem> {
-    let Some(root) = Reader::read(file, text)? else {
+    let Some(tree) = Reader::read(file, text)? else {
         return Ok(());
     };
     let mut nothing = Inventory::default();
@@ -49,14 +53,16 @@ pub(super) fn variables(file: &Arc<str>, text: &str, into: &mut Vars) -> Result<
         inventory: &mut nothing,
         file,
         visits: 0,
+        visits_max: VISITS_MIN + REPEATS_MAX * tree.count,
     };
-    walk.vars(&root, into)
+    walk.vars(&tree.root, into)
 }
 
 struct Walk<'a> {
     inventory: &'a mut Inventory,
     file: &'a Arc<str>,
     visits: usize,
+    visits_max: usize,
 }
 
 /// A key, its line, and its value.
@@ -187,8 +193,8 @@ impl Walk<'_> {
                 return Err(self.at(node.line).problem(what));
             }
         }
-        if self.visits > VISITS_MAX {
-            let what = format!("its aliases stand for more than {VISITS_MAX} things");
+        if self.visits > self.visits_max {
+            let what = format!("its aliases stand for more than {} things", self.visits_max);
             return Err(self.at(node.line).problem(what));
         }
         Ok(entries)

@@ -11,7 +11,7 @@ use crate::cli::report::Problem;
 /// Things inside of things.
 ///
 /// Groups may be nested so deep as the model lets them, three levels each.
-const DEPTH_MAX: usize = 256;
+const DEPTH_MAX: usize = 200;
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -47,6 +47,14 @@ pub(super) struct Reader<'a> {
     anchors: HashMap<usize, Arc<Node>>,
     open: Vec<Open>,
     root: Option<Arc<Node>>,
+    count: usize,
+}
+
+/// What a file has in it.
+pub(super) struct Tree {
+    pub(super) root: Arc<Node>,
+    /// Nodes that were written; aliases count as one.
+    pub(super) count: usize,
 }
 
 /// A list or table that has not ended yet.
@@ -60,12 +68,13 @@ struct Open {
 
 impl<'a> Reader<'a> {
     /// The tree of the only document in a file; `None` if it has none.
-    pub(super) fn read(file: &'a Arc<str>, text: &str) -> Result<Option<Arc<Node>>, Problem> {
+    pub(super) fn read(file: &'a Arc<str>, text: &str) -> Result<Option<Tree>, Problem> {
         let mut reader = Self {
             file,
             anchors: HashMap::new(),
             open: Vec::new(),
             root: None,
+            count: 0,
         };
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| {
@@ -74,7 +83,8 @@ impl<'a> Reader<'a> {
             })?;
             reader.event(event, span.start.line())?;
         }
-        Ok(reader.root)
+        let count = reader.count;
+        Ok(reader.root.map(|root| Tree { root, count }))
     }
 
     fn at(&self, line: usize) -> Place {
@@ -134,6 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     fn put(&mut self, node: Arc<Node>) -> Result<(), Problem> {
+        self.count += 1;
         let Some(open) = self.open.last_mut() else {
             if self.root.is_some() {
                 let what = "there is a second document; an inventory is one";
