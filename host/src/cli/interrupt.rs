@@ -1,14 +1,15 @@
-//! Ctrl-C: the first one ends the contexts in order, the second one ends this process.
+//! Ctrl-C, and requests to end: the first one ends the contexts in order, the second one ends this process.
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::report::Status;
+use super::screen;
 
 /// Calls `first` on the first interrupt or request to terminate, and exits on the second.
 ///
 /// It listens in a thread of its own: the main one may be stuck in a write to a pipe that nobody
 /// reads, which is when people reach for the keyboard.
-pub(super) fn watch(first: impl FnOnce() + Send + 'static) {
+pub(super) fn watch(first: impl FnOnce(Status) + Send + 'static) {
     let listen = async move {
         let (Ok(mut interrupt), Ok(mut terminate)) = (
             signal(SignalKind::interrupt()),
@@ -19,14 +20,16 @@ pub(super) fn watch(first: impl FnOnce() + Send + 'static) {
         };
         let mut first = Some(first);
         loop {
-            std::future::poll_fn(|cx| match interrupt.poll_recv(cx) {
-                std::task::Poll::Pending => terminate.poll_recv(cx),
-                ready => ready,
-            })
-            .await;
+            let status = tokio::select! {
+                _ = interrupt.recv() => Status::Interrupted,
+                _ = terminate.recv() => Status::Terminated,
+            };
             match first.take() {
-                Some(first) => first(),
-                None => std::process::exit(Status::Interrupted as i32),
+                Some(first) => first(status),
+                None => {
+                    screen::leave();
+                    std::process::exit(status as i32);
+                }
             }
         }
     };

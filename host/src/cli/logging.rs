@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::report::use_colours;
+use super::screen::Log;
 
 /// Directives that replace the usual ones, in the syntax of `tracing`'s `EnvFilter`.
 const FILTER_VARIABLE: &str = "OFFSHOOT_LOG";
@@ -31,7 +32,7 @@ pub(super) fn start(verbosity: i16) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Log)
         .event_format(Lines {
             colours: use_colours(std::io::stderr().is_terminal()),
         })

@@ -34,6 +34,8 @@ use rustix::io::Errno;
 use crate::hub::{Hub, Known, LinkParts};
 
 pub(crate) use askpass::help;
+#[cfg(feature = "cli")]
+pub(crate) use binary::ChildBinary;
 pub(crate) use connect::{CONNECT_TIMEOUT, ConnectError, Wanted, connect};
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
