@@ -29,6 +29,7 @@ use crate::{Plugin, Router};
 const OUTCOMES_MAX: usize = 64;
 
 pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Problem> {
+    interrupt::listen();
     let work = Arc::new(prepare(args)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -153,7 +154,7 @@ fn bad_arguments(
 async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, Problem> {
     let router = Router::new().map_err(|error| Problem::failed(error.to_string()))?;
     let (stop, mut stopped) = mpsc::channel(1);
-    interrupt::watch(move |status| {
+    interrupt::first(move |status| {
         let _ = stop.try_send(status);
     });
     let (sender, mut outcomes) = mpsc::channel(OUTCOMES_MAX);
@@ -194,7 +195,9 @@ async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, P
     progress.end();
     drop(outcomes);
     router.shutdown().await;
-    printer.sum_up(&summary, targets);
+    if !matches!(ended, Ok(Some(Status::PipeClosed))) {
+        printer.sum_up(&summary, targets);
+    }
     match ended {
         Ok(None) if summary.failed > 0 => {
             printer.suggest_grants();

@@ -54,7 +54,25 @@ pub(super) fn reason(error: &Error, target: &str) -> String {
         Error::Stream(error) => error.root().to_string(),
         error => error.to_string(),
     };
-    without(&text, target)
+    without(&without_processes(&text), target)
+}
+
+/// The text without the numbers of processes, which are never the same twice.
+fn without_processes(text: &str) -> String {
+    const WORD: &str = "process ";
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(WORD) {
+        let (before, after) = (&rest[..at], &rest[at + WORD.len()..]);
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        clean.push_str(before);
+        match digits {
+            0 => clean.push_str(WORD),
+            _ => clean.push_str("it"),
+        }
+        rest = &after[digits..];
+    }
+    clean + rest
 }
 
 /// The text with a name taken out wherever it is a word of its own.
@@ -120,6 +138,14 @@ mod tests {
         assert_eq!(without("web10 and web1", "web1"), "web10 and it");
         assert_eq!(without("my-web1", "web1"), "my-web1");
         assert_eq!(without("", ""), "");
+    }
+
+    #[test]
+    fn a_reason_does_not_number_processes() {
+        assert_eq!(
+            without_processes("process 17 exited; a process died"),
+            "it exited; a process died"
+        );
     }
 
     #[test]

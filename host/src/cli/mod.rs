@@ -36,7 +36,8 @@ use args::{Cli, Command};
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let verbosity = cli.verbosity();
-    logging::start(verbosity);
+    let journal = matches!(cli.command, Command::Doctor(_)).then_some(doctor::Journal);
+    logging::start(verbosity, journal);
     let done = match cli.command {
         Command::Call(call) => call::run(&call, verbosity),
         Command::Doctor(doctor) => doctor::run(&doctor),

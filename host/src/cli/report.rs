@@ -24,6 +24,8 @@ pub(super) enum Status {
     Usage = 2,
     /// Nothing failed where it ran, but it could not run everywhere.
     Unreachable = 3,
+    /// The terminal is gone.
+    HungUp = 129,
     /// The keyboard asked for the end.
     Interrupted = 130,
     /// Something else asked for it.

@@ -62,8 +62,9 @@ fn what_cannot_be_reached_has_its_own_status() {
     assert_eq!(ended.code, Some(3));
     assert_eq!(ended.stdout, "");
     let shown = child.display();
-    let reason =
-        format!("`{shown}` is not a usable child: it exited with status 7; it printed: no luck");
+    let reason = format!(
+        "`{shown}` is not a usable child: it exited with return code 7; it printed: no luck"
+    );
     let summary = ended
         .stderr
         .split_once("note: ")

@@ -128,7 +128,7 @@ error: bad target: a count of 0 starts nothing
   | local*0
   |       ^
 note: it stands in {list}:2
-help: write hops joined by `/`, such as `local/local`, and `local*8` for eight of them; join targets by `,`
+help: write hops joined by `/`, such as `ssh:bob@web1/sudo`, and `local*8` for eight of them; join targets by `,`
 "
         ),
     );

@@ -1,6 +1,9 @@
 //! `offshoot doctor`: takes a way apart into its steps, tries each, and says which one fails.
 
+mod access;
+mod journal;
 mod plugin;
+mod reach;
 mod step;
 
 use std::process::ExitCode;
@@ -16,6 +19,7 @@ use super::report::{Problem, Status};
 use super::target::{Hop, Hops};
 use super::{interrupt, targets};
 use crate::Router;
+pub(super) use journal::Journal;
 use step::{Patient, Step, Trouble};
 
 /// How a step ended.
@@ -37,6 +41,7 @@ struct Finding<'a> {
 }
 
 pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Problem> {
+    interrupt::listen();
     let hops = only_way(args)?;
     let passwords = Passwords::get(&args.passwords)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -81,7 +86,7 @@ async fn examine(
 ) -> Result<Option<Status>, Problem> {
     let router = Router::new().map_err(|error| Problem::failed(error.to_string()))?;
     let (stop, mut stopped) = mpsc::channel(1);
-    interrupt::watch(move |status| {
+    interrupt::first(move |status| {
         let _ = stop.try_send(status);
     });
     let mut patient = Patient::new(router.clone(), passwords, args.connect.connect_timeout);
@@ -104,7 +109,7 @@ async fn examine(
                     label: &hop.label,
                     step,
                     ending,
-                    took: began.elapsed(),
+                    took: patient.took.take().unwrap_or_else(|| began.elapsed()),
                 },
                 args.json,
             )?;
@@ -228,6 +233,28 @@ mod tests {
             "2:shutdown",
         ];
         assert_eq!(names("local/local"), [&first[..], &second[..]].concat());
+    }
+
+    #[test]
+    fn another_machine_is_reached_step_by_step() {
+        let access = ["login", "directory", "upload", "handshake"];
+        let works = ["round-trip", "call", "memory"];
+        let numbered = |number: usize, steps: &[&str]| {
+            let shown = steps.iter().map(|step| format!("{number}:{step}"));
+            shown.collect::<Vec<_>>()
+        };
+        let want = [
+            numbered(1, &["binary", "name", "port", "host-key"]),
+            numbered(1, &access),
+            numbered(1, &works),
+            numbered(2, &access),
+            numbered(2, &works),
+            numbered(3, &["host-key"]),
+            numbered(3, &access),
+            numbered(3, &works),
+            numbered(3, &["shutdown"]),
+        ];
+        assert_eq!(names("ssh:web1/sudo/ssh:db1"), want.concat());
     }
 
     fn finding(ending: Ending) -> Finding<'static> {

@@ -1,12 +1,13 @@
 //! What can go wrong on the way to a context, one thing at a time.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Hop, plugin};
+use super::{Hop, access, journal, plugin, reach};
 use crate::cli::passwords::Passwords;
 use crate::cli::reach::Wanted;
 use crate::launch::ChildBinary;
@@ -24,14 +25,27 @@ const ROUNDS: usize = 10;
 /// A handle that nobody listens on: the far end says so, which proves the way there and back.
 const NOBODY: u64 = u64::MAX - 1;
 
-/// A step. Those of a new kind of hop (name, connection, host key, login, shell, directories,
-/// upload) are variants here, and stand in [`Step::of`] before [`Step::Connect`].
+/// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// There is a program to start.
     Binary,
     /// It starts on this machine, and is of our build.
     Program,
+    /// The host's name means something.
+    Name,
+    /// An ssh server answers at the port.
+    Port,
+    /// The server's key is trusted.
+    HostKey,
+    /// One is let in, and a shell runs our command.
+    Login,
+    /// There is a directory for the child.
+    Directory,
+    /// The child is sent, unless it is there.
+    Upload,
+    /// The child starts and says hello.
+    Handshake,
     /// It becomes a context: start, hello, welcome.
     Connect,
     /// Messages go there and back.
@@ -51,7 +65,7 @@ pub(super) struct Trouble {
     pub(super) help: String,
 }
 
-fn trouble(what: impl ToString, help: &str) -> Trouble {
+pub(super) fn trouble(what: impl ToString, help: &str) -> Trouble {
     Trouble {
         what: what.to_string(),
         help: help.to_owned(),
@@ -65,6 +79,12 @@ pub(super) struct Patient {
     connect_timeout: Option<Duration>,
     binary: Option<ChildBinary>,
     contexts: Vec<Context>,
+    /// Where the hop leads.
+    place: Option<(reach::Place, Vec<SocketAddr>)>,
+    /// What is known of the steps to come, from the last first.
+    known: Vec<(Step, Duration, Result<String, Trouble>)>,
+    /// What the last step took, if that is not the time since it began.
+    pub(super) took: Option<Duration>,
     /// Whether all contexts are on this machine, where their processes can be looked at.
     is_local: bool,
 }
@@ -81,6 +101,9 @@ impl Patient {
             connect_timeout,
             binary: None,
             contexts: Vec::new(),
+            place: None,
+            known: Vec::new(),
+            took: None,
             is_local: true,
         }
     }
@@ -106,10 +129,38 @@ impl Step {
             Step::Call,
             Step::Memory,
         ];
+        const SSH: [Step; 11] = [
+            Step::Binary,
+            Step::Name,
+            Step::Port,
+            Step::HostKey,
+            Step::Login,
+            Step::Directory,
+            Step::Upload,
+            Step::Handshake,
+            Step::RoundTrip,
+            Step::Call,
+            Step::Memory,
+        ];
+        const BECOME: [Step; 8] = [
+            Step::Binary,
+            Step::Login,
+            Step::Directory,
+            Step::Upload,
+            Step::Handshake,
+            Step::RoundTrip,
+            Step::Call,
+            Step::Memory,
+        ];
         match (hop, depth) {
             (Hop::Local, 0) => &FIRST,
             // A context starts its children from its own program.
-            (_, _) => &FIRST[2..],
+            (Hop::Local, _) => &FIRST[2..],
+            (Hop::Ssh { .. }, 0) => &SSH,
+            // The network of another machine is seen by its client only.
+            (Hop::Ssh { .. }, _) => &SSH[3..],
+            (_, 0) => &BECOME,
+            (_, _) => &BECOME[1..],
         }
     }
 
@@ -117,6 +168,13 @@ impl Step {
         match self {
             Self::Binary => "binary",
             Self::Program => "program",
+            Self::Name => "name",
+            Self::Port => "port",
+            Self::HostKey => "host-key",
+            Self::Login => "login",
+            Self::Directory => "directory",
+            Self::Upload => "upload",
+            Self::Handshake => "handshake",
             Self::Connect => "connect",
             Self::RoundTrip => "round-trip",
             Self::Call => "call",
@@ -130,6 +188,22 @@ impl Step {
         match self {
             Self::Binary => find(patient),
             Self::Program => try_program(patient).await,
+            Self::Name => {
+                let hop = hop.clone();
+                let found = blocking(move || reach::resolve(&hop)).await?;
+                patient.place = Some((found.0, found.1));
+                Ok(found.2)
+            }
+            Self::Port => {
+                let (place, addresses) = patient.place.take().ok_or_else(left_out)?;
+                let patience = patient.connect_timeout;
+                blocking(move || reach::knock(&place, &addresses, patience)).await
+            }
+            Self::HostKey => access(patient, hop, &ACCESS, self).await,
+            Self::Login => access(patient, hop, &ACCESS[1..], self).await,
+            Self::Directory | Self::Upload | Self::Handshake => {
+                access(patient, hop, &[], self).await
+            }
             Self::Connect => connect(patient, hop).await,
             Self::RoundTrip => round_trip(patient.last()?).await,
             Self::Call => call(patient.last()?).await,
@@ -224,6 +298,59 @@ fn version_of(binary: &ChildBinary) -> Result<String, Trouble> {
             "both must be built from the same sources: build them again, or unset OFFSHOOT_CHILD",
         )),
     }
+}
+
+/// The steps that are one action of the library's.
+const ACCESS: [Step; 5] = [
+    Step::HostKey,
+    Step::Login,
+    Step::Directory,
+    Step::Upload,
+    Step::Handshake,
+];
+
+/// Makes the context in the first of these steps, and tells what came of the others in turn.
+async fn access(
+    patient: &mut Patient,
+    hop: &Hop,
+    steps: &[Step],
+    step: Step,
+) -> Result<String, Trouble> {
+    if patient.known.is_empty() && !steps.is_empty() {
+        patient.is_local &= !matches!(hop, Hop::Ssh { .. });
+        let _ = journal::take();
+        let began = Instant::now();
+        let wanted = Wanted {
+            hop,
+            parent: patient.contexts.last(),
+            name: None,
+            passwords: &patient.passwords,
+            connect_timeout: patient.connect_timeout,
+        };
+        let made = wanted.make(&patient.router).await;
+        let said = journal::take();
+        patient.known = access::results(steps, began, &said, made.as_ref().map(|_| ()));
+        patient.known.reverse();
+        patient.contexts.extend(made);
+    }
+    match patient.known.pop() {
+        Some((known, took, result)) if known == step => {
+            patient.took = Some(took);
+            result
+        }
+        _ => Err(left_out()),
+    }
+}
+
+fn left_out() -> Trouble {
+    trouble("it was not looked at", "report this: a step was left out")
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Trouble> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(trouble(error, "report this: a step crashed")))
 }
 
 async fn connect(patient: &mut Patient, hop: &Hop) -> Result<String, Trouble> {

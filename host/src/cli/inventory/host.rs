@@ -120,6 +120,7 @@ fn ways(host: &Host, vars: &Vars, default: Option<&Become>) -> Result<Vec<Way>, 
             }
         },
     };
+    reader.refuse_unheeded(is_local)?;
     let mut ways = Vec::new();
     if !is_local {
         let address = reader.text(&["ansible_host", "ansible_ssh_host"])?;
@@ -167,6 +168,49 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Refuses what would change the way and cannot be done.
+    fn refuse_unheeded(&self, is_local: bool) -> Result<(), Problem> {
+        const BECOMING: usize = 2;
+        let config = "remove it, and put what it says into ~/.ssh/config, as options of this host";
+        let unheeded = [
+            (
+                "ansible_become_exe",
+                "remove it: the tool is found by its name",
+            ),
+            (
+                "ansible_become_flags",
+                "remove it: it would be an option of another tool",
+            ),
+            ("ansible_ssh_common_args", config),
+            ("ansible_ssh_extra_args", config),
+            ("ansible_ssh_args", config),
+            (
+                "ansible_ssh_executable",
+                "remove it: the client is chosen by the library",
+            ),
+            (
+                "ansible_ssh_timeout",
+                "remove it, and give `--connect-timeout`",
+            ),
+            (
+                "ansible_host_key_checking",
+                "remove it: add the host's key to known_hosts",
+            ),
+            (
+                "ansible_ssh_host_key_checking",
+                "remove it: add the host's key to known_hosts",
+            ),
+        ];
+        let count = if is_local { BECOMING } else { unheeded.len() };
+        for (name, help) in &unheeded[..count] {
+            if let Some((_, at)) = self.text(&[name])? {
+                let what = format!("`{name}` of `{}` is not supported", self.host);
+                return Err(at.problem(what).help(*help));
+            }
+        }
+        Ok(())
     }
 
     fn owned(&self, names: &[&str]) -> Result<Option<String>, Problem> {

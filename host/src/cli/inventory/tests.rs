@@ -385,6 +385,16 @@ fn values_that_cannot_be_used_are_refused_for_hosts_that_need_them() {
     );
 }
 
+#[test]
+fn what_would_change_the_way_is_not_ignored() {
+    let fleet = ini("a ansible_ssh_common_args='-o ProxyCommand=x'\nb ansible_connection=local ansible_ssh_args=-C\n").unwrap();
+    refused(
+        fleet.ways(0, None),
+        "hosts.ini:1: `ansible_ssh_common_args` of `a` is not supported",
+    );
+    leads(&fleet, "b", &[Way::Local]);
+}
+
 const YAML: &str = "\
 ---
 common: &common
