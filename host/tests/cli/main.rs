@@ -8,6 +8,7 @@ mod doctor;
 mod endings;
 mod fleets;
 mod hosts;
+mod machines;
 mod plugins;
 mod refusals;
 mod sample;
