@@ -16,7 +16,12 @@ use super::passwords::PasswordArgs;
 Examples:
   offshoot plugin new hello && cd hello  make a plugin's crate
   offshoot plugin build                  compile it to WebAssembly
-  offshoot call local hello::greet you   call its function in a child process")]
+  offshoot call local hello::greet you   call its function in a child process
+  offshoot call ssh:bob@web1/sudo hello::greet you
+                                         the same as root on another machine
+  offshoot call -i hosts.ini web hello::greet you
+                                         the same on all machines of a group
+  offshoot doctor ssh:bob@web1/sudo      see which step to a machine fails")]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -47,8 +52,10 @@ pub(super) enum Command {
     Call(CallArgs),
     /// Try each step to a target on its own, and say which fails and what to do
     ///
-    /// Goes the way that a call would go, hop by hop: finds the program, starts it, shakes hands,
-    /// sends a message there and back, ships a tiny plugin and calls it, and ends it all. Each step
+    /// Goes the way that a call would go, hop by hop: finds the program, looks the host's name up,
+    /// knocks at its port, judges its key, logs in, finds a directory, uploads the child if it is
+    /// not there, shakes hands, sends a message there and back, ships a tiny plugin and calls it,
+    /// and ends it all. Each step
     /// is a line with the time that it took; the steps behind one that fails are not tried.
     Doctor(DoctorArgs),
     /// Make, build and look into plugins
@@ -74,6 +81,13 @@ With `--inventory` or `--hosts` targets are names from there, joined by `,` or `
   offshoot call -i hosts.ini 'web,!web3' facts::uptime --grant-wanted
   printf 'local\nlocal*3\n' | offshoot call --hosts - all facts::uptime --grant-wanted
 
+Other machines need nothing but a shell and your usual access: keys, agent, known_hosts and
+~/.ssh/config are those of `ssh`. Passwords are never arguments:
+  offshoot call ssh:bob@web1 facts::uptime --grant-wanted --ask-pass
+  offshoot call ssh:web1/sudo facts::uptime --grant-wanted --ask-become-pass
+  offshoot call -i hosts.ini web facts::uptime --grant-wanted --become \
+    --become-pass-command 'pass show web'
+
 Arguments are JSON. A word that is not JSON is text, where the function wants text:
   offshoot call local hello::greet you
   offshoot call local hello::greet '\"42\"'
@@ -88,10 +102,11 @@ Exit status:
   1    a call failed
   2    nothing was called, because the command line cannot work
   3    no call failed, but some targets could not be reached, and nothing ran there
+  129  the terminal went away (SIGHUP)
   130  interrupted; the first Ctrl-C ends all contexts in order, the second ends at once
   143  asked to end by SIGTERM, in the same way")]
 pub(super) struct CallArgs {
-    /// Where to call it, such as `local*8`, `local/local`, or a group of an inventory
+    /// Where to call it, such as `local*8`, `ssh:bob@web1/sudo`, or a group of an inventory
     pub(super) targets: String,
 
     /// What to call: `PLUGIN::FUNCTION`
@@ -144,7 +159,9 @@ pub(super) struct CallArgs {
 #[command(after_long_help = "\
 Examples:
   offshoot doctor local
-  offshoot doctor local/local --json | jq .elapsed_us
+  offshoot doctor ssh:bob@web1:2222
+  offshoot doctor ssh:web1/sudo --ask-become-pass
+  offshoot doctor ssh:web1 --json | jq 'select(.state == \"failed\")'
   offshoot doctor -i hosts.ini web1
 
 Exit status:
@@ -153,7 +170,7 @@ Exit status:
   2    nothing was tried, because the command line cannot work
   130  interrupted")]
 pub(super) struct DoctorArgs {
-    /// The one target to look at, such as `local/local` or a host of an inventory
+    /// The one target to look at, such as `ssh:bob@web1/sudo` or a host of an inventory
     pub(super) target: String,
 
     #[command(flatten)]

@@ -105,6 +105,9 @@ pub(super) fn start(
     tally
 }
 
+/// A machine, and the context that it is reached from.
+type Entrance = (Option<usize>, String);
+
 struct Fleet {
     router: Router,
     work: Arc<Work>,
@@ -112,7 +115,7 @@ struct Fleet {
     children: HashMap<Option<usize>, Vec<usize>>,
     forks: Arc<Semaphore>,
     /// For each machine, and where it is reached from.
-    gates: Mutex<HashMap<(Option<usize>, String), Arc<Semaphore>>>,
+    gates: Mutex<HashMap<Entrance, Arc<Semaphore>>>,
     tally: Arc<Tally>,
     began: Instant,
 }

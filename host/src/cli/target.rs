@@ -224,8 +224,19 @@ fn unknown_kind(text: &str, kind: Range<usize>) -> Problem {
         .note(format!("the kinds of hops are {}", known.join(", ")));
     match guesses.first() {
         Some(guess) => problem.help(format!("did you mean `{guess}`?")),
+        // Most tools take a host where we take a kind.
+        None if is_host(word) => problem.help(format!(
+            "another machine is `ssh:{word}`; names of an inventory need `--inventory FILE`"
+        )),
         None => problem.help(SYNTAX),
     }
+}
+
+fn is_host(word: &str) -> bool {
+    !word.starts_with('-')
+        && word
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.@".contains(c))
 }
 
 const SYNTAX: &str = "write hops joined by `/`, such as `ssh:bob@web1/sudo`, and `local*8` for \

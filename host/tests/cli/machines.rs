@@ -326,12 +326,42 @@ fn a_prompt_is_answered_or_interrupted() {
     assert_eq!(ended.stdout, "ssh:locked\t3\n", "{}", ended.stderr);
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let (child, mut master) = world.on_a_terminal(&ask);
-        // Keeps the terminal's modes once everyone else has left it.
         wait_for_prompt(&mut master);
         kill_process(Pid::from_child(&child), signal).expect("it is ours");
         let ended: Ended = child.wait_with_output().expect("it ends").into();
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         assert!(echoes(&master), "the terminal is as it was");
     }
+    world.is_empty();
+}
+
+#[test]
+fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
+    let world = World::new("endings");
+    let plugin = path(sample::wasm());
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let arguments = ["call", "--plugin", plugin, "ssh:fine", "sample::hang"];
+        let mut command = offshoot(&arguments);
+        world.environment(&mut command);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut stderr = child.stderr.take().expect("it is piped");
+        let mut line = [0; 23];
+        stderr.read_exact(&mut line).expect("it can be read");
+        assert_eq!(&line, b"ssh:fine: info: hanging");
+        kill_process(Pid::from_child(&child), signal).expect("it is ours");
+        assert_eq!(child.wait().expect("it ends").code(), Some(code));
+        world.is_empty();
+    }
+    // The doctor's reader may leave, too.
+    let mut command = offshoot(&["doctor", "ssh:fine"]);
+    world.environment(&mut command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let ended: Ended = child.wait_with_output().expect("it ends").into();
+    assert_eq!((ended.code, &*ended.stderr), (Some(141), ""));
     world.is_empty();
 }

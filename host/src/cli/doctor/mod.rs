@@ -22,6 +22,10 @@ use crate::Router;
 pub(super) use journal::Journal;
 use step::{Patient, Step, Trouble};
 
+/// Columns of the place in the table: a hop that is longer moves the rest of its lines.
+const PLACE_MIN: usize = 10;
+const PLACE_MAX: usize = 32;
+
 /// How a step ended.
 enum Ending {
     Fine(String),
@@ -90,6 +94,8 @@ async fn examine(
         let _ = stop.try_send(status);
     });
     let mut patient = Patient::new(router.clone(), passwords, args.connect.connect_timeout);
+    let places = hops.iter().map(|hop| hop.label.chars().count() + 2);
+    let width = places.max().unwrap_or(0).clamp(PLACE_MIN, PLACE_MAX);
     let examined = async {
         let mut is_well = true;
         for (step, index) in steps_of(hops) {
@@ -111,7 +117,7 @@ async fn examine(
                     ending,
                     took: patient.took.take().unwrap_or_else(|| began.elapsed()),
                 },
-                args.json,
+                (!args.json).then_some(width),
             )?;
         }
         Ok(is_well)
@@ -143,10 +149,11 @@ fn steps_of(hops: &[Hops]) -> Vec<(Step, usize)> {
     steps
 }
 
-fn print(finding: &Finding<'_>, is_json: bool) -> Result<(), Unwritten> {
-    match is_json {
-        true => output::line(&output::json(&to_json(finding))),
-        false => output::line(&to_text(finding)),
+/// As a line of a table whose first column is so wide, or as JSON.
+fn print(finding: &Finding<'_>, width: Option<usize>) -> Result<(), Unwritten> {
+    match width {
+        None => output::line(&output::json(&to_json(finding))),
+        Some(width) => output::line(&to_text(finding, width)),
     }
 }
 
@@ -175,7 +182,7 @@ fn to_json(finding: &Finding<'_>) -> serde_json::Value {
 }
 
 /// A line, and what to do below it.
-fn to_text(finding: &Finding<'_>) -> String {
+fn to_text(finding: &Finding<'_>, width: usize) -> String {
     let (state, took, detail) = match &finding.ending {
         Ending::Fine(detail) => ("ok", in_words(finding.took), detail.as_str()),
         Ending::Failed(trouble) => ("FAILED", in_words(finding.took), trouble.what.as_str()),
@@ -184,7 +191,7 @@ fn to_text(finding: &Finding<'_>) -> String {
     let place = format!("{} {}", finding.hop, finding.label);
     let detail = super::report::printable(detail).replace('\n', "\n    ");
     let mut text = format!(
-        "{state:<6}  {place:<10}  {step:<10}  {took:>8}  {detail}",
+        "{state:<6}  {place:<width$}  {step:<10}  {took:>8}  {detail}",
         step = finding.step.name()
     );
     if let Ending::Failed(trouble) = &finding.ending {
@@ -276,7 +283,7 @@ mod tests {
             }))
         };
         assert_eq!(
-            to_text(&failed()),
+            to_text(&failed(), PLACE_MIN),
             "FAILED  1 local     connect       1.2 ms  it\\u{1b}[2J is broken\n    help: mend it"
         );
         assert_eq!(
@@ -284,7 +291,7 @@ mod tests {
             r#"{"hop":1,"target":"local","step":"connect","state":"failed","elapsed_us":1234,"error":"it\u001b[2J is broken","help":"mend it"}"#
         );
         assert_eq!(
-            to_text(&finding(Ending::Skipped)),
+            to_text(&finding(Ending::Skipped), PLACE_MIN),
             "-       1 local     connect               not tried"
         );
         assert_eq!(

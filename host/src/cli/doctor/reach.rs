@@ -1,6 +1,6 @@
 //! The network before the login: a host's name, and whether a server answers at its port.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::step::{Trouble, trouble};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of a server's first line that are read.
-const BANNER_MAX: usize = 256;
+const BANNER_MAX: u64 = 256;
 
 /// Where a hop leads in the end, as the user's configuration of ssh has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,13 +92,8 @@ fn banner(stream: TcpStream, address: SocketAddr, patience: Duration) -> Result<
     let mut line = Vec::new();
     let limited = stream.set_read_timeout(Some(patience));
     limited.map_err(|error| no_server(error.to_string()))?;
-    for byte in stream.bytes().take(BANNER_MAX) {
-        match byte {
-            Ok(b'\n') => break,
-            Ok(byte) => line.push(byte),
-            Err(error) => return Err(no_server(format!("says nothing: {error}"))),
-        }
-    }
+    let read = BufReader::new(stream.take(BANNER_MAX)).read_until(b'\n', &mut line);
+    read.map_err(|error| no_server(format!("says nothing: {error}")))?;
     let line = String::from_utf8_lossy(&line);
     match line.trim_end() {
         line if line.starts_with("SSH-") => Ok(format!("{address} answers as {line}")),

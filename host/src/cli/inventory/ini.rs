@@ -77,7 +77,7 @@ impl Reader<'_> {
             "vars" => Section::Vars(group),
             _ => {
                 let problem = at.problem(format!("unknown kind of section `[{section}]`"));
-                let guess = near(kind, ["hosts", "children", "vars"].into_iter());
+                let guess = near(kind, ["hosts", "children", "vars"]);
                 return Err(problem.help(match guess.first() {
                     Some(guess) => format!("did you mean `[{name}:{guess}]`?"),
                     None => {

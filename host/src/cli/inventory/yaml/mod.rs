@@ -110,7 +110,7 @@ impl Walk<'_> {
                 _ => {
                     let what = format!("group `{name}` has an unknown part `{part}`");
                     let problem = self.at(line).problem(what);
-                    return Err(match near(&part, PARTS.into_iter()).first() {
+                    return Err(match near(&part, PARTS).first() {
                         Some(guess) => problem.help(format!("did you mean `{guess}`?")),
                         None => problem.help("a group has `hosts`, `children` and `vars`; a subgroup goes under `children`"),
                     });
