@@ -183,7 +183,7 @@ pub(super) struct DoctorArgs {
     pub(super) passwords: PasswordArgs,
 
     /// Print one JSON object per step, a line each: `hop`, `target`, `step`, `state` (`ok`,
-    /// `failed` or `skipped`), and `elapsed_us` with `detail`, or with `error` and `help`
+    /// `failed` or `skipped`), and `elapsed_us` (null where it cannot be seen) with `detail`, or with `error` and `help`
     #[arg(long)]
     pub(super) json: bool,
 }

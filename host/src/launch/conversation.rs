@@ -103,6 +103,7 @@ impl Talk {
             question_since: None,
         };
         if !stage0 {
+            tracing::debug!(target: STEPS, "there");
             tracing::debug!(program, "a child is there already");
         }
         match tokio::time::timeout(patience, driver.run()).await {

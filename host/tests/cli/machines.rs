@@ -22,6 +22,11 @@ fn with_bob() -> Builder {
         .sshd(SshdOptions::default())
         .user(User::new("bob").password(PASSWORD))
         .sudoers("bob ALL=(ALL:ALL) ALL")
+        .user(User::new("amy"))
+        .sudoers("amy ALL=(ALL:ALL) NOPASSWD: ALL")
+        .doas("permit nopass amy as root")
+        .user(User::new("eve").shell("/usr/sbin/nologin"))
+        .user(User::new("max").file(".bashrc", "sleep 60\n"))
 }
 
 /// A machine, and a user's configuration in which it has several names.
@@ -45,6 +50,8 @@ impl World {
         let config = format!(
             "Host fine fine1 fine2 fine3 fine4\n  IdentityFile {id}\n  Port {port}\n\
              Host locked\n  Port {port}\n  PubkeyAuthentication no\n\
+             Host noshell\n  User eve\n  IdentityFile {id}\n  Port {port}\n\
+             Host slow\n  User max\n  IdentityFile {id}\n  Port {port}\n\
              Host down\n  Port 1\n\
              Host stranger\n  Port {port}\n  UserKnownHostsFile {none}\n\
              Host *.invalid\n  HostName %h\n\
@@ -293,6 +300,63 @@ fn the_doctor_finds_what_is_wrong_with_a_machine() {
         let help = failed["help"].as_str().expect("a text");
         assert!(help.contains(remedy), "{failed}");
     }
+    let patience = ["--connect-timeout", "1500ms"];
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let port = silent.local_addr().expect("it has one").port();
+    let silent = format!("ssh:127.0.0.1:{port}");
+    for (target, step, word) in [
+        ("ssh:noshell", "login", "not available"),
+        ("ssh:slow", "login", "timed out"),
+        (&silent, "port", "says nothing"),
+    ] {
+        let (_, failed, _) = examined(&world, &[&[target], &patience[..]].concat());
+        let failed = failed.unwrap_or_else(|| panic!("{target} is well"));
+        assert_eq!(failed["step"], step, "{failed}");
+        let error = failed["error"].as_str().expect("a text");
+        assert!(error.contains(word), "{failed}");
+    }
+    let wrong = ["ssh:locked", "--pass-command", "echo wrong"];
+    let (_, failed, _) = examined(&world, &wrong);
+    let error = failed.expect("it fails")["error"].to_string();
+    assert!(error.contains("ssh password is incorrect"), "{error}");
+    world.is_empty();
+}
+
+#[test]
+fn variables_of_an_inventory_lead_there() {
+    let world = World::new("variables");
+    let machine = &world.machine;
+    machine.sh("echo hello >/home/bob/own; chown bob /home/bob/own; chmod 600 /home/bob/own; chmod 711 /home/bob");
+    let (port, id) = (machine.ssh_addr().port(), machine.identity());
+    let text = format!(
+        "[web]\nby-sudo\nby-doas ansible_become_method=doas\n\
+         by-su ansible_become_method=su ansible_become_user=bob\n\
+         [web:vars]\nansible_host=127.0.0.1\nansible_port={port}\nansible_user=amy\n\
+         ansible_ssh_private_key_file={}\nansible_become=true\n",
+        id.display()
+    );
+    let file = world.home.join("hosts.ini");
+    std::fs::write(&file, text).expect("it can be written");
+    let inventory = ["-i", path(&file)];
+    let root = ["sample::first_line", "/etc/shadow", "--grant", "read:/etc"];
+    let ended = world.call(&[&inventory[..], &["by-sudo,by-doas"], &root].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(
+        ended.stdout.matches("\"root:").count(),
+        2,
+        "{}",
+        ended.stdout
+    );
+    let command = format!("echo {PASSWORD}");
+    let own = [
+        "sample::first_line",
+        "/home/bob/own",
+        "--grant",
+        "read:/home/bob",
+    ];
+    let by_su = ["by-su", "--become-pass-command", &command];
+    let ended = world.call(&[&inventory[..], &by_su, &own].concat());
+    assert_eq!(ended.stdout, "by-su\t\"hello\"\n", "{}", ended.stderr);
     world.is_empty();
 }
 

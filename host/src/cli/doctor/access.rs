@@ -8,13 +8,16 @@ use offshoot_proto::login::{AccessError, PasswordError};
 use super::step::{Step, Trouble, trouble};
 use crate::{Error, StreamError};
 
+/// A step that is over, and what it took, if that is known.
+pub(super) type Known = (Step, Option<Duration>, Result<String, Trouble>);
+
 /// How each of `steps` ended. What stands behind the one that failed is left out.
 pub(super) fn results(
     steps: &[Step],
     began: Instant,
     said: &[(Instant, String)],
     made: Result<(), &Error>,
-) -> Vec<(Step, Duration, Result<String, Trouble>)> {
+) -> Vec<Known> {
     let at = |word: &str| {
         let found = said.iter().rev();
         let mut found = found.filter(|(_, text)| text.split(' ').next() == Some(word));
@@ -36,10 +39,14 @@ pub(super) fn results(
                     let directory = text.split(" to ").nth(1).unwrap_or_default();
                     (*at, format!("the child goes to {directory}"))
                 }
-                None => (
-                    runs.unwrap_or(last),
-                    "the child is there already".to_owned(),
+                None if at("there").is_some() => (
+                    last,
+                    "the program that runs there already is used".to_owned(),
                 ),
+                None => match runs {
+                    Some(runs) => (runs, "the child is there already".to_owned()),
+                    None => (last, "not told by the context before it".to_owned()),
+                },
             },
             Step::Upload => match (sends, at("sent")) {
                 (Some((_, text)), sent) => {
@@ -55,10 +62,12 @@ pub(super) fn results(
             && (place == step || Some(&step) == steps.last())
         {
             let took = end.saturating_duration_since(last);
-            results.push((step, took, Err(trouble(error, remedy(error)))));
+            results.push((step, Some(took), Err(trouble(error, remedy(error)))));
             break;
         }
-        results.push((step, until.saturating_duration_since(last), Ok(detail)));
+        // The tools say when one is let in, and not when they judged the key.
+        let took = (step != Step::HostKey).then(|| until.saturating_duration_since(last));
+        results.push((step, took, Ok(detail)));
         last = last.max(until);
     }
     results

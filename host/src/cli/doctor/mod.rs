@@ -41,7 +41,8 @@ struct Finding<'a> {
     label: &'a str,
     step: Step,
     ending: Ending,
-    took: Duration,
+    /// `None` where it cannot be seen.
+    took: Option<Duration>,
 }
 
 pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Problem> {
@@ -115,7 +116,7 @@ async fn examine(
                     label: &hop.label,
                     step,
                     ending,
-                    took: patient.took.take().unwrap_or_else(|| began.elapsed()),
+                    took: patient.took.take().unwrap_or_else(|| Some(began.elapsed())),
                 },
                 (!args.json).then_some(width),
             )?;
@@ -163,16 +164,18 @@ fn to_json(finding: &Finding<'_>) -> serde_json::Value {
         "target": finding.label,
         "step": finding.step.name(),
     });
-    let elapsed = u64::try_from(finding.took.as_micros()).unwrap_or(u64::MAX);
+    let elapsed = finding
+        .took
+        .map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     match &finding.ending {
         Ending::Fine(detail) => {
             object["state"] = "ok".into();
-            object["elapsed_us"] = elapsed.into();
+            object["elapsed_us"] = json!(elapsed);
             object["detail"] = detail.as_str().into();
         }
         Ending::Failed(trouble) => {
             object["state"] = "failed".into();
-            object["elapsed_us"] = elapsed.into();
+            object["elapsed_us"] = json!(elapsed);
             object["error"] = trouble.what.as_str().into();
             object["help"] = trouble.help.as_str().into();
         }
@@ -184,8 +187,16 @@ fn to_json(finding: &Finding<'_>) -> serde_json::Value {
 /// A line, and what to do below it.
 fn to_text(finding: &Finding<'_>, width: usize) -> String {
     let (state, took, detail) = match &finding.ending {
-        Ending::Fine(detail) => ("ok", in_words(finding.took), detail.as_str()),
-        Ending::Failed(trouble) => ("FAILED", in_words(finding.took), trouble.what.as_str()),
+        Ending::Fine(detail) => (
+            "ok",
+            finding.took.map_or_else(String::new, in_words),
+            detail.as_str(),
+        ),
+        Ending::Failed(trouble) => (
+            "FAILED",
+            finding.took.map_or_else(String::new, in_words),
+            trouble.what.as_str(),
+        ),
         Ending::Skipped => ("-", String::new(), "not tried"),
     };
     let place = format!("{} {}", finding.hop, finding.label);
@@ -270,7 +281,7 @@ mod tests {
             label: "local",
             step: Step::Connect,
             ending,
-            took: Duration::from_micros(1234),
+            took: Some(Duration::from_micros(1234)),
         }
     }
 

@@ -42,7 +42,10 @@ pub(super) fn resolve(hop: &Hop) -> Result<(Place, Vec<SocketAddr>, String), Tro
         )
     })?;
     let list: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
-    let detail = format!("{} is {}", place.host, list.join(", "));
+    let detail = match list.first() {
+        Some(address) if *address == place.host => format!("{address} is an address"),
+        _ => format!("{} is {}", place.host, list.join(", ")),
+    };
     Ok((place, addresses, detail))
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Hop, access, journal, plugin, reach};
+use super::access::{self, Known};
+use super::{Hop, journal, plugin, reach};
 use crate::cli::passwords::Passwords;
 use crate::cli::reach::Wanted;
 use crate::launch::ChildBinary;
@@ -82,9 +83,9 @@ pub(super) struct Patient {
     /// Where the hop leads.
     place: Option<(reach::Place, Vec<SocketAddr>)>,
     /// What is known of the steps to come, from the last first.
-    known: Vec<(Step, Duration, Result<String, Trouble>)>,
+    known: Vec<Known>,
     /// What the last step took, if that is not the time since it began.
-    pub(super) took: Option<Duration>,
+    pub(super) took: Option<Option<Duration>>,
     /// Whether all contexts are on this machine, where their processes can be looked at.
     is_local: bool,
 }
