@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
@@ -126,8 +127,19 @@ fn asking() -> MutexGuard<'static, Option<(File, Termios)>> {
     ASKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes the terminal what it was: this process is about to end.
+/// The command that prints a password.
+static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
+
+fn running() -> MutexGuard<'static, Option<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the terminal what it was, and ends the command that prints a password: this process is
+/// about to end.
 pub(super) fn leave() {
+    if let Some(command) = running().take() {
+        let _ = kill_process(command, Signal::TERM);
+    }
     if let Some((mut terminal, shown)) = asking().take() {
         let _ = tcsetattr(&terminal, OptionalActions::Flush, &shown);
         let _ = terminal.write_all(b"\n");
@@ -145,8 +157,11 @@ fn from_command(command: &str) -> std::io::Result<Password> {
         .args(["-c", command])
         .stdout(Stdio::piped())
         .spawn()?;
+    *running() = Some(Pid::from_child(&child));
     let output = child.stdout.take();
     let line = output.map_or_else(|| Err(std::io::ErrorKind::BrokenPipe.into()), first_line);
+    // Its number stays its own until it is waited for.
+    *running() = None;
     let status = child.wait()?;
     match status.success() {
         true => line,

@@ -400,6 +400,37 @@ fn a_prompt_is_answered_or_interrupted() {
 }
 
 #[test]
+fn a_command_for_a_password_ends_with_us() {
+    let plugin = path(sample::wasm());
+    let arguments = [
+        "call",
+        "--plugin",
+        plugin,
+        "local",
+        "sample::hang",
+        "--pass-command",
+        "exec sleep 4711",
+    ];
+    let mut child = offshoot(&arguments).spawn().expect("it starts");
+    let sleeps = || {
+        let entries = std::fs::read_dir("/proc").expect("it is there").flatten();
+        let mut lines = entries.map(|it| std::fs::read(it.path().join("cmdline")));
+        lines.any(|line| line.is_ok_and(|line| line == b"sleep\x004711\0"))
+    };
+    let wait_until = |want: bool| {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while sleeps() != want {
+            assert!(Instant::now() < deadline, "it sleeps: {}", !want);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_until(true);
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it is ours");
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+    wait_until(false);
+}
+
+#[test]
 fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
     let world = World::new("endings");
     let plugin = path(sample::wasm());
