@@ -79,14 +79,13 @@ With `--inventory` or `--hosts` targets are names from there, joined by `,` or `
   'web[0]' 'web[0:2]'  the first host of a group, the first three
   'web,!web3,&prod'    hosts of `web` but for `web3`, if they are in `prod` too
   offshoot call -i hosts.ini 'web,!web3' facts::uptime --grant-wanted
-  printf 'local\nlocal*3\n' | offshoot call --hosts - all facts::uptime --grant-wanted
+  printf '%s\\n' local 'local*3' | offshoot call --hosts - all facts::uptime --grant-wanted
 
 Other machines need nothing but a shell and your usual access: keys, agent, known_hosts and
 ~/.ssh/config are those of `ssh`. Passwords are never arguments:
   offshoot call ssh:bob@web1 facts::uptime --grant-wanted --ask-pass
   offshoot call ssh:web1/sudo facts::uptime --grant-wanted --ask-become-pass
-  offshoot call -i hosts.ini web facts::uptime --grant-wanted --become \
-    --become-pass-command 'pass show web'
+  offshoot call -i hosts.ini web facts::uptime --grant-wanted --become --become-pass-fd 3 3<file
 
 Arguments are JSON. A word that is not JSON is text, where the function wants text:
   offshoot call local hello::greet you
