@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, PoisonError, mpsc};
 
+use rustix::process::{Pid, Signal as Number, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::report::Status;
@@ -38,6 +39,7 @@ pub(super) fn listen() {
                 None => {
                     passwords::leave();
                     screen::leave();
+                    kill_children();
                     std::process::exit(status as i32);
                 }
             }
@@ -53,6 +55,20 @@ pub(super) fn listen() {
     });
     // An error is a thread that could not listen: the system's own handling stays in place.
     let _ = is_ready.recv();
+}
+
+/// Ends what would not end by itself, such as a client whose server does not answer any more.
+fn kill_children() {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    for task in tasks.flatten() {
+        let children = std::fs::read_to_string(task.path().join("children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            // They are not waited for any more, so each number is still its own.
+            if let Some(child) = child.parse().ok().and_then(Pid::from_raw) {
+                let _ = kill_process(child, Number::KILL);
+            }
+        }
+    }
 }
 
 /// Says what to do on the first one.

@@ -447,6 +447,42 @@ fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
         assert_eq!(child.wait().expect("it ends").code(), Some(code));
         world.is_empty();
     }
+    // The second one does not wait for a machine that does not answer.
+    let arguments = ["call", "--plugin", plugin, "ssh:fine", "sample::hang"];
+    let mut command = offshoot(&arguments);
+    world.environment(&mut command);
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = child.stderr.take().expect("it is piped");
+    let mut line = [0; 23];
+    stderr.read_exact(&mut line).expect("it can be read");
+    let far = world
+        .machine
+        .sh("ps -eo pid=,comm= | awk '$2 ~ /^offshoot/ {print $1}'");
+    world.machine.sh(&format!("kill -STOP {far}"));
+    let config = world.home.join(".ssh/config");
+    let clients = || {
+        let entries = std::fs::read_dir("/proc").expect("it is there").flatten();
+        let lines = entries.map(|it| std::fs::read(it.path().join("cmdline")));
+        let ours = lines.flatten().filter(|line| {
+            let line = String::from_utf8_lossy(line);
+            line.starts_with("/usr/bin/ssh") && line.contains(path(&config))
+        });
+        ours.count()
+    };
+    assert_eq!(clients(), 1);
+    let id = Pid::from_child(&child);
+    kill_process(id, Signal::INT).expect("it is ours");
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    kill_process(id, Signal::INT).expect("it is ours");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while clients() > 0 {
+        assert!(Instant::now() < deadline, "a client is left");
+    }
+    world.machine.sh(&format!("kill -CONT {far}"));
+    world.is_empty();
     // The doctor's reader may leave, too.
     let mut command = offshoot(&["doctor", "ssh:fine"]);
     world.environment(&mut command);
