@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use offshoot_abi::Grant;
 
+use super::inventory::BecomeMethod;
 use super::passwords::PasswordArgs;
 
 /// Ships compiled plugins to other processes, and calls their functions.
@@ -15,7 +16,12 @@ use super::passwords::PasswordArgs;
 Examples:
   offshoot plugin new hello && cd hello  make a plugin's crate
   offshoot plugin build                  compile it to WebAssembly
-  offshoot call local hello::greet you   call its function in a child process")]
+  offshoot call local hello::greet you   call its function in a child process
+  offshoot call ssh:bob@web1/sudo hello::greet you
+                                         the same as root on another machine
+  offshoot call -i hosts.ini web hello::greet you
+                                         the same on all machines of a group
+  offshoot doctor ssh:bob@web1/sudo      see which step to a machine fails")]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -44,6 +50,14 @@ pub(super) enum Command {
     /// them at once. Results are printed as they come, one line each: the target, a tab, and the
     /// result as JSON. What a plugin logs goes to standard error.
     Call(CallArgs),
+    /// Try each step to a target on its own, and say which fails and what to do
+    ///
+    /// Goes the way that a call would go, hop by hop: finds the program, looks the host's name up,
+    /// knocks at its port, judges its key, logs in, finds a directory, uploads the child if it is
+    /// not there, shakes hands, sends a message there and back, ships a tiny plugin and calls it,
+    /// and ends it all. Each step
+    /// is a line with the time that it took; the steps behind one that fails are not tried.
+    Doctor(DoctorArgs),
     /// Make, build and look into plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -59,6 +73,20 @@ Targets:
   ssh:web1/sudo        root there; `sudo:USER`, `su:USER` and `doas:USER` for others
   local,local/local*3  several targets are joined by `,`
 
+With `--inventory` or `--hosts` targets are names from there, joined by `,` or `:`:
+  all                  every host
+  web, web1, 'web*'    a group, a host, all that match
+  'web[0]' 'web[0:2]'  the first host of a group, the first three
+  'web,!web3,&prod'    hosts of `web` but for `web3`, if they are in `prod` too
+  offshoot call -i hosts.ini 'web,!web3' facts::uptime --grant-wanted
+  printf '%s\\n' local 'local*3' | offshoot call --hosts - all facts::uptime --grant-wanted
+
+Other machines need nothing but a shell and your usual access: keys, agent, known_hosts and
+~/.ssh/config are those of `ssh`. Passwords are never arguments:
+  offshoot call ssh:bob@web1 facts::uptime --grant-wanted --ask-pass
+  offshoot call ssh:web1/sudo facts::uptime --grant-wanted --ask-become-pass
+  offshoot call -i hosts.ini web facts::uptime --grant-wanted --become --become-pass-fd 3 3<file
+
 Arguments are JSON. A word that is not JSON is text, where the function wants text:
   offshoot call local hello::greet you
   offshoot call local hello::greet '\"42\"'
@@ -72,9 +100,12 @@ Exit status:
   0    every call succeeded
   1    a call failed
   2    nothing was called, because the command line cannot work
-  130  interrupted")]
+  3    no call failed, but some targets could not be reached, and nothing ran there
+  129  the terminal went away (SIGHUP)
+  130  interrupted; the first Ctrl-C ends all contexts in order, the second ends at once
+  143  asked to end by SIGTERM, in the same way")]
 pub(super) struct CallArgs {
-    /// Where to call it, such as `local*8` or `local/local`
+    /// Where to call it, such as `local*8`, `ssh:bob@web1/sudo`, or a group of an inventory
     pub(super) targets: String,
 
     /// What to call: `PLUGIN::FUNCTION`
@@ -100,9 +131,19 @@ pub(super) struct CallArgs {
     #[arg(long)]
     pub(super) grant_wanted: bool,
 
-    /// Give up on a target after this time, such as `1.5s`, `200ms` or `2m`
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+
+    /// Work on so many targets at the same time
+    #[arg(short, long, value_name = "N", default_value_t = FORKS, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(super) forks: u32,
+
+    /// Give up on a call after this time, such as `1.5s`, `200ms` or `2m`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
 
     #[command(flatten)]
     pub(super) passwords: PasswordArgs,
@@ -111,6 +152,95 @@ pub(super) struct CallArgs {
     /// `elapsed_us`, the time from the start of the command to the answer
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  offshoot doctor local
+  offshoot doctor ssh:bob@web1:2222
+  offshoot doctor ssh:web1/sudo --ask-become-pass
+  offshoot doctor ssh:web1 --json | jq 'select(.state == \"failed\")'
+  offshoot doctor -i hosts.ini web1
+
+Exit status:
+  0    every step succeeded
+  1    a step failed
+  2    nothing was tried, because the command line cannot work
+  130  interrupted")]
+pub(super) struct DoctorArgs {
+    /// The one target to look at, such as `ssh:bob@web1/sudo` or a host of an inventory
+    pub(super) target: String,
+
+    #[command(flatten)]
+    pub(super) hosts: TargetArgs,
+
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+
+    #[command(flatten)]
+    pub(super) passwords: PasswordArgs,
+
+    /// Print one JSON object per step, a line each: `hop`, `target`, `step`, `state` (`ok`,
+    /// `failed` or `skipped`), and `elapsed_us` (null where it cannot be seen) with `detail`, or with `error` and `help`
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Targets that are worked on at the same time, unless the user says otherwise.
+///
+/// Each costs a client and its key exchange here, some milliseconds of a processor: so many keep
+/// all processors busy, and more would only make all of them late. An interrupted command has
+/// touched no more than these and those that had answered.
+const FORKS: u32 = 32;
+
+/// Where hosts are known from, and who to be there.
+#[derive(Debug, Args)]
+pub(super) struct TargetArgs {
+    /// Read targets from a file, one a line, with `#` before comments; `-` is standard input. May
+    /// be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Hosts")]
+    pub(super) hosts: Vec<PathBuf>,
+
+    /// Read hosts and groups from an Ansible inventory: a file in its INI or YAML form, or a
+    /// directory of them. May be repeated
+    #[arg(short, long, value_name = "PATH", help_heading = "Hosts")]
+    pub(super) inventory: Vec<PathBuf>,
+
+    /// Of the targets, only those that are also named here
+    #[arg(short, long, value_name = "PATTERN", help_heading = "Hosts")]
+    pub(super) limit: Option<String>,
+
+    /// Become another user at the end of the way, where the inventory does not say
+    #[arg(short = 'b', long = "become", help_heading = "Hosts")]
+    pub(super) become_user: bool,
+
+    /// Who to become; the default is root
+    #[arg(
+        long = "become-user",
+        value_name = "USER",
+        requires = "become_user",
+        help_heading = "Hosts"
+    )]
+    pub(super) become_as: Option<String>,
+
+    /// How to become someone else
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "sudo",
+        requires = "become_user",
+        help_heading = "Hosts"
+    )]
+    pub(super) become_method: BecomeMethod,
+}
+
+/// How long to wait for a connection.
+#[derive(Debug, Args)]
+pub(super) struct ConnectArgs {
+    /// Give up on each hop after this time; the default is 30s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) connect_timeout: Option<Duration>,
 }
 
 /// Where plugins are found by name.

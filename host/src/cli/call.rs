@@ -1,30 +1,35 @@
 //! `offshoot call`: checks everything that can be checked here, then calls everywhere at once.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use offshoot_abi::{FunctionInfo, Manifest};
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use super::args::CallArgs;
 use super::failure::{self, Detail};
 use super::finder::{self, Finder};
-use super::fleet::{self, Outcome, Work};
+use super::fleet::{self, Failure, Outcome, Work};
 use super::grants;
 use super::interrupt;
 use super::output::{self, Unwritten};
 use super::passwords::Passwords;
 use super::plan::Plan;
+use super::progress::{Counts, PERIOD, Progress};
 use super::report::{self, Problem, Status};
-use super::{target, types};
+use super::summary::Summary;
+use super::{targets, types};
 use crate::json::{ArgumentText, JsonError, JsonErrorKind, encode_arguments, near};
 use crate::{Plugin, Router};
 
 /// Outcomes that wait to be printed; a reader that is slow slows the calls down.
 const OUTCOMES_MAX: usize = 64;
 
-pub(super) fn run(args: &CallArgs, detail: Detail) -> Result<ExitCode, Problem> {
+pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Problem> {
+    interrupt::listen();
     let work = Arc::new(prepare(args)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -33,7 +38,7 @@ pub(super) fn run(args: &CallArgs, detail: Detail) -> Result<ExitCode, Problem> 
     let printer = Printer {
         work: work.clone(),
         json: args.json,
-        detail,
+        verbosity,
     };
     let status = runtime.block_on(run_all(work, &printer));
     // A compilation that nobody waits for any more must not hold up the end.
@@ -46,7 +51,7 @@ pub(super) fn run(args: &CallArgs, detail: Detail) -> Result<ExitCode, Problem> 
 
 /// Makes sure that the call can work, as far as that can be known before anything is started.
 fn prepare(args: &CallArgs) -> Result<Work, Problem> {
-    let plan = Plan::new(&target::parse(&args.targets)?);
+    let plan = Plan::new(&targets::resolve(&args.targets, &args.target)?);
     let (name, function) = split_function(&args.function)?;
     let path = match &args.plugin {
         Some(path) => path.clone(),
@@ -76,7 +81,9 @@ fn prepare(args: &CallArgs) -> Result<Work, Problem> {
         result: function.result,
         arguments,
         timeout: args.timeout,
+        forks: usize::try_from(args.forks).unwrap_or(usize::MAX),
         passwords: Passwords::get(&args.passwords)?,
+        connect_timeout: args.connect.connect_timeout,
         plugin: grants.into_iter().fold(plugin, Plugin::grant),
     })
 }
@@ -146,25 +153,33 @@ fn bad_arguments(
 /// Calls in all targets and prints how each ended. `None` is success.
 async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, Problem> {
     let router = Router::new().map_err(|error| Problem::failed(error.to_string()))?;
-    let (stop, mut stopped) = mpsc::channel::<()>(1);
-    interrupt::watch(move || {
-        let _ = stop.try_send(());
+    let (stop, mut stopped) = mpsc::channel(1);
+    interrupt::first(move |status| {
+        let _ = stop.try_send(status);
     });
     let (sender, mut outcomes) = mpsc::channel(OUTCOMES_MAX);
     let targets = work.plan.nodes.iter().filter(|node| node.is_target).count();
-    fleet::start(&router, work, sender);
-    let mut failed = 0;
+    let progress = Progress::new(printer.verbosity);
+    let tally = fleet::start(&router, work, sender);
+    let mut summary = Summary::default();
+    let mut ticks = tokio::time::interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ended = Ok(None);
-    for _ in 0..targets {
-        let outcome = std::future::poll_fn(|cx| match stopped.poll_recv(cx) {
-            std::task::Poll::Ready(Some(())) => std::task::Poll::Ready(None),
-            _ => outcomes.poll_recv(cx),
-        });
-        let Some(outcome) = outcome.await else {
-            ended = Ok(Some(Status::Interrupted));
-            break;
+    while summary.done() < targets {
+        let outcome = tokio::select! {
+            biased;
+            Some(status) = stopped.recv() => {
+                ended = Ok(Some(status));
+                break;
+            }
+            _ = ticks.tick() => {
+                let (done, bad) = (summary.done(), summary.bad());
+                progress.draw(&Counts::new(targets, done, bad, &tally));
+                continue;
+            }
+            Some(outcome) = outcomes.recv() => outcome,
         };
-        failed += usize::from(outcome.result.is_err());
+        summary.add(printer.target(&outcome), &outcome);
         match printer.print(&outcome) {
             Ok(()) => {}
             Err(Unwritten::Closed) => {
@@ -177,41 +192,80 @@ async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, P
             }
         }
     }
+    progress.end();
     drop(outcomes);
     router.shutdown().await;
-    if failed > 0 && matches!(ended, Ok(None)) {
-        printer.suggest_grants();
-        ended = Ok(Some(Status::Failed));
+    if !matches!(ended, Ok(Some(Status::PipeClosed))) {
+        printer.sum_up(&summary, targets);
     }
-    ended
+    match ended {
+        Ok(None) if summary.failed > 0 => {
+            printer.suggest_grants();
+            Ok(Some(Status::Failed))
+        }
+        Ok(None) if summary.unreachable > 0 => Ok(Some(Status::Unreachable)),
+        ended => ended,
+    }
 }
 
 struct Printer {
     work: Arc<Work>,
     json: bool,
-    detail: Detail,
+    verbosity: i16,
 }
 
 impl Printer {
+    fn target(&self, outcome: &Outcome) -> &str {
+        &self.work.plan.nodes[outcome.node].name
+    }
+
     /// A line of standard output, or of standard error if it failed and a person reads.
     fn print(&self, outcome: &Outcome) -> Result<(), Unwritten> {
-        let target = &self.work.plan.nodes[outcome.node].name;
+        let target = self.target(outcome);
         match &outcome.result {
             Ok(value) if !self.json => output::line(&format!("{target}\t{}", output::json(value))),
-            Err(error) if !self.json => {
-                report::failure(target, &failure::to_text(error, self.detail));
+            Err(failure) if !self.json => {
+                report::failure(target, &self.words_of(failure));
                 Ok(())
             }
             result => {
                 let mut object = json!({"target": target, "ok": result.is_ok()});
                 match result {
                     Ok(value) => object["value"] = value.clone(),
-                    Err(error) => object["error"] = failure::to_json(error),
+                    Err(failure) => {
+                        object["error"] = failure::to_json(failure.error());
+                        let is_unreachable = matches!(failure, Failure::Unreachable { .. });
+                        object["error"]["unreachable"] = is_unreachable.into();
+                    }
                 }
                 let elapsed = u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX);
                 object["elapsed_us"] = elapsed.into();
                 output::line(&output::json(&object))
             }
+        }
+    }
+
+    fn words_of(&self, failure: &Failure) -> String {
+        let detail = match self.verbosity {
+            1.. => Detail::Full,
+            _ => Detail::Brief,
+        };
+        let text = failure::to_text(failure.error(), detail);
+        match failure {
+            Failure::Unreachable { at: Some(node), .. } => {
+                let parent = &self.work.plan.nodes[*node].name;
+                format!("its parent {parent} could not be made: {text}")
+            }
+            _ => text,
+        }
+    }
+
+    /// Several targets are summed up where something went wrong, or where someone watches.
+    fn sum_up(&self, summary: &Summary, targets: usize) {
+        let is_watched = std::io::stderr().is_terminal();
+        let is_clean = summary.ok == targets;
+        if targets > 1 && self.verbosity >= 0 && (is_watched || !is_clean) {
+            summary.print(targets);
         }
     }
 

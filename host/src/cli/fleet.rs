@@ -3,23 +3,24 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use offshoot_abi::Type;
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::passwords::Passwords;
 use super::plan::{Node, Plan};
-use super::target::Hop;
+use super::reach::Wanted;
 use crate::json;
 use crate::{Context, Error, Plugin, Router};
 
-/// Contexts of one plan that are being made at the same time.
+/// Connections to one machine that are being made at the same time.
 ///
-/// A start costs a fork and some pipes; more at once only wait for each other.
-const STARTS_MAX: usize = 32;
+/// Servers begin to drop connections at random when ten are not logged in yet.
+const STARTS_PER_HOST_MAX: usize = 8;
 
 /// Bytes of a context's name that this command chooses; a longer chain gets the library's names.
 const NAME_MAX: usize = offshoot_proto::limits::NAME_MAX;
@@ -32,141 +33,192 @@ pub(super) struct Work {
     pub(super) result: Type,
     /// The arguments in postcard.
     pub(super) arguments: Vec<u8>,
-    /// For each target, from its start to its answer.
+    /// For each context, until it is there; `None` is the library's.
+    pub(super) connect_timeout: Option<Duration>,
+    /// For each call, until its answer.
     pub(super) timeout: Option<Duration>,
     pub(super) passwords: Passwords,
+    /// Targets that are worked on at the same time.
+    pub(super) forks: usize,
 }
 
 /// How a target ended.
 pub(super) struct Outcome {
     /// Where it is in the plan.
     pub(super) node: usize,
-    pub(super) result: Result<Value, Error>,
+    pub(super) result: Result<Value, Failure>,
     pub(super) elapsed: Duration,
 }
 
+/// Why a target has no value to show.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// The call was made, or could have been.
+    Call(Arc<Error>),
+    /// There was no context to call in: nothing ran.
+    Unreachable {
+        error: Arc<Error>,
+        /// The context before it that could not be made, if it is not the target's own.
+        at: Option<usize>,
+    },
+}
+
+impl Failure {
+    pub(super) fn error(&self) -> &Error {
+        match self {
+            Self::Call(error) | Self::Unreachable { error, .. } => error,
+        }
+    }
+}
+
+/// How many targets are worked on right now.
+#[derive(Debug, Default)]
+pub(super) struct Tally(AtomicUsize);
+
+impl Tally {
+    pub(super) fn running(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Starts the work. Each target sends one outcome; the channel ends after the last one.
-pub(super) fn start(router: &Router, work: Arc<Work>, outcomes: mpsc::Sender<Outcome>) {
+pub(super) fn start(
+    router: &Router,
+    work: Arc<Work>,
+    outcomes: mpsc::Sender<Outcome>,
+) -> Arc<Tally> {
     let mut children: HashMap<Option<usize>, Vec<usize>> = HashMap::new();
     for (index, node) in work.plan.nodes.iter().enumerate() {
         children.entry(node.parent).or_default().push(index);
     }
+    let tally = Arc::new(Tally::default());
     let fleet = Arc::new(Fleet {
         router: router.clone(),
-        work,
         children,
-        starts: Semaphore::new(STARTS_MAX),
+        forks: Arc::new(Semaphore::new(work.forks)),
+        work,
+        gates: Mutex::default(),
+        tally: tally.clone(),
         began: Instant::now(),
     });
-    fleet.grow(None, None, &outcomes);
+    fleet.grow(None, None, None, &outcomes);
+    tally
 }
+
+/// A machine, and the context that it is reached from.
+type Entrance = (Option<usize>, String);
 
 struct Fleet {
     router: Router,
     work: Arc<Work>,
     /// The nodes below each node.
     children: HashMap<Option<usize>, Vec<usize>>,
-    starts: Semaphore,
+    forks: Arc<Semaphore>,
+    /// For each machine, and where it is reached from.
+    gates: Mutex<HashMap<Entrance, Arc<Semaphore>>>,
+    tally: Arc<Tally>,
     began: Instant,
 }
 
+/// The right to work on one target.
+struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+    tally: Arc<Tally>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.tally.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Fleet {
-    /// Makes all contexts below `parent`, each in its own task.
+    /// Makes all contexts below `parent`, each in its own task. A turn goes to the only one.
     fn grow(
         self: &Arc<Self>,
         parent: Option<usize>,
         context: Option<&Context>,
+        turn: Option<Turn>,
         outcomes: &mpsc::Sender<Outcome>,
     ) {
-        for &node in self.children.get(&parent).into_iter().flatten() {
+        let nodes = self.children.get(&parent).map_or(&[][..], Vec::as_slice);
+        let mut turn = turn.filter(|_| nodes.len() == 1);
+        for &node in nodes {
             let (fleet, context, outcomes) = (self.clone(), context.cloned(), outcomes.clone());
-            tokio::spawn(fleet.visit(node, context, outcomes));
+            tokio::spawn(fleet.visit(node, context, turn.take(), outcomes));
         }
     }
 
     /// Makes one context, then calls in it, or makes those below it.
+    ///
+    /// A turn lasts from the first context that only one target needs to that target's end, so
+    /// that no more targets are touched at a time than the user wants.
     fn visit(
         self: Arc<Self>,
         node: usize,
         parent: Option<Context>,
+        turn: Option<Turn>,
         outcomes: mpsc::Sender<Outcome>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         // Boxed because `grow` makes a task of this very type.
         Box::pin(async move {
             let spec = &self.work.plan.nodes[node];
+            let turn = match turn {
+                Some(turn) => turn,
+                None => self.turn().await,
+            };
             let context = self.connect(spec, parent.as_ref()).await;
             match context {
                 Ok(context) if spec.is_target => {
                     let result = self.call(&context).await;
+                    let result = result.map_err(|error| Failure::Call(Arc::new(error)));
                     self.report(node, result, &outcomes).await;
                     context.shutdown();
                 }
-                Ok(context) => self.grow(Some(node), Some(&context), &outcomes),
+                Ok(context) => self.grow(Some(node), Some(&context), Some(turn), &outcomes),
                 Err(error) => self.fail(node, error, &outcomes).await,
             }
         })
     }
 
+    async fn turn(&self) -> Turn {
+        let permit = self.forks.clone().acquire_owned().await.ok();
+        self.tally.0.fetch_add(1, Ordering::Relaxed);
+        Turn {
+            _permit: permit,
+            tally: self.tally.clone(),
+        }
+    }
+
     async fn connect(&self, spec: &Node, parent: Option<&Context>) -> Result<Context, Error> {
-        let _permit = self.starts.acquire().await;
-        let left = self.time_left(&spec.name)?;
+        let gate = spec.hop.far_end().map(|host| self.gate(spec.parent, host));
+        let _entry = match &gate {
+            Some(gate) => gate.acquire().await.ok(),
+            None => None,
+        };
         // The library's names know no hops.
         let name = spec.name.replace('/', ".");
-        let name = (name.len() <= NAME_MAX).then_some(name);
-        let passwords = &self.work.passwords;
-        // What all builders have in common, and no trait.
-        macro_rules! make {
-            ($builder:expr) => {{
-                let mut builder = $builder;
-                if let Some(parent) = parent {
-                    builder = builder.via(parent);
-                }
-                if let Some(name) = name {
-                    builder = builder.name(name);
-                }
-                if let Some(left) = left {
-                    builder = builder.connect_timeout(left);
-                }
-                builder.await
-            }};
-        }
-        macro_rules! become_user {
-            ($builder:expr, $user:expr) => {{
-                let mut builder = $builder;
-                if let Some(user) = $user {
-                    builder = builder.username(user);
-                }
-                if let Some(password) = &passwords.becoming {
-                    builder = builder.password(password.clone());
-                }
-                make!(builder)
-            }};
-        }
-        match &spec.hop {
-            Hop::Local => make!(self.router.local()),
-            Hop::Ssh { user, host, port } => {
-                let mut builder = self.router.ssh(host);
-                if let Some(user) = user {
-                    builder = builder.username(user);
-                }
-                if let Some(port) = port {
-                    builder = builder.port(*port);
-                }
-                if let Some(password) = &passwords.login {
-                    builder = builder.password(password.clone());
-                }
-                make!(builder)
-            }
-            Hop::Sudo(user) => become_user!(self.router.sudo(), user),
-            Hop::Su(user) => become_user!(self.router.su(), user),
-            Hop::Doas(user) => become_user!(self.router.doas(), user),
-        }
+        let wanted = Wanted {
+            hop: &spec.hop,
+            parent,
+            name: (name.len() <= NAME_MAX).then_some(name),
+            passwords: &self.work.passwords,
+            connect_timeout: self.work.connect_timeout,
+        };
+        wanted.make(&self.router).await
+    }
+
+    fn gate(&self, from: Option<usize>, host: &str) -> Arc<Semaphore> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry((from, host.to_owned()));
+        gate.or_insert_with(|| Arc::new(Semaphore::new(STARTS_PER_HOST_MAX)))
+            .clone()
     }
 
     async fn call(&self, context: &Context) -> Result<Value, Error> {
         let work = &self.work;
-        let context = match self.time_left(context.name())? {
-            Some(left) => context.with_timeout(left),
+        let context = match work.timeout {
+            Some(timeout) => context.with_timeout(timeout),
             None => context.clone(),
         };
         let value = context
@@ -180,24 +232,10 @@ impl Fleet {
         })
     }
 
-    /// What is left of the time for each target; an error when there is none.
-    fn time_left(&self, what: &str) -> Result<Option<Duration>, Error> {
-        let Some(timeout) = self.work.timeout else {
-            return Ok(None);
-        };
-        match timeout.checked_sub(self.began.elapsed()) {
-            Some(left) if !left.is_zero() => Ok(Some(left)),
-            _ => Err(Error::Timeout {
-                what: what.to_owned(),
-                after: timeout,
-            }),
-        }
-    }
-
     async fn report(
         &self,
         node: usize,
-        result: Result<Value, Error>,
+        result: Result<Value, Failure>,
         outcomes: &mpsc::Sender<Outcome>,
     ) {
         let outcome = Outcome {
@@ -211,17 +249,15 @@ impl Fleet {
 
     /// A context that cannot be made fails every target that needs it.
     async fn fail(&self, node: usize, error: Error, outcomes: &mpsc::Sender<Outcome>) {
-        let reason = error.to_string();
-        let mut first = Some(error);
+        let error = Arc::new(error);
         let mut below = vec![node];
         while let Some(index) = below.pop() {
             if self.work.plan.nodes[index].is_target {
-                let name = &self.work.plan.nodes[node].name;
-                let error = match first.take_if(|_| index == node) {
-                    Some(error) => error,
-                    None => Error::Usage(format!("its parent {name} could not be made: {reason}")),
+                let failure = Failure::Unreachable {
+                    error: error.clone(),
+                    at: (index != node).then_some(node),
                 };
-                self.report(index, Err(error), outcomes).await;
+                self.report(index, Err(failure), outcomes).await;
             }
             let children = self.children.get(&Some(index)).into_iter().flatten();
             below.extend(children.rev());

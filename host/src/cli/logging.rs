@@ -6,17 +6,24 @@ use std::io::IsTerminal;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::doctor::Journal;
 use super::report::use_colours;
+use super::screen::Log;
 
 /// Directives that replace the usual ones, in the syntax of `tracing`'s `EnvFilter`.
 const FILTER_VARIABLE: &str = "OFFSHOOT_LOG";
 
 /// Begins to log. `verbosity` is 0 as usual, more above, less below.
-pub(super) fn start(verbosity: i16) {
+///
+/// `journal` also hears of the steps on the way to each context.
+pub(super) fn start(verbosity: i16, journal: Option<Journal>) {
     let usual = match verbosity {
         // What a plugin prints is meant for whoever called it.
         0 => "warn,offshoot::context=info",
@@ -29,12 +36,16 @@ pub(super) fn start(verbosity: i16) {
         Ok(directives) if !directives.is_empty() => EnvFilter::builder().parse_lossy(directives),
         _ => EnvFilter::new(usual),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(|| Log)
         .event_format(Lines {
             colours: use_colours(std::io::stderr().is_terminal()),
         })
+        .with_filter(filter);
+    let journal = journal.map(|journal| journal.with_filter(LevelFilter::DEBUG));
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(journal)
         .init();
 }
 

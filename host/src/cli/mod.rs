@@ -5,18 +5,25 @@
 
 mod args;
 mod call;
+mod doctor;
 mod failure;
 mod finder;
 mod fleet;
 mod grants;
 mod interrupt;
+mod inventory;
 mod logging;
 mod output;
 mod passwords;
 mod plan;
 mod plugin;
+mod progress;
+mod reach;
 mod report;
+mod screen;
+mod summary;
 mod target;
+mod targets;
 mod types;
 
 use std::process::ExitCode;
@@ -24,18 +31,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use failure::Detail;
 
 /// Runs the command line that this process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbosity());
-    let detail = match cli.verbosity() {
-        1.. => Detail::Full,
-        _ => Detail::Brief,
-    };
+    let verbosity = cli.verbosity();
+    let journal = matches!(cli.command, Command::Doctor(_)).then_some(doctor::Journal);
+    logging::start(verbosity, journal);
     let done = match cli.command {
-        Command::Call(call) => call::run(&call, detail),
+        Command::Call(call) => call::run(&call, verbosity),
+        Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Plugin(command) => plugin::run(&command),
     };
     match done {

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use super::report::{Problem, Status};
+use super::screen;
 
 /// Why a line could not be written.
 pub(super) enum Unwritten {
@@ -15,14 +16,14 @@ pub(super) enum Unwritten {
 /// Writes a line at once, so that a reader sees each result as it comes.
 pub(super) fn line(text: &str) -> Result<(), Unwritten> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}")
-        .and_then(|()| stdout.flush())
-        .map_err(|error| match error.kind() {
+    screen::around(|| writeln!(stdout, "{text}").and_then(|()| stdout.flush())).map_err(|error| {
+        match error.kind() {
             ErrorKind::BrokenPipe => Unwritten::Closed,
             _ => Unwritten::Problem(Problem::failed(format!(
                 "cannot write to standard output: {error}"
             ))),
-        })
+        }
+    })
 }
 
 /// Writes a text; the exit status tells whether someone read it.

@@ -4,9 +4,11 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clap::Args;
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::report::Problem;
@@ -106,13 +108,42 @@ fn ask(prompt: &str) -> std::io::Result<Password> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let shown = tcgetattr(&terminal)?;
     let mut hidden = shown.clone();
+    *asking() = Some((terminal.try_clone()?, shown));
     hidden.local_modes.remove(LocalModes::ECHO);
     hidden.local_modes.insert(LocalModes::ECHONL);
     terminal.write_all(prompt.as_bytes())?;
     tcsetattr(&terminal, OptionalActions::Flush, &hidden)?;
     let line = first_line(&terminal);
-    tcsetattr(&terminal, OptionalActions::Flush, &shown)?;
+    if let Some((terminal, shown)) = asking().take() {
+        tcsetattr(&terminal, OptionalActions::Flush, &shown)?;
+    }
     line
+}
+
+/// The terminal that is asked on, and what it was like before.
+static ASKING: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+
+fn asking() -> MutexGuard<'static, Option<(File, Termios)>> {
+    ASKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The command that prints a password.
+static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
+
+fn running() -> MutexGuard<'static, Option<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the terminal what it was, and ends the command that prints a password: this process is
+/// about to end.
+pub(super) fn leave() {
+    if let Some(command) = running().take() {
+        let _ = kill_process(command, Signal::TERM);
+    }
+    if let Some((mut terminal, shown)) = asking().take() {
+        let _ = tcsetattr(&terminal, OptionalActions::Flush, &shown);
+        let _ = terminal.write_all(b"\n");
+    }
 }
 
 fn from_descriptor(number: u16) -> std::io::Result<Password> {
@@ -126,8 +157,11 @@ fn from_command(command: &str) -> std::io::Result<Password> {
         .args(["-c", command])
         .stdout(Stdio::piped())
         .spawn()?;
+    *running() = Some(Pid::from_child(&child));
     let output = child.stdout.take();
     let line = output.map_or_else(|| Err(std::io::ErrorKind::BrokenPipe.into()), first_line);
+    // Its number stays its own until it is waited for.
+    *running() = None;
     let status = child.wait()?;
     match status.success() {
         true => line,

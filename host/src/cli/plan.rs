@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::target::{Hop, Hops};
+use super::target::Hop;
+use super::targets::Target;
 
 /// A forest of contexts, each after its parent.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) struct Node {
     pub(super) hop: Hop,
     /// What people see: the labels of all hops, numbered where several are alike.
     pub(super) name: String,
+    /// Whether the name is that of a host, which says where it is without those of its parents.
+    is_named: bool,
     /// Whether the function is called in it.
     pub(super) is_target: bool,
 }
@@ -25,11 +28,12 @@ pub(super) struct Node {
 impl Plan {
     /// Lays out the contexts of all targets. Two targets share none, even when they are spelled
     /// alike; a count multiplies its hop below the same parent.
-    pub(super) fn new(targets: &[Vec<Hops>]) -> Self {
+    pub(super) fn new(targets: &[Target]) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
-        for hops in targets {
+        for Target { name, hops } in targets {
             let mut parents = vec![None];
             for (depth, hop) in hops.iter().enumerate() {
+                let is_target = depth + 1 == hops.len();
                 let mut children = Vec::new();
                 for &parent in &parents {
                     for _ in 0..hop.count {
@@ -37,8 +41,13 @@ impl Plan {
                         nodes.push(Node {
                             parent,
                             hop: hop.hop.clone(),
-                            name: hop.label.clone(),
-                            is_target: depth + 1 == hops.len(),
+                            name: match name {
+                                Some(name) if is_target => name.clone(),
+                                Some(name) => format!("{name}:{}", hop.label),
+                                None => hop.label.clone(),
+                            },
+                            is_named: name.is_some(),
+                            is_target,
                         });
                     }
                 }
@@ -50,7 +59,7 @@ impl Plan {
     }
 }
 
-/// Numbers siblings of one label, and puts the parent's name in front.
+/// Numbers siblings of one label, and puts the parent's name in front of all but a host's.
 fn name(nodes: &mut [Node]) {
     let mut alike: HashMap<(Option<usize>, String), (usize, usize)> = HashMap::new();
     for node in nodes.iter() {
@@ -66,8 +75,8 @@ fn name(nodes: &mut [Node]) {
             _ => format!("#{seen}"),
         };
         let prefix = match node.parent {
-            Some(parent) => format!("{}/", nodes[parent].name),
-            None => String::new(),
+            Some(parent) if !node.is_named => format!("{}/", nodes[parent].name),
+            _ => String::new(),
         };
         nodes[index].name = format!("{prefix}{}{number}", node.name);
     }
@@ -78,9 +87,14 @@ mod tests {
     use super::*;
     use crate::cli::target;
 
+    fn plan(text: &str) -> Plan {
+        let targets = target::parse(text).unwrap().into_iter();
+        Plan::new(&targets.map(Target::from).collect::<Vec<_>>())
+    }
+
     #[track_caller]
     fn check(text: &str, want: &[&str]) {
-        let plan = Plan::new(&target::parse(text).unwrap());
+        let plan = plan(text);
         let names: Vec<&str> = plan
             .nodes
             .iter()
@@ -114,8 +128,21 @@ mod tests {
 
     #[test]
     fn a_count_shares_its_parent() {
-        let plan = Plan::new(&target::parse("local/local*3").unwrap());
+        let plan = plan("local/local*3");
         assert_eq!(plan.nodes.len(), 4);
         assert!(plan.nodes[1..].iter().all(|node| node.parent == Some(0)));
+    }
+
+    #[test]
+    fn a_host_has_its_own_name_wherever_it_is() {
+        let mut targets: Vec<Target> = target::parse("local/local,local")
+            .unwrap()
+            .into_iter()
+            .map(Target::from)
+            .collect();
+        targets[0].name = Some("web1".to_owned());
+        let plan = Plan::new(&targets);
+        let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["web1:local", "web1", "local"]);
     }
 }

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use super::screen;
+
 /// Something that stopped a command, in words for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -20,8 +22,14 @@ pub(super) enum Status {
     Failed = 1,
     /// The command line cannot work.
     Usage = 2,
-    /// A signal asked for the end.
+    /// Nothing failed where it ran, but it could not run everywhere.
+    Unreachable = 3,
+    /// The terminal is gone.
+    HungUp = 129,
+    /// The keyboard asked for the end.
     Interrupted = 130,
+    /// Something else asked for it.
+    Terminated = 143,
     /// Nobody reads what we print. A shell would say the same of a program that the signal ended.
     PipeClosed = 141,
 }
@@ -112,27 +120,31 @@ impl Problem {
 /// Writes the problem to standard error.
 pub(super) fn print(problem: &Problem) {
     let text = problem.render(Style::of_stderr());
+    write(&text);
+}
+
+fn write(text: &str) {
     // Whoever closed standard error does not want to know.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = screen::around(|| std::io::stderr().write_all(text.as_bytes()));
 }
 
 /// Writes a fact to standard error.
 pub(super) fn note(text: &str) {
     let line = Style::of_stderr().line(CYAN, "note", text) + "\n";
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    write(&line);
 }
 
 /// Writes a remedy to standard error.
 pub(super) fn help(text: &str) {
     let line = Style::of_stderr().line(GREEN, "help", text) + "\n";
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    write(&line);
 }
 
 /// Writes what went wrong in one of many places to standard error.
 pub(super) fn failure(target: &str, text: &str) {
     let text = format!("{target}: {text}");
     let line = Style::of_stderr().line(RED, "error", &text) + "\n";
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    write(&line);
 }
 
 /// The text without characters that would command a terminal.

@@ -31,6 +31,8 @@ pub(super) enum Hop {
         user: Option<String>,
         host: String,
         port: Option<u16>,
+        /// The key to log in with, which words do not say.
+        identity_file: Option<String>,
     },
     /// Another user, by `sudo`.
     Sudo(Option<String>),
@@ -38,6 +40,16 @@ pub(super) enum Hop {
     Su(Option<String>),
     /// Another user, by `doas`.
     Doas(Option<String>),
+}
+
+impl Hop {
+    /// The machine that it leads to, if that is another one.
+    pub(super) fn far_end(&self) -> Option<&str> {
+        match self {
+            Self::Ssh { host, .. } => Some(host),
+            Self::Local | Self::Sudo(_) | Self::Su(_) | Self::Doas(_) => None,
+        }
+    }
 }
 
 /// The kinds of hops, by the word that a user writes.
@@ -50,6 +62,12 @@ pub(super) struct Hops {
     /// The hop as the user wrote it, without the count.
     pub(super) label: String,
     pub(super) count: usize,
+}
+
+/// Whether a text begins with a kind of hop, and so can be nothing but a way.
+pub(super) fn is_path(text: &str) -> bool {
+    let word = text.split(['*', '/', ':']).next().unwrap_or_default();
+    KINDS.contains(&word)
 }
 
 /// The hops of each target of a list.
@@ -159,7 +177,12 @@ fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Problem> {
         None => None,
     };
     let host = parse_word(text, host, "a host")?;
-    Ok(Hop::Ssh { user, host, port })
+    Ok(Hop::Ssh {
+        user,
+        host,
+        port,
+        identity_file: None,
+    })
 }
 
 /// A word that no tool can take for an option.
@@ -201,8 +224,19 @@ fn unknown_kind(text: &str, kind: Range<usize>) -> Problem {
         .note(format!("the kinds of hops are {}", known.join(", ")));
     match guesses.first() {
         Some(guess) => problem.help(format!("did you mean `{guess}`?")),
+        // Most tools take a host where we take a kind.
+        None if is_host(word) => problem.help(format!(
+            "another machine is `ssh:{word}`; names of an inventory need `--inventory FILE`"
+        )),
         None => problem.help(SYNTAX),
     }
+}
+
+fn is_host(word: &str) -> bool {
+    !word.starts_with('-')
+        && word
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.@".contains(c))
 }
 
 const SYNTAX: &str = "write hops joined by `/`, such as `ssh:bob@web1/sudo`, and `local*8` for \
@@ -257,6 +291,7 @@ mod tests {
             user: user.map(str::to_owned),
             host: host.to_owned(),
             port,
+            identity_file: None,
         };
         assert_eq!(way("ssh:web1"), ssh(None, "web1", None));
         assert_eq!(

@@ -17,7 +17,6 @@ use offshoot_proto::login::{
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
-use super::Greeted;
 use super::askpass::Askpass;
 use super::command::{Errand, What};
 use super::error::StreamError;
@@ -26,6 +25,7 @@ use super::payload::Payload;
 use super::process::describe;
 use super::terminal::read;
 use super::tool::{Tool, Wants};
+use super::{Greeted, STEPS};
 use crate::BUILD_ID;
 
 /// How often to look whether a question can be answered, once there is one.
@@ -103,10 +103,12 @@ impl Talk {
             question_since: None,
         };
         if !stage0 {
+            tracing::debug!(target: STEPS, "there");
             tracing::debug!(program, "a child is there already");
         }
         match tokio::time::timeout(patience, driver.run()).await {
             Ok(Ok(hello)) => {
+                tracing::debug!(target: STEPS, "hello");
                 let took = started.elapsed();
                 tracing::debug!(program, ?took, "the child has said hello");
                 Ok(driver.greeted(hello, program))
@@ -222,6 +224,7 @@ impl Driver {
                             "printed before its hello"
                         );
                     }
+                    tracing::debug!(target: STEPS, "runs");
                     self.conversation = None;
                     self.sending = None;
                     self.stage = Stage::Hello;
@@ -249,6 +252,7 @@ impl Driver {
     /// The far end has said something of ours. Nothing that is asked from now on is answered.
     fn let_in(&mut self) -> Result<(), End> {
         if self.secrets.take().is_some() {
+            tracing::debug!(target: STEPS, "let-in");
             self.question_since = None;
             if let (Some(terminal), Wants::Everything) = (&self.tool.terminal, self.tool.wants) {
                 terminal.make_silent()?;
@@ -267,6 +271,7 @@ impl Driver {
         let bytes = payload.encoded(encoding)?;
         let total = bytes.len();
         tracing::info!(target: "offshoot::launch", directory, total, ?encoding, "sends the child");
+        tracing::debug!(target: STEPS, "sends {total} bytes to {directory}");
         self.stage = Stage::Upload;
         self.sending = Some(Sending {
             bytes,
@@ -292,6 +297,7 @@ impl Driver {
             tracing::debug!(target: "offshoot::launch", sent, total, "sends the child");
         }
         if sent == total {
+            tracing::debug!(target: STEPS, "sent");
             self.sending = None;
             self.stage = Stage::Hello;
         }

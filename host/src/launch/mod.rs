@@ -34,6 +34,8 @@ use rustix::io::Errno;
 use crate::hub::{Hub, Known, LinkParts};
 
 pub(crate) use askpass::help;
+#[cfg(feature = "cli")]
+pub(crate) use binary::ChildBinary;
 pub(crate) use connect::{CONNECT_TIMEOUT, ConnectError, Wanted, connect};
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
@@ -46,6 +48,10 @@ pub(crate) use local::LocalSpec;
 pub(crate) use process::Process;
 
 use terminal::Terminal;
+
+/// The target of events that tell how far the way to a new context has come. A message's first
+/// word says what has happened: `there`, `let-in`, `sends`, `sent`, `runs`, `hello`.
+pub(crate) const STEPS: &str = "offshoot::step";
 
 /// A child that said hello and does not know yet who it is.
 pub(crate) struct Greeted {

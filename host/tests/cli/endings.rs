@@ -49,7 +49,7 @@ fn a_timeout_ends_a_call_that_hangs() {
 
 #[test]
 fn an_interrupt_ends_in_order() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let mut child = start(&["local/local", "sample::hang"]);
         let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut line = String::new();
@@ -57,7 +57,7 @@ fn an_interrupt_ends_in_order() {
         assert_eq!(line, "local.local: info: hanging\n");
         let id = Pid::from_child(&child);
         kill_process(id, signal).expect("it is our child");
-        assert_eq!(code_in_time(child), Some(130));
+        assert_eq!(code_in_time(child), Some(code));
         // All holders of the pipe are gone, so no descendant is left behind.
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).expect("it can be read");
@@ -74,4 +74,28 @@ fn a_reader_that_goes_away_hears_no_complaint() {
     let mut text = String::new();
     stderr.read_to_string(&mut text).expect("it can be read");
     assert_eq!(text, "");
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let mut child = start(&["local", "sample::hang"]);
+    let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("it can be read");
+    assert_eq!(line, "local: info: hanging\n");
+    let id = Pid::from_child(&child);
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let children = std::fs::read_to_string(children).expect("it runs");
+    let context = children.trim().parse().expect("it has one child");
+    let context = Pid::from_raw(context).expect("it is a process");
+    // One that does not hear that it shall end.
+    kill_process(context, Signal::STOP).expect("it is our child's");
+    kill_process(id, Signal::INT).expect("it is our child");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(child.try_wait().expect("it can be waited for"), None);
+    let began = Instant::now();
+    kill_process(id, Signal::INT).expect("it is our child");
+    assert_eq!(code_in_time(child), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(2));
+    let _ = kill_process(context, Signal::KILL);
 }

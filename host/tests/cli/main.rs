@@ -4,7 +4,11 @@
 //! What it prints is compared to the letter: it is the part of the interface that people read.
 
 mod calls;
+mod doctor;
 mod endings;
+mod fleets;
+mod hosts;
+mod machines;
 mod plugins;
 mod refusals;
 mod sample;
@@ -18,6 +22,7 @@ fn offshoot(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .env_remove("OFFSHOOT_CHILD")
         .env_remove("OFFSHOOT_LOG")
         .env_remove("OFFSHOOT_PLUGIN_PATH")
         .env_remove("OFFSHOOT_TARGET_DIR")
@@ -57,4 +62,20 @@ fn call(arguments: &[&str]) -> Ended {
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("test paths are UTF-8")
+}
+
+/// A directory of its own for a test, empty.
+fn scratch(name: &str) -> std::path::PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).expect("it can be made");
+    directory
+}
+
+/// Writes a program that the shell runs.
+fn script(file: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(file, format!("#!/bin/sh\n{text}\n")).expect("it can be written");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(file, executable).expect("it is ours");
 }

@@ -64,6 +64,8 @@ functions
   fn greet(name: String) -> String
       Greets someone.
   fn hang()
+  fn nap(millis: u64) -> Vec<u64>
+      When it began and ended, in milliseconds of the clock.
   fn paint(colour: Colour) -> Colour
       Gives a colour back.
   fn parse(text: String) -> Result<i32, Error>
@@ -93,7 +95,7 @@ fn inspect_speaks_json() {
     assert_eq!(object["file"], file);
     let size = fs::metadata(file).expect("it is there").len();
     assert_eq!(object["size"], size);
-    let total = &object["functions"][8];
+    let total = &object["functions"][9];
     assert_eq!(total["name"], "total");
     assert_eq!(total["arguments"][1]["type"], "u32");
     assert_eq!(object["wants"][0]["grant"], "read:/etc");

@@ -47,6 +47,7 @@ note: its functions are
   fn first_line(file: String) -> Result<String, Error>
   fn greet(name: String) -> String
   fn hang()
+  fn nap(millis: u64) -> Vec<u64>
   fn paint(colour: Colour) -> Colour
   fn parse(text: String) -> Result<i32, Error>
   fn say(text: String)

@@ -70,6 +70,18 @@ pub fn say(text: String) {
     println!("{text}");
 }
 
+/// When it began and ended, in milliseconds of the clock.
+#[function]
+pub fn nap(millis: u64) -> Vec<u64> {
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as u64)
+    };
+    let began = now();
+    std::thread::sleep(std::time::Duration::from_millis(millis));
+    vec![began, now()]
+}
+
 #[function]
 pub fn hang() {
     println!("hanging");

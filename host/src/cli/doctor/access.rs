@@ -1,0 +1,143 @@
+//! From what the making of a context said, and how it ended, to the steps of it.
+
+use std::time::{Duration, Instant};
+
+use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::login::{AccessError, PasswordError};
+
+use super::step::{Step, Trouble, trouble};
+use crate::{Error, StreamError};
+
+/// A step that is over, and what it took, if that is known.
+pub(super) type Known = (Step, Option<Duration>, Result<String, Trouble>);
+
+/// How each of `steps` ended. What stands behind the one that failed is left out.
+pub(super) fn results(
+    steps: &[Step],
+    began: Instant,
+    said: &[(Instant, String)],
+    made: Result<(), &Error>,
+) -> Vec<Known> {
+    let at = |word: &str| {
+        let found = said.iter().rev();
+        let mut found = found.filter(|(_, text)| text.split(' ').next() == Some(word));
+        found.next()
+    };
+    let end = Instant::now();
+    let let_in = at("let-in").map(|(at, _)| *at);
+    let sends = at("sends");
+    let runs = at("runs").map(|(at, _)| *at);
+    let failed = made.err().map(|error| (place_of(error), error));
+    let mut last = began;
+    let mut results = Vec::new();
+    for &step in steps {
+        let (until, detail) = match step {
+            Step::HostKey => (last, "trusted; its time is part of the login's".to_owned()),
+            Step::Login => (let_in.unwrap_or(end), "let in, and a shell runs".to_owned()),
+            Step::Directory => match sends {
+                Some((at, text)) => {
+                    let directory = text.split(" to ").nth(1).unwrap_or_default();
+                    (*at, format!("the child goes to {directory}"))
+                }
+                None if at("there").is_some() => (
+                    last,
+                    "the program that runs there already is used".to_owned(),
+                ),
+                None => match runs {
+                    Some(runs) => (runs, "the child is there already".to_owned()),
+                    None => (last, "not told by the context before it".to_owned()),
+                },
+            },
+            Step::Upload => match (sends, at("sent")) {
+                (Some((_, text)), sent) => {
+                    let bytes = text.split(' ').nth(1).unwrap_or_default();
+                    let until = sent.map(|(at, _)| *at).or(runs);
+                    (until.unwrap_or(end), format!("{bytes} bytes were sent"))
+                }
+                (None, _) => (last, "nothing had to be sent".to_owned()),
+            },
+            _ => (end, "the child said hello".to_owned()),
+        };
+        if let Some((place, error)) = failed
+            && (place == step || Some(&step) == steps.last())
+        {
+            let took = end.saturating_duration_since(last);
+            results.push((step, Some(took), Err(trouble(error, remedy(error)))));
+            break;
+        }
+        // The tools say when one is let in, and not when they judged the key.
+        let took = (step != Step::HostKey).then(|| until.saturating_duration_since(last));
+        results.push((step, took, Ok(detail)));
+        last = last.max(until);
+    }
+    results
+}
+
+/// The step that an error belongs to.
+fn place_of(error: &Error) -> Step {
+    let Error::Stream(error) = error else {
+        return Step::Login;
+    };
+    match error.root() {
+        StreamError::HostKey(_) => Step::HostKey,
+        StreamError::UnsupportedPlatform { .. } | StreamError::NoDirectory(_) => Step::Directory,
+        StreamError::Timeout { stage, .. } | StreamError::ClosedEarly { stage, .. } => {
+            match stage {
+                Stage::Look => Step::Directory,
+                Stage::Upload => Step::Upload,
+                Stage::Hello => Step::Handshake,
+                _ => Step::Login,
+            }
+        }
+        StreamError::Handshake { .. } => Step::Handshake,
+        _ => Step::Login,
+    }
+}
+
+fn remedy(error: &Error) -> &'static str {
+    let Error::Stream(error) = error else {
+        return "look at the log with `-v`";
+    };
+    match error.root() {
+        StreamError::HostKey(_) => {
+            "compare the key with the server's own (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` \
+             there), then add it to known_hosts, or replace the old one (`ssh-keygen -R HOST`)"
+        }
+        StreamError::Password(PasswordError::Required(said)) if said.tool == "ssh" => {
+            "give the password with `--ask-pass`, `--pass-fd` or `--pass-command`, or use a key"
+        }
+        StreamError::Password(PasswordError::Required(_)) => {
+            "give the password with `--ask-become-pass`, `--become-pass-fd` or \
+             `--become-pass-command`"
+        }
+        StreamError::Password(PasswordError::Incorrect(_)) => {
+            "type it again: it was tried once, so that no account is locked"
+        }
+        StreamError::Password(PasswordError::PassphraseRequired { .. }) => {
+            "load the key into an agent: `ssh-add FILE`"
+        }
+        StreamError::Password(_) => "answer it once by hand, with the tool itself",
+        StreamError::Access(AccessError::AuthenticationRefused { .. }) => {
+            "look at the user's name, at the keys that are offered (`ssh-add -l`), and at \
+             ~/.ssh/authorized_keys there; `--ask-pass` tries a password"
+        }
+        StreamError::Access(AccessError::ShellRefused { .. }) => {
+            "the account needs a login shell that runs commands: look at it in /etc/passwd there"
+        }
+        StreamError::Access(_) => "ask whoever administers that machine, with the words above",
+        StreamError::Network(_) => "look at the network and at firewalls on the way",
+        StreamError::NoDirectory(_) => {
+            "free or make one of these directories: owned by the user, mode 0700, with room for \
+             the child, and on a file system that allows execution"
+        }
+        StreamError::UnsupportedPlatform { .. } => {
+            "machines with Linux on x86-64 are supported as they are"
+        }
+        StreamError::ToolMissing { .. } => "install it where the hop starts",
+        StreamError::Timeout { .. } => {
+            "if it is only slow, give it longer with `--connect-timeout`; else see what hangs: a \
+             line in the shell's startup files, or the network"
+        }
+        _ => "look at the words above, and at the log with `-v`",
+    }
+}

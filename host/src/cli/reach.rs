@@ -1,0 +1,79 @@
+//! From a hop, as the command line has it, to the library's builder of such contexts.
+
+use std::time::Duration;
+
+use super::passwords::Passwords;
+use super::target::Hop;
+use crate::{Context, Error, Router};
+
+/// A context to make.
+pub(super) struct Wanted<'a> {
+    pub(super) hop: &'a Hop,
+    /// `None` is this process.
+    pub(super) parent: Option<&'a Context>,
+    /// `None` is the library's choice.
+    pub(super) name: Option<String>,
+    pub(super) passwords: &'a Passwords,
+    /// `None` is the library's choice.
+    pub(super) connect_timeout: Option<Duration>,
+}
+
+impl Wanted<'_> {
+    pub(super) async fn make(self, router: &Router) -> Result<Context, Error> {
+        // What all builders have in common, and no trait.
+        macro_rules! make {
+            ($builder:expr) => {{
+                let mut builder = $builder;
+                if let Some(parent) = self.parent {
+                    builder = builder.via(parent);
+                }
+                if let Some(name) = self.name {
+                    builder = builder.name(name);
+                }
+                if let Some(timeout) = self.connect_timeout {
+                    builder = builder.connect_timeout(timeout);
+                }
+                builder.await
+            }};
+        }
+        macro_rules! become_user {
+            ($builder:expr, $user:expr) => {{
+                let mut builder = $builder;
+                if let Some(user) = $user {
+                    builder = builder.username(user);
+                }
+                if let Some(password) = &self.passwords.becoming {
+                    builder = builder.password(password.clone());
+                }
+                make!(builder)
+            }};
+        }
+        match self.hop {
+            Hop::Local => make!(router.local()),
+            Hop::Ssh {
+                user,
+                host,
+                port,
+                identity_file,
+            } => {
+                let mut builder = router.ssh(host);
+                if let Some(user) = user {
+                    builder = builder.username(user);
+                }
+                if let Some(port) = port {
+                    builder = builder.port(*port);
+                }
+                if let Some(file) = identity_file {
+                    builder = builder.identity_file(file);
+                }
+                if let Some(password) = &self.passwords.login {
+                    builder = builder.password(password.clone());
+                }
+                make!(builder)
+            }
+            Hop::Sudo(user) => become_user!(router.sudo(), user),
+            Hop::Su(user) => become_user!(router.su(), user),
+            Hop::Doas(user) => become_user!(router.doas(), user),
+        }
+    }
+}

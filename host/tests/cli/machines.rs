@@ -1,0 +1,498 @@
+//! The command against real machines: passwords, inventories, how many connections at a time, the
+//! doctor, and prompts that are interrupted.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use offshoot_bed::{Builder, Machine, SshdOptions, User};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+use serde_json::Value;
+
+use crate::{Ended, offshoot, path, sample, scratch, script};
+
+const PASSWORD: &str = "corr3ct-h0rse";
+
+fn with_bob() -> Builder {
+    Machine::builder()
+        .sshd(SshdOptions::default())
+        .user(User::new("bob").password(PASSWORD))
+        .sudoers("bob ALL=(ALL:ALL) ALL")
+        .user(User::new("amy"))
+        .sudoers("amy ALL=(ALL:ALL) NOPASSWD: ALL")
+        .doas("permit nopass amy as root")
+        .user(User::new("eve").shell("/usr/sbin/nologin"))
+        .user(User::new("max").file(".bashrc", "sleep 60\n"))
+}
+
+/// A machine, and a user's configuration in which it has several names.
+struct World {
+    machine: Machine,
+    home: PathBuf,
+}
+
+impl World {
+    fn new(name: &str) -> Self {
+        let machine = with_bob().start().unwrap_or_else(|error| panic!("{error}"));
+        let home = scratch(&format!("machines-{name}"));
+        let ssh = home.join(".ssh");
+        std::fs::create_dir(&ssh).expect("it can be made");
+        let known = ssh.join("known_hosts");
+        std::fs::write(&known, machine.known_hosts_line()).expect("it can be written");
+        let none = ssh.join("none");
+        std::fs::write(&none, "").expect("it can be written");
+        let addr = machine.ssh_addr();
+        let (port, id, known) = (addr.port(), machine.identity(), known.display());
+        let config = format!(
+            "Host fine fine1 fine2 fine3 fine4\n  IdentityFile {id}\n  Port {port}\n\
+             Host locked\n  Port {port}\n  PubkeyAuthentication no\n\
+             Host noshell\n  User eve\n  IdentityFile {id}\n  Port {port}\n\
+             Host slow\n  User max\n  IdentityFile {id}\n  Port {port}\n\
+             Host down\n  Port 1\n\
+             Host stranger\n  Port {port}\n  UserKnownHostsFile {none}\n\
+             Host *.invalid\n  HostName %h\n\
+             Host *\n  HostName 127.0.0.1\n  User bob\n  IdentitiesOnly yes\n  \
+             IdentityAgent none\n  UserKnownHostsFile {known}\n  GlobalKnownHostsFile /dev/null\n",
+            id = id.display(),
+            none = none.display(),
+        );
+        let file = ssh.join("config");
+        std::fs::write(&file, config).expect("it can be written");
+        let bin = home.join("bin");
+        std::fs::create_dir(&bin).expect("it can be made");
+        // The client looks for a home in the user database, not in the environment.
+        let text = format!("exec /usr/bin/ssh -F {} \"$@\"", file.display());
+        script(&bin.join("ssh"), &text);
+        Self { machine, home }
+    }
+
+    fn environment(&self, command: &mut Command) {
+        let paths = std::env::var("PATH").unwrap_or_default();
+        let bin = self.home.join("bin");
+        command
+            .env("HOME", &self.home)
+            .env("PATH", format!("{}:{paths}", bin.display()))
+            .env_remove("SSH_AUTH_SOCK");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = offshoot(arguments);
+        self.environment(&mut command);
+        command.output().expect("it starts").into()
+    }
+
+    fn call(&self, arguments: &[&str]) -> Ended {
+        let plugin = path(sample::wasm());
+        self.run(&[&["call", "--plugin", plugin], arguments].concat())
+    }
+
+    /// Starts the command as the leader of a session on a terminal.
+    fn on_a_terminal(&self, arguments: &[&str]) -> (Child, File) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
+        grantpt(&master).expect("it is ours");
+        unlockpt(&master).expect("it is ours");
+        let name = ptsname(&master, Vec::new()).expect("it has a name");
+        let terminal = File::options()
+            .read(true)
+            .write(true)
+            .open(name.to_str().expect("it is a path"))
+            .expect("it can be opened");
+        let plain = offshoot(&[]);
+        let mut command = Command::new("setsid");
+        command
+            .arg("--ctty")
+            .arg(plain.get_program())
+            .args(["call", "--plugin", path(sample::wasm())])
+            .args(arguments)
+            .env_remove("OFFSHOOT_CHILD")
+            .stdin(terminal)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.environment(&mut command);
+        (command.spawn().expect("it starts"), File::from(master))
+    }
+
+    /// Nothing of ours runs on the machine any more.
+    fn is_empty(&self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let list = self
+                .machine
+                .sh("ps -eo pid=,comm= | grep -E ' (offshoot|sudo)' || :");
+            if list.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "left behind: {list}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+const SUM: [&str; 2] = ["sample::sum", "[1, 2]"];
+
+#[test]
+fn an_inventory_tells_which_machines_it_could_not_reach() {
+    let world = World::new("inventory");
+    let file = world.home.join("hosts.ini");
+    std::fs::write(&file, "fine\ndown\nlocked\n").expect("it can be written");
+    let ended = world.call(&[&["-i", path(&file), "all"], &SUM[..]].concat());
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "fine\t3\n");
+    assert!(
+        ended.stderr.contains("3 targets: 1 ok, 2 unreachable"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("1 unreachable: ssh password is required"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("nobody listens"), "{}", ended.stderr);
+    // One that can be reached and fails there counts for more.
+    let all = ["-i", path(&file), "all", "sample::parse", "x"];
+    assert_eq!(world.call(&all).code, Some(1));
+    world.is_empty();
+}
+
+#[test]
+fn passwords_come_from_a_command_and_a_descriptor() {
+    let world = World::new("passwords");
+    let command = format!("echo {PASSWORD}");
+    let root = ["sample::first_line", "/etc/shadow", "--grant", "read:/etc"];
+    let both = [
+        "--pass-command",
+        &command,
+        "--become-pass-command",
+        &command,
+    ];
+    let direct = world.call(&[&["ssh:locked/sudo"], &root[..], &both].concat());
+    assert!(direct.stdout.contains("\"root:"), "{}", direct.stderr);
+    let file = world.home.join("list");
+    std::fs::write(&file, "locked\n").expect("it can be written");
+    let become_root = ["--hosts", path(&file), "all", "--become"];
+    let listed = world.call(&[&become_root, &root[..], &both].concat());
+    assert!(
+        listed.stdout.starts_with("locked\t\"root:"),
+        "{}",
+        listed.stderr
+    );
+
+    let mut command = offshoot(
+        &[
+            &[
+                "call",
+                "--plugin",
+                path(sample::wasm()),
+                "ssh:locked",
+                "--pass-fd",
+                "0",
+            ],
+            &SUM[..],
+        ]
+        .concat(),
+    );
+    world.environment(&mut command);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = child.stdin.take().expect("it is piped");
+    writeln!(input, "{PASSWORD}").expect("it is read");
+    let ended: Ended = child.wait_with_output().expect("it ends").into();
+    assert_eq!(ended.stdout, "ssh:locked\t3\n", "{}", ended.stderr);
+    world.is_empty();
+}
+
+#[test]
+fn forks_bound_the_connections_at_the_server() {
+    let world = World::new("forks");
+    let file = world.home.join("list");
+    std::fs::write(&file, "fine[1:4]\n").expect("it can be written");
+    let plugin = path(sample::wasm());
+    let arguments = [
+        "call",
+        "--plugin",
+        plugin,
+        "--hosts",
+        path(&file),
+        "all",
+        "sample::nap",
+        "700",
+        "-f",
+        "2",
+    ];
+    let mut command = offshoot(&arguments);
+    world.environment(&mut command);
+    let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
+    let mut most = 0;
+    let status = loop {
+        let count = world
+            .machine
+            .sh("ps -eo comm=,args= | grep -c '^offshoot' || :");
+        most = most.max(count.parse::<usize>().expect("a number"));
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            break status;
+        }
+    };
+    assert!(status.success());
+    assert_eq!(most, 2);
+    world.is_empty();
+}
+
+/// The step that fails, if one does, and all that is said of it.
+fn examined(world: &World, arguments: &[&str]) -> (Option<i32>, Option<Value>, Vec<String>) {
+    let ended = world.run(&[&["doctor", "--json"], arguments].concat());
+    let lines = ended.stdout.lines();
+    let lines: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).expect("it is JSON"))
+        .collect();
+    let steps = lines
+        .iter()
+        .map(|it| it["step"].as_str().expect("a text").to_owned());
+    let failed = lines.iter().find(|it| it["state"] == "failed").cloned();
+    (ended.code, failed, steps.collect())
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_with_a_machine() {
+    let world = World::new("doctor");
+    let (code, failed, steps) = examined(&world, &["ssh:fine"]);
+    assert_eq!((code, &failed), (Some(0), &None));
+    let want = [
+        "binary",
+        "name",
+        "port",
+        "host-key",
+        "login",
+        "directory",
+        "upload",
+        "handshake",
+        "round-trip",
+        "call",
+        "memory",
+        "shutdown",
+    ];
+    assert_eq!(steps, want);
+    let command = format!("echo {PASSWORD}");
+    let root = ["ssh:fine/sudo", "--become-pass-command", &command];
+    let (code, failed, _) = examined(&world, &root);
+    assert_eq!((code, failed), (Some(0), None));
+    for (target, step, remedy) in [
+        ("ssh:down", "port", "does sshd run"),
+        ("ssh:no-such-host.invalid", "name", "HostName"),
+        ("ssh:stranger", "host-key", "known_hosts"),
+        ("ssh:locked", "login", "--ask-pass"),
+        ("ssh:fine/sudo", "login", "--ask-become-pass"),
+    ] {
+        let (code, failed, _) = examined(&world, &[target]);
+        let failed = failed.unwrap_or_else(|| panic!("{target} is well"));
+        assert_eq!(code, Some(1), "{target}");
+        assert_eq!(failed["step"], step, "{failed}");
+        let help = failed["help"].as_str().expect("a text");
+        assert!(help.contains(remedy), "{failed}");
+    }
+    let patience = ["--connect-timeout", "1500ms"];
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let port = silent.local_addr().expect("it has one").port();
+    let silent = format!("ssh:127.0.0.1:{port}");
+    for (target, step, word) in [
+        ("ssh:noshell", "login", "not available"),
+        ("ssh:slow", "login", "timed out"),
+        (&silent, "port", "says nothing"),
+    ] {
+        let (_, failed, _) = examined(&world, &[&[target], &patience[..]].concat());
+        let failed = failed.unwrap_or_else(|| panic!("{target} is well"));
+        assert_eq!(failed["step"], step, "{failed}");
+        let error = failed["error"].as_str().expect("a text");
+        assert!(error.contains(word), "{failed}");
+    }
+    let wrong = ["ssh:locked", "--pass-command", "echo wrong"];
+    let (_, failed, _) = examined(&world, &wrong);
+    let error = failed.expect("it fails")["error"].to_string();
+    assert!(error.contains("ssh password is incorrect"), "{error}");
+    world.is_empty();
+}
+
+#[test]
+fn variables_of_an_inventory_lead_there() {
+    let world = World::new("variables");
+    let machine = &world.machine;
+    machine.sh("echo hello >/home/bob/own; chown bob /home/bob/own; chmod 600 /home/bob/own; chmod 711 /home/bob");
+    let (port, id) = (machine.ssh_addr().port(), machine.identity());
+    let text = format!(
+        "[web]\nby-sudo\nby-doas ansible_become_method=doas\n\
+         by-su ansible_become_method=su ansible_become_user=bob\n\
+         [web:vars]\nansible_host=127.0.0.1\nansible_port={port}\nansible_user=amy\n\
+         ansible_ssh_private_key_file={}\nansible_become=true\n",
+        id.display()
+    );
+    let file = world.home.join("hosts.ini");
+    std::fs::write(&file, text).expect("it can be written");
+    let inventory = ["-i", path(&file)];
+    let root = ["sample::first_line", "/etc/shadow", "--grant", "read:/etc"];
+    let ended = world.call(&[&inventory[..], &["by-sudo,by-doas"], &root].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(
+        ended.stdout.matches("\"root:").count(),
+        2,
+        "{}",
+        ended.stdout
+    );
+    let command = format!("echo {PASSWORD}");
+    let own = [
+        "sample::first_line",
+        "/home/bob/own",
+        "--grant",
+        "read:/home/bob",
+    ];
+    let by_su = ["by-su", "--become-pass-command", &command];
+    let ended = world.call(&[&inventory[..], &by_su, &own].concat());
+    assert_eq!(ended.stdout, "by-su\t\"hello\"\n", "{}", ended.stderr);
+    world.is_empty();
+}
+
+/// Reads until the prompt stands there and nothing that is typed is shown.
+fn wait_for_prompt(master: &mut File) {
+    let mut shown = String::new();
+    let mut buffer = [0; 256];
+    while !shown.contains("Password for ssh: ") {
+        let count = master.read(&mut buffer).expect("it can be read");
+        shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while echoes(master) {
+        assert!(Instant::now() < deadline, "it shows what is typed");
+    }
+}
+
+fn echoes(master: &File) -> bool {
+    let modes = tcgetattr(master).expect("it is a terminal").local_modes;
+    modes.contains(LocalModes::ECHO)
+}
+
+#[test]
+fn a_prompt_is_answered_or_interrupted() {
+    let world = World::new("prompt");
+    let ask = [&["ssh:locked", "--ask-pass"], &SUM[..]].concat();
+    let (child, mut master) = world.on_a_terminal(&ask);
+    wait_for_prompt(&mut master);
+    writeln!(master, "{PASSWORD}").expect("it is read");
+    let ended: Ended = child.wait_with_output().expect("it ends").into();
+    assert_eq!(ended.stdout, "ssh:locked\t3\n", "{}", ended.stderr);
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let (child, mut master) = world.on_a_terminal(&ask);
+        wait_for_prompt(&mut master);
+        kill_process(Pid::from_child(&child), signal).expect("it is ours");
+        let ended: Ended = child.wait_with_output().expect("it ends").into();
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(echoes(&master), "the terminal is as it was");
+    }
+    world.is_empty();
+}
+
+#[test]
+fn a_command_for_a_password_ends_with_us() {
+    let plugin = path(sample::wasm());
+    let arguments = [
+        "call",
+        "--plugin",
+        plugin,
+        "local",
+        "sample::hang",
+        "--pass-command",
+        "exec sleep 4711",
+    ];
+    let mut child = offshoot(&arguments).spawn().expect("it starts");
+    let sleeps = || {
+        let entries = std::fs::read_dir("/proc").expect("it is there").flatten();
+        let mut lines = entries.map(|it| std::fs::read(it.path().join("cmdline")));
+        lines.any(|line| line.is_ok_and(|line| line == b"sleep\x004711\0"))
+    };
+    let wait_until = |want: bool| {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while sleeps() != want {
+            assert!(Instant::now() < deadline, "it sleeps: {}", !want);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_until(true);
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it is ours");
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+    wait_until(false);
+}
+
+#[test]
+fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
+    let world = World::new("endings");
+    let plugin = path(sample::wasm());
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let arguments = ["call", "--plugin", plugin, "ssh:fine", "sample::hang"];
+        let mut command = offshoot(&arguments);
+        world.environment(&mut command);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut stderr = child.stderr.take().expect("it is piped");
+        let mut line = [0; 23];
+        stderr.read_exact(&mut line).expect("it can be read");
+        assert_eq!(&line, b"ssh:fine: info: hanging");
+        kill_process(Pid::from_child(&child), signal).expect("it is ours");
+        assert_eq!(child.wait().expect("it ends").code(), Some(code));
+        world.is_empty();
+    }
+    // The second one does not wait for a machine that does not answer.
+    let arguments = ["call", "--plugin", plugin, "ssh:fine", "sample::hang"];
+    let mut command = offshoot(&arguments);
+    world.environment(&mut command);
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = child.stderr.take().expect("it is piped");
+    let mut line = [0; 23];
+    stderr.read_exact(&mut line).expect("it can be read");
+    let far = world
+        .machine
+        .sh("ps -eo pid=,comm= | awk '$2 ~ /^offshoot/ {print $1}'");
+    world.machine.sh(&format!("kill -STOP {far}"));
+    let config = world.home.join(".ssh/config");
+    let clients = || {
+        let entries = std::fs::read_dir("/proc").expect("it is there").flatten();
+        let lines = entries.map(|it| std::fs::read(it.path().join("cmdline")));
+        let ours = lines.flatten().filter(|line| {
+            let line = String::from_utf8_lossy(line);
+            line.starts_with("/usr/bin/ssh") && line.contains(path(&config))
+        });
+        ours.count()
+    };
+    assert_eq!(clients(), 1);
+    let id = Pid::from_child(&child);
+    kill_process(id, Signal::INT).expect("it is ours");
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    kill_process(id, Signal::INT).expect("it is ours");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while clients() > 0 {
+        assert!(Instant::now() < deadline, "a client is left");
+    }
+    world.machine.sh(&format!("kill -CONT {far}"));
+    world.is_empty();
+    // The doctor's reader may leave, too.
+    let mut command = offshoot(&["doctor", "ssh:fine"]);
+    world.environment(&mut command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let ended: Ended = child.wait_with_output().expect("it ends").into();
+    assert_eq!((ended.code, &*ended.stderr), (Some(141), ""));
+    world.is_empty();
+}
