@@ -2,7 +2,7 @@
 //!
 //! The model, and what a pattern picks from it, are Ansible's, so that a file which works there
 //! means the same here. What Ansible only warns of is refused: a word that matches nothing may be
-//! the exclusion that kept a machine out of harm's way. Only [`load`] touches files.
+//! the exclusion that kept a machine out of harm's way. Only [`load()`] touches files.
 
 mod children;
 mod group_vars;

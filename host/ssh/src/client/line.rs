@@ -107,7 +107,12 @@ impl AsyncRead for Line {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if matches!(read, Poll::Ready(Ok(()))) {
-            self.hold.spend(buffer.filled().len() - before)?;
+            let spent = self.hold.spend(buffer.filled().len() - before);
+            if let Err(error) = spent {
+                // A reader that fails must not have read: some callers check.
+                buffer.set_filled(before);
+                return Poll::Ready(Err(error));
+            }
         }
         read
     }
