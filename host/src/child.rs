@@ -145,7 +145,9 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     let hub = Hub::new(node, welcome.log_level, None);
     hub.start_traces(welcome.traces);
     rustix::io::ioctl_fionbio(&output, true)?;
-    hub.serve_parent(link, &input, output, &rest);
+    let lost_after = Duration::from_millis(welcome.lost_after_ms.into());
+    let lost_after = Some(lost_after).filter(|wait| !wait.is_zero());
+    hub.serve_parent(link, &input, output, &rest, lost_after);
     while hub.goes_on_alone() {
         std::thread::sleep(ALONE);
     }

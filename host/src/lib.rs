@@ -81,7 +81,7 @@ pub use {
     },
     offshoot_macros::main,
     offshoot_proto::{
-        bootstrap::{Refusal, RefusedDirectory, Stage},
+        bootstrap::{Keep, Refusal, RefusedDirectory, Stage, Verify},
         control::{CheckHostKeys, Password},
         login::{AccessError, HostKeyError, NetworkError, PasswordError, Said},
     },

@@ -51,6 +51,9 @@ pub struct Welcome {
     pub unidirectional: bool,
     /// What it writes about itself.
     pub traces: Traces,
+    /// How long, in milliseconds, either end of the link may give no sign of life until the other
+    /// one takes it for lost; 0 for a link that ends by itself.
+    pub lost_after_ms: u32,
 }
 
 /// Asks the controller for a block of context ids.

@@ -1,7 +1,13 @@
 //! Every bound, in one place, with its arithmetic.
 
+use core::time::Duration;
+
 /// Version of the wire format and of the rules behind it. Neighbours must agree.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
+
+/// How long the other end of a link that goes through another program or machine may give no sign
+/// of life, unless its maker says otherwise (`F6`).
+pub const LOST_AFTER: Duration = Duration::from_secs(15);
 
 /// Payload of one frame at most. Larger messages travel as several frames, so that a small one
 /// waits for one frame at most.

@@ -4,10 +4,14 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use offshoot_abi::Secret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
+
+use crate::bootstrap::{Keep, Verify};
+use crate::limits::LOST_AFTER;
 
 /// Ways to make a child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,24 @@ impl Method {
         };
         text.replace(|c| c == '/' || crate::message::commands_a_terminal(c), "_")
     }
+
+    /// How long either end of the link may give no sign of life until the other one takes it for
+    /// lost; `None` for a link that is not watched.
+    pub fn lost_after(&self) -> Option<Duration> {
+        let start = match self {
+            // The pipes end with the process.
+            Self::Local { .. } => return None,
+            Self::Ssh(ssh) => &ssh.start,
+            Self::Sudo(sudo) => &sudo.start,
+            Self::Su(su) => &su.start,
+            Self::Doas(doas) => &doas.start,
+        };
+        let given = start
+            .lost_after_ms
+            .map(u64::from)
+            .map(Duration::from_millis);
+        Some(given.unwrap_or(LOST_AFTER)).filter(|patience| !patience.is_zero())
+    }
 }
 
 /// Whom a tool makes someone into unless it is told.
@@ -59,6 +81,13 @@ pub struct Start {
     pub remote_name: Option<String>,
     /// A child binary that is there already; `None` looks into the cache and sends one if need be.
     pub child_path: Option<String>,
+    /// Whether a child that was sent is left there for the next time.
+    pub keep: Keep,
+    /// How one that was left there is checked.
+    pub verify: Verify,
+    /// How long, in milliseconds, either end of the link may give no sign of life; 0 for however
+    /// long it likes, `None` for as long as is usual.
+    pub lost_after_ms: Option<u32>,
 }
 
 /// A process on another machine.
@@ -234,6 +263,27 @@ mod tests {
         };
         let printed = format!("{:?}", Method::Sudo(Box::new(sudo)));
         assert!(printed.contains("password: Some([secret])"), "{printed}");
+    }
+
+    #[test]
+    fn f6_what_goes_through_a_tool_is_watched_unless_it_is_told_otherwise() {
+        let local = Method::Local {
+            remote_name: None,
+            child_path: None,
+        };
+        assert_eq!(local.lost_after(), None);
+        assert_eq!(Method::Ssh(Box::default()).lost_after(), Some(LOST_AFTER));
+        for (given, want) in [(0, None), (1500, Some(Duration::from_millis(1500)))] {
+            let start = Start {
+                lost_after_ms: Some(given),
+                ..Start::default()
+            };
+            let su = Su {
+                start,
+                ..Su::default()
+            };
+            assert_eq!(Method::Su(Box::new(su)).lost_after(), want);
+        }
     }
 
     #[test]

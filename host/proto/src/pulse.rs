@@ -12,8 +12,9 @@ use crate::time::Instant;
 /// How often a peer is asked before it is given up.
 const ASKED_MAX: u32 = 3;
 
-/// Beats from the last sign to the end, one of which only finds that the sign is old.
-const BEATS: u32 = ASKED_MAX + 1;
+/// Beats from the last sign to the end at most: the first one still finds the sign, and the next
+/// one that it is old.
+const BEATS: u32 = ASKED_MAX + 2;
 
 /// Bytes that a peer must take to be alive without a word. It is above what a question takes, so
 /// that those alone are no sign.
@@ -44,11 +45,17 @@ impl Pulse {
     pub(crate) fn new(patience: Duration, now: Instant) -> Self {
         Self {
             patience,
-            due: now + patience / BEATS,
+            due: now + Self::interval(patience),
             asked: 0,
             heard: false,
             taken: 0,
         }
+    }
+
+    /// How often to look at a peer that may be silent for so long.
+    pub(crate) fn interval(patience: Duration) -> Duration {
+        // Never all the time, however little patience there is.
+        (patience / BEATS).max(Duration::from_millis(1))
     }
 
     /// When to look again.
@@ -77,7 +84,7 @@ impl Pulse {
             return Beat::Alive;
         }
         // Also after this process itself was stopped for long: the peer gets its chance.
-        self.due = now + self.patience / BEATS;
+        self.due = now + Self::interval(self.patience);
         let alive = core::mem::take(&mut self.heard) || self.taken >= TAKEN_MIN;
         self.taken = 0;
         if alive {
@@ -90,13 +97,24 @@ impl Pulse {
         self.asked += 1;
         Beat::Ask
     }
+
+    /// The same while this side itself does not read, and so cannot hear: it asks, which tells the
+    /// peer that this side is alive, and blames nobody for the silence.
+    pub(crate) fn beat_unread(&mut self, now: Instant) -> Beat {
+        if now < self.due {
+            return Beat::Alive;
+        }
+        self.due = now + Self::interval(self.patience);
+        self.asked = 0;
+        Beat::Ask
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const PATIENCE: Duration = Duration::from_secs(25);
 
     fn at(seconds: u64) -> Instant {
         Instant(0) + Duration::from_secs(seconds)
@@ -105,11 +123,29 @@ mod tests {
     #[test]
     fn f6_a_silent_peer_is_asked_and_then_given_up() {
         let mut pulse = Pulse::new(PATIENCE, at(0));
-        let beats: [Beat; 5] = core::array::from_fn(|n| pulse.beat(at(5 * (n as u64 + 1))));
-        assert_eq!(
-            beats,
-            [Beat::Ask, Beat::Ask, Beat::Ask, Beat::Lost, Beat::Lost]
-        );
+        pulse.hear();
+        let beats: [Beat; 6] = core::array::from_fn(|n| pulse.beat(at(5 * (n as u64 + 1))));
+        let asked = [Beat::Ask; 3];
+        assert_eq!(beats[0], Beat::Alive);
+        assert_eq!(beats[1..4], asked);
+        assert_eq!(beats[4], Beat::Lost, "not later than patience allows");
+        assert_eq!(beats[5], Beat::Lost);
+    }
+
+    #[test]
+    fn f7_who_does_not_read_blames_nobody_and_tells_that_it_lives() {
+        let mut pulse = Pulse::new(PATIENCE, at(0));
+        for n in 1..100 {
+            assert_eq!(pulse.beat_unread(at(5 * n)), Beat::Ask);
+            assert_eq!(
+                pulse.beat_unread(at(5 * n + 1)),
+                Beat::Alive,
+                "not so often"
+            );
+        }
+        let beats: [Beat; 4] = core::array::from_fn(|n| pulse.beat(at(500 + 5 * n as u64)));
+        assert_eq!(beats[..3], [Beat::Ask; 3], "it has its time to answer");
+        assert_eq!(beats[3], Beat::Lost);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What keeps a node's tables bounded and its waits finite, between honest contexts.
 
+use std::time::Duration;
+
 use offshoot_proto::control::{self, Connect, Method, Welcome};
 use offshoot_proto::limits::{
     FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, OFFENCES_MAX, RELAY_BACKLOG_MAX,
 };
-use offshoot_proto::{ContextId, Handle, Header, Instant, LinkId, Node, SendError};
+use offshoot_proto::{ContextId, Event, Handle, Header, Instant, LinkId, Node, SendError};
 
 const NOW: Instant = Instant(0);
 const ME: ContextId = ContextId(1);
@@ -27,6 +29,7 @@ impl Middle {
             log_level: 3,
             unidirectional: true,
             traces: Default::default(),
+            lost_after_ms: 0,
         };
         let (mut node, parent) = Node::child(&welcome, 7);
         let children = CHILDREN.map(|id| {
@@ -95,6 +98,32 @@ fn message(dst: ContextId, handle: Handle, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     header.encode(payload, &mut out);
     out
+}
+
+#[test]
+fn f7_who_waits_for_a_slow_child_does_not_take_its_parent_for_dead_and_tells_it_so() {
+    let mut middle = Middle::new();
+    let patience = Duration::from_secs(15);
+    middle.node.watch_link(middle.parent, patience, NOW);
+    middle.stuff(CHILDREN[0]);
+    let mut now = NOW;
+    for _ in 0..20 {
+        now = now + Node::watch_interval(patience);
+        middle.node.handle_timeout(now);
+        assert!(middle.node.poll_event().is_none());
+        let mut out = Vec::new();
+        middle.node.poll_transmit(middle.parent, &mut out, 1 << 16);
+        assert!(!out.is_empty(), "the parent hears of it");
+    }
+    // Once it reads again, silence counts: all that came before is one sign.
+    middle.read(0);
+    assert!(middle.node.may_read(middle.parent));
+    for _ in 0..5 {
+        now = now + Node::watch_interval(patience);
+        middle.node.handle_timeout(now);
+    }
+    let event = middle.node.poll_event();
+    assert!(matches!(event, Some(Event::CutLink { .. })), "{event:?}");
 }
 
 #[test]

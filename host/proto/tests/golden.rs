@@ -68,6 +68,7 @@ fn handshake() -> Vectors {
         log_level: 3,
         unidirectional: true,
         traces: Default::default(),
+        lost_after_ms: 0,
     };
     vec![
         (format!("version-{PROTOCOL_VERSION}"), Vec::new()),
@@ -174,6 +175,7 @@ fn conversation() -> Vectors {
         log_level: 3,
         unidirectional: true,
         traces: Default::default(),
+        lost_after_ms: 0,
     };
     let (child, up) = Node::child(&welcome, 8);
     let mut vectors = Vec::new();
@@ -286,6 +288,7 @@ fn growth() -> Vectors {
         log_level: 3,
         unidirectional: false,
         traces: Default::default(),
+        lost_after_ms: 0,
     };
     let (child, up) = Node::child(&welcome, 8);
     let talk = |node| Talk {
@@ -336,6 +339,7 @@ fn messages() -> Vectors {
         log_level: 3,
         unidirectional: false,
         traces: Default::default(),
+        lost_after_ms: 0,
     };
     let (child, up) = Node::child(&welcome, 8);
     let talk = |node| Talk {

@@ -36,6 +36,7 @@ impl Pair {
             message_max: MESSAGE_MAX_DEFAULT,
             unidirectional: true,
             traces: Default::default(),
+            lost_after_ms: 0,
             log_level: 3,
         };
         let (child, up) = Node::child(&welcome, 2);
@@ -346,29 +347,74 @@ fn next_run(node: &mut Node) -> Option<offshoot_proto::CallKey> {
 #[test]
 fn f6_a_peer_that_stops_is_lost_and_one_that_answers_is_not() {
     let mut pair = Pair::new();
-    let patience = Duration::from_secs(16);
-    let interval = patience / 4;
+    let patience = Duration::from_secs(15);
+    let interval = Node::watch_interval(patience);
+    assert_eq!(interval, patience / 5);
     pair.root.watch_link(pair.down, patience, NOW);
     let mut now = NOW;
     for _ in 0..10 {
         now = now + interval;
         assert_eq!(pair.root.poll_timeout(), Some(now));
+        assert_eq!(pair.root.poll_timeout_of_waits(), None);
         pair.root.handle_timeout(now);
         pair.settle();
     }
     assert!(pair.root.poll_event().is_none(), "it answers each time");
     // The last sign still counts once.
     for _ in 0..5 {
+        assert!(cuts(&mut pair.root).is_empty());
         now = now + interval;
         pair.root.handle_timeout(now);
     }
-    let lost = std::iter::from_fn(|| pair.root.poll_event());
-    let reasons: Vec<_> = lost
+    assert_eq!(cuts(&mut pair.root), ["it gave no sign of life for 15 s"]);
+    assert_eq!(pair.root.poll_timeout(), None, "nothing is left to watch");
+}
+
+#[test]
+fn f6_both_ends_may_watch_and_either_notices_that_the_line_is_dead() {
+    let mut pair = Pair::new();
+    let patience = Duration::from_secs(15);
+    let interval = Node::watch_interval(patience);
+    pair.root.watch_link(pair.down, patience, NOW);
+    pair.child.watch_link(pair.up, patience, NOW);
+    let mut now = NOW;
+    for _ in 0..10 {
+        now = now + interval;
+        pair.root.handle_timeout(now);
+        pair.child.handle_timeout(now);
+        pair.settle();
+    }
+    assert!(cuts(&mut pair.root).is_empty() && cuts(&mut pair.child).is_empty());
+    // From now on nothing passes.
+    for _ in 0..5 {
+        now = now + interval;
+        pair.root.handle_timeout(now);
+        pair.child.handle_timeout(now);
+    }
+    let want = ["it gave no sign of life for 15 s"];
+    assert_eq!(cuts(&mut pair.root), want);
+    let ends: Vec<_> = std::iter::from_fn(|| pair.child.poll_event()).collect();
+    assert!(matches!(ends[0], Event::CutLink { .. }), "{ends:?}");
+    let ends_itself = ends.iter().any(|event| matches!(event, Event::Shutdown));
+    assert!(ends_itself, "a child ends with its parent");
+}
+
+#[test]
+fn f6_a_link_that_is_closed_is_watched_no_more() {
+    let mut pair = Pair::new();
+    pair.root
+        .watch_link(pair.down, Duration::from_secs(15), NOW);
+    pair.root.handle_closed(pair.down, "it ended", NOW);
+    assert_eq!(pair.root.poll_timeout(), None);
+}
+
+/// Why links were cut since the last time.
+fn cuts(node: &mut Node) -> Vec<String> {
+    let events = std::iter::from_fn(|| node.poll_event());
+    events
         .filter_map(|event| match event {
             Event::CutLink { reason, .. } => Some(reason),
             _ => None,
         })
-        .collect();
-    assert_eq!(reasons, ["it gave no sign of life for 16 s"]);
-    assert_eq!(pair.root.poll_timeout(), None);
+        .collect()
 }

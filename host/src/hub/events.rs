@@ -196,7 +196,12 @@ impl Hub {
 
     /// Sees to it that the timer wakes up in time.
     pub(super) fn rearm(&self, state: &mut State) {
-        let due = state.node.poll_timeout();
+        let due = match self.runtime.get() {
+            Some(_) => state.node.poll_timeout(),
+            // A child that has no children watches its parent only, and does so where it reads it:
+            // that is not worth a thread.
+            None => state.node.poll_timeout_of_waits(),
+        };
         if due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed)) {
             state.armed = due;
             self.wake(&self.timer, tasks::timer);

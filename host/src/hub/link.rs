@@ -46,7 +46,7 @@ impl Hub {
         known: Known,
         parts: LinkParts,
         rest: &[u8],
-    ) -> Result<(), LinkParts> {
+    ) -> Result<LinkId, LinkParts> {
         let LinkParts {
             input,
             output,
@@ -79,7 +79,7 @@ impl Hub {
                     process,
                     grace: self.grace(),
                 }));
-                Ok(())
+                Ok(link)
             }
             Err(output) => Err(LinkParts {
                 input,

@@ -16,6 +16,7 @@ mod parent;
 mod streams;
 mod tasks;
 mod traces;
+mod watch;
 
 use std::cell::Cell;
 use std::collections::VecDeque;

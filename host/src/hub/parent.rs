@@ -7,7 +7,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use offshoot_proto::LinkId;
+use offshoot_proto::{LinkId, Node};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -27,17 +27,35 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 
 impl Hub {
     /// Serves the parent until it is gone or ends this context. `input` must block, and `output`
-    /// must not: a parent that does not read must not stop us from hearing that it is gone.
-    pub(crate) fn serve_parent(&self, link: LinkId, input: &OwnedFd, output: OwnedFd, rest: &[u8]) {
+    /// must not: a parent that does not read must not stop us from hearing that it is gone. With
+    /// `lost_after`, one that gives no sign of life for so long counts as gone.
+    pub(crate) fn serve_parent(
+        &self,
+        link: LinkId,
+        input: &OwnedFd,
+        output: OwnedFd,
+        rest: &[u8],
+        lost_after: Option<Duration>,
+    ) {
         self.drive(|state, now| {
             state
                 .outputs
                 .insert(link, Output::new(None, output, Signals::default()));
             state.node.handle_bytes(link, rest, now);
         });
+        let beat = lost_after.map(|lost_after| {
+            self.watch(link, lost_after);
+            Node::watch_interval(lost_after)
+        });
         let mut buffer = vec![0; READ_MIN];
         let mut calm = 0;
         while self.wait_until_readable(link, input) {
+            if let Some(beat) = beat
+                && !wait_for_input(input, Some(beat))
+            {
+                self.look_after_links();
+                continue;
+            }
             match rustix::io::read(input, &mut buffer) {
                 Ok(0) => return,
                 Ok(count) => {
@@ -52,7 +70,9 @@ impl Hub {
                 }
                 Err(Errno::INTR) => {}
                 // Somebody shares it with us and has made it so, or it is also our output.
-                Err(Errno::AGAIN) => wait_for_input(input),
+                Err(Errno::AGAIN) => {
+                    wait_for_input(input, None);
+                }
                 Err(_) => return,
             }
         }
@@ -92,11 +112,16 @@ impl Hub {
     }
 }
 
-/// Waits until there is something to read, or nothing ever will be.
-fn wait_for_input(input: &OwnedFd) {
+/// Waits until there is something to read, or nothing ever will be; says whether that is so, or
+/// `patience` is over.
+fn wait_for_input(input: &OwnedFd, patience: Option<Duration>) -> bool {
     let mut pipes = [PollFd::new(input, PollFlags::IN)];
+    let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
     // An error shows in the next read.
-    let _ = poll(&mut pipes, None);
+    !matches!(
+        poll(&mut pipes, patience.as_ref()),
+        Ok(0) | Err(Errno::INTR)
+    )
 }
 
 /// Whether nobody writes to the pipe any more, even if there is still something to read.

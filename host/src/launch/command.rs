@@ -56,7 +56,9 @@ impl Errand {
         let payload = Payload::own(gzip).await?;
         let stage0 = Stage0::new(&nonce, CACHE, vec![payload.platform(gzip)])
             .and_then(|stage0| stage0.remote_name(&name))
-            .map_err(unquotable)?;
+            .map_err(unquotable)?
+            .keep(start.keep)
+            .verify(start.verify);
         Ok(Self {
             nonce,
             what: What::Stage0(Box::new(stage0), payload),

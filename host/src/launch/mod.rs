@@ -94,9 +94,9 @@ pub(crate) async fn make_child(
         id: child.id,
         attached: false,
     };
-    let label = method.label();
+    let (label, lost_after) = (method.label(), method.lost_after());
     let greeted = launch(method, child.timeout).await?;
-    let up = welcome(hub, &child, greeted, &label)?;
+    let up = welcome(hub, &child, greeted, &label, lost_after)?;
     expected.attached = true;
     Ok(up)
 }
@@ -168,6 +168,7 @@ fn welcome(
     child: &NewChild,
     greeted: Greeted,
     label: &str,
+    lost_after: Option<Duration>,
 ) -> Result<Up, StreamError> {
     let Greeted {
         hello,
@@ -204,6 +205,9 @@ fn welcome(
             debug: inherited.debug || child.traces.debug,
             profiling: inherited.profiling || child.traces.profiling,
         },
+        lost_after_ms: lost_after.map_or(0, |wait| {
+            u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)
+        }),
     });
     // A new pipe has room for this; what has no room is not an empty pipe of ours.
     match rustix::io::write(&parts.output, &welcome) {
@@ -221,7 +225,10 @@ fn welcome(
         parts.process.hold(terminal.keep(hub, name.clone()));
     }
     match hub.attach_child(child.id, known, parts, &rest) {
-        Ok(()) => {
+        Ok(link) => {
+            if let Some(lost_after) = lost_after {
+                hub.watch(link, lost_after);
+            }
             crate::logs::follow_errors(hub, errors, name.clone());
             Ok(Up { hello, name })
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use offshoot_proto::control::{Doas as DoasSpec, Method, Password, Su as SuSpec, Sudo as SudoSpec};
 
-use super::{Making, common};
+use super::{Making, afar, common};
 use crate::error::Error;
 use crate::launch::StreamError;
 use crate::router::Tree;
@@ -75,6 +75,8 @@ macro_rules! becoming {
             |this| this.spec.start,
             |spec| Method::$builder(Box::new(spec))
         );
+
+        afar!($builder);
     };
 }
 

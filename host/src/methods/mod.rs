@@ -145,3 +145,37 @@ macro_rules! common {
     };
 }
 use common;
+
+/// The setters of a builder whose way leads through another program, to where there may be no
+/// child yet.
+macro_rules! afar {
+    ($builder:ident) => {
+        impl $builder {
+            /// Whether the child is left there for the next connection; the default is to. With
+            /// [`Keep::Nothing`](crate::Keep::Nothing) it is sent each time, preferably into
+            /// memory, and its file is gone before it starts.
+            pub fn keep(mut self, keep: crate::Keep) -> Self {
+                self.spec.start.keep = keep;
+                self
+            }
+
+            /// How a child that an earlier connection left there is checked; the default is by
+            /// owner, mode and size. [`Verify::Always`](crate::Verify::Always) also compares its
+            /// hash, which takes some 20 ms.
+            pub fn verify(mut self, verify: crate::Verify) -> Self {
+                self.spec.start.verify = verify;
+                self
+            }
+
+            /// How long either end of the link may give no sign of life until the other one takes
+            /// it for lost; the default is 15 seconds. It is asked for one when it is silent, and
+            /// answers however busy its plugins are. Zero waits for ever.
+            pub fn lost_after(mut self, patience: std::time::Duration) -> Self {
+                let millis = patience.as_nanos().div_ceil(1_000_000);
+                self.spec.start.lost_after_ms = Some(u32::try_from(millis).unwrap_or(u32::MAX));
+                self
+            }
+        }
+    };
+}
+use afar;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offshoot_proto::control::{CheckHostKeys, Method, Password, Ssh as Spec};
 
-use super::{Making, common};
+use super::{Making, afar, common};
 use crate::router::Tree;
 
 /// A context on another machine that is about to be made (`S091`). Await it.
@@ -130,3 +130,5 @@ common!(
     |this| this.spec.start,
     |spec| Method::Ssh(Box::new(spec))
 );
+
+afar!(Ssh);

@@ -374,6 +374,7 @@ impl World {
                 log_level: 3,
                 unidirectional: !self.profile.siblings,
                 traces: Default::default(),
+                lost_after_ms: 0,
             };
             let (node, own_link) = Node::child(&welcome, self.rng.word());
             (Kind::Honest(Box::new(node)), own_link)

@@ -156,6 +156,7 @@ fn a_welcome() -> Welcome {
         log_level: 3,
         unidirectional: true,
         traces: Default::default(),
+        lost_after_ms: 0,
     }
 }
 

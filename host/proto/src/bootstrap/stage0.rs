@@ -11,6 +11,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use crate::handshake::NONCE_LEN;
 
 /// Platforms that one command can tell apart: all of it must fit into the shortest argument list
@@ -34,7 +36,7 @@ pub struct Platform {
 }
 
 /// Whether the child is left behind for the next connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Keep {
     /// In a directory of its user alone.
     #[default]
@@ -44,7 +46,7 @@ pub enum Keep {
 }
 
 /// How a child from the cache is checked before it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Verify {
     /// Owner, mode and size. The directory is its user's alone, so more finds only bit rot.
     #[default]

@@ -21,22 +21,25 @@ impl Node {
     pub fn watch_link(&mut self, link: LinkId, patience: Duration, now: Instant) {
         if let Some(link) = self.links.get_mut(&link) {
             link.pulse = Some(Pulse::new(patience, now));
-            self.watched += 1;
+            self.note_next_pulse();
         }
     }
 
-    /// When the next watch is due.
-    pub(super) fn next_pulse(&self) -> Option<Instant> {
-        if self.watched == 0 {
-            return None;
-        }
+    /// How often a link that may be silent for `patience` is looked at.
+    pub fn watch_interval(patience: Duration) -> Duration {
+        Pulse::interval(patience)
+    }
+
+    /// Notes when the next watch is due: whoever asks for it, which is often, must not have to
+    /// look at each link.
+    pub(super) fn note_next_pulse(&mut self) {
         let pulses = self.links.values().filter_map(|link| link.pulse);
-        pulses.map(|pulse| pulse.due()).min()
+        self.next_pulse = pulses.map(|pulse| pulse.due()).min();
     }
 
     /// Looks at each link that is watched.
     pub(super) fn check_pulses(&mut self, now: Instant) {
-        if self.watched == 0 {
+        if self.next_pulse.is_none_or(|due| now < due) {
             return;
         }
         let mut beats: Vec<_> = self
@@ -44,7 +47,11 @@ impl Node {
             .iter_mut()
             .filter_map(|(&id, link)| {
                 let pulse = link.pulse.as_mut()?;
-                Some((id, pulse.beat(now), pulse.patience()))
+                let beat = match link.blocked_by {
+                    None => pulse.beat(now),
+                    Some(_) => pulse.beat_unread(now),
+                };
+                Some((id, beat, pulse.patience()))
             })
             .filter(|(_, beat, _)| *beat != Beat::Alive)
             .collect();
@@ -57,6 +64,7 @@ impl Node {
                 self.cut(link, &format!("it gave no sign of life for {seconds} s"));
             }
         }
+        self.note_next_pulse();
     }
 
     /// A neighbour asks for a sign of life. It gets one when the link has room, however often it

@@ -23,6 +23,9 @@ impl Node {
         let Some(state) = self.links.remove(&link) else {
             return;
         };
+        if state.pulse.is_some() {
+            self.note_next_pulse();
+        }
         self.assemblies.forget_link(link);
         self.streams.forget_link(link);
         self.logs.forget_link(link);

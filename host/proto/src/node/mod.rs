@@ -47,8 +47,8 @@ pub struct Node {
     message_max: u32,
     links: Map<LinkId, Link>,
     next_link: u32,
-    /// Links that were ever watched.
-    watched: u32,
+    /// When the next link is to be looked at, of those that are watched.
+    next_pulse: Option<Instant>,
     blocks: Blocks,
     /// The handle at which we wait for a block of ids.
     asked_ids: Option<Handle>,
@@ -219,7 +219,7 @@ impl Node {
             message_max,
             links: Map::default(),
             next_link: 0,
-            watched: 0,
+            next_pulse: None,
             blocks: Blocks::default(),
             asked_ids: None,
             unidirectional: true,
@@ -382,12 +382,15 @@ impl Node {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        let others = [self.next_pulse(), self.next_log_note()];
+        let unwatched = self.poll_timeout_of_waits();
+        unwatched.into_iter().chain(self.next_pulse).min()
+    }
+
+    /// The same, for a driver that looks at the links that are watched by itself, and often
+    /// enough: as often as [`watch_interval`](Self::watch_interval) says.
+    pub fn poll_timeout_of_waits(&mut self) -> Option<Instant> {
         let deadline = self.handles.next_deadline();
-        deadline
-            .into_iter()
-            .chain(others.into_iter().flatten())
-            .min()
+        deadline.into_iter().chain(self.next_log_note()).min()
     }
 
     /// Ends the waits whose time is up, and looks after the links that are watched.

@@ -163,6 +163,7 @@ impl Chain {
             log_level: 3,
             unidirectional: true,
             traces: Default::default(),
+            lost_after_ms: 0,
         };
         let (mut middle, up) = Node::child(&welcome, 8);
         let low = controller.node.allocate_context(Some(EVIL)).unwrap();

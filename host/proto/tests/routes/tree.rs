@@ -90,6 +90,7 @@ impl Tree {
             log_level: 3,
             unidirectional: node.unidirectional(),
             traces: Default::default(),
+            lost_after_ms: 0,
         };
         let (node, up) = Node::child(&welcome, u64::from(id.0));
         let member = Member {

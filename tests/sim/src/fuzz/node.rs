@@ -129,6 +129,7 @@ fn rig(unidirectional: bool) -> Rig {
         log_level: 3,
         unidirectional,
         traces: Default::default(),
+        lost_after_ms: 0,
     };
     let (mut node, parent) = Node::child(&welcome, 7);
     let mut bytes = Vec::new();
