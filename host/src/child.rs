@@ -15,7 +15,7 @@ use offshoot_proto::Node;
 use offshoot_proto::control::{Hello, Welcome};
 use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, first_frame, greeting};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit};
+use rustix::process::{Resource, Rlimit, Signal};
 
 use crate::BUILD_ID;
 use crate::hub::Hub;
@@ -120,6 +120,7 @@ impl From<Errno> for ServeError {
 fn serve(nonce: &str) -> Result<(), ServeError> {
     IS_CHILD.store(true, Ordering::Relaxed);
     leave_no_core();
+    wake_when_orphaned();
     // The program usually has no file of its own, and the system would show a number for a name.
     let _ = rustix::thread::set_name(c"offshoot-child");
     let (input, output) = take_stdio()?;
@@ -158,15 +159,24 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     std::process::exit(0)
 }
 
-/// Has a crash leave no copy of this process's memory: passwords pass through it.
+/// Has a crash leave no copy of this process's memory: passwords pass through it. One byte is less
+/// than any such copy, and unlike none it also counts where the system pipes copies to a program
+/// (`do_coredump` in the kernel).
 fn leave_no_core() {
     let limits = rustix::process::getrlimit(Resource::Core);
+    let least = limits.maximum.map_or(1, |maximum| maximum.min(1));
     let none = Rlimit {
-        current: Some(0),
+        current: Some(least),
         maximum: limits.maximum,
     };
-    // It lowers a limit, which is always allowed.
+    // It is not above the hard limit, so this is always allowed.
     let _ = rustix::process::setrlimit(Resource::Core, none);
+}
+
+/// Has the system continue this process when its parent dies: while it is stopped, it does not
+/// see that its input has ended. To one that is not stopped this means nothing.
+fn wake_when_orphaned() {
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
 }
 
 /// Takes standard input and output for the link, and leaves in their place what cannot disturb

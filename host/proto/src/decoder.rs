@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::frame::{self, Frame, FrameError, HEADER_LEN};
+use crate::secrets;
 
 /// Holds what has arrived of a frame.
 #[derive(Debug, Default)]
@@ -29,9 +30,10 @@ impl Decoder {
                 self.partial.reserve(length);
                 break;
             };
+            let header = frame::check(header, payload)?;
             frames.push(Frame {
-                header: frame::check(header, payload)?,
-                payload: Bytes::copy_from_slice(payload),
+                payload: secrets::keep(&header, payload),
+                header,
             });
             bytes = &bytes[length..];
         }
@@ -70,11 +72,11 @@ impl Decoder {
         if self.partial.len() < length {
             return Ok(bytes);
         }
-        let mut whole = core::mem::take(&mut self.partial).freeze();
-        whole.advance(HEADER_LEN);
+        let header = frame::check(&header, &self.partial[HEADER_LEN..])?;
+        let whole = core::mem::take(&mut self.partial);
         frames.push(Frame {
-            header: frame::check(&header, &whole)?,
-            payload: whole,
+            payload: secrets::keep_rest(&header, whole, HEADER_LEN),
+            header,
         });
         Ok(bytes)
     }

@@ -44,6 +44,7 @@ mod method;
 mod node;
 mod outbox;
 mod pulse;
+mod secrets;
 mod streams;
 mod time;
 mod topology;

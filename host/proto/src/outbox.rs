@@ -13,6 +13,7 @@ use crate::Map;
 use crate::frame::{Frame, HEADER_LEN, Header};
 use crate::id::{ContextId, Handle};
 use crate::limits::FRAME_PAYLOAD_MAX;
+use crate::secrets;
 
 /// Messages that keep their order among each other.
 type Flow = (ContextId, ContextId, Handle);
@@ -150,23 +151,30 @@ impl Outbox {
     }
 
     /// Appends frames to `out` until it holds `enough` bytes, then one frame of a large message,
-    /// so that neither kind can starve the other.
-    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, enough: usize) {
+    /// so that neither kind can starve the other. Nothing comes behind one that may hold a
+    /// password; says whether there is one.
+    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
         while out.len() < enough {
             let Some(mut outgoing) = self.prompt.pop_front() else {
                 break;
             };
             self.prompt_sent += 1;
             self.discount(&outgoing);
+            if secrets::may_be_in(&outgoing.header) {
+                // The driver overwrites `out`, which must not leave copies behind as it grows.
+                out.reserve(outgoing.cost());
+                outgoing.emit(out);
+                return true;
+            }
             outgoing.emit(out);
         }
         loop {
             let Some(flow) = self.turns.pop_front() else {
-                return;
+                return false;
             };
             self.bulk_turn(flow, out);
             if out.len() >= enough {
-                return;
+                return false;
             }
         }
     }

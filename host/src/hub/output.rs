@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use offshoot_proto::{LinkId, Node};
 use rustix::io::Errno;
 use tokio::sync::Notify;
+use zeroize::Zeroize as _;
 
 /// Bytes to take from the node for one write.
 const BATCH: usize = 128 * 1024;
@@ -23,6 +24,8 @@ pub(super) struct Output {
     pub(super) signals: Signals,
     staged: Vec<u8>,
     written: usize,
+    /// Whether a password may be in what is staged.
+    is_secret: bool,
     /// Whether the pipe was full at the last try. A task waits for room then.
     pub(super) full: bool,
 }
@@ -66,6 +69,7 @@ impl Output {
             signals,
             staged: Vec::new(),
             written: 0,
+            is_secret: false,
             full: false,
         }
     }
@@ -75,13 +79,14 @@ impl Output {
         loop {
             if self.written == self.staged.len() {
                 self.written = 0;
-                self.staged.clear();
+                self.clear();
                 if !node.poll_transmit(link, &mut self.staged, BATCH) {
                     // A burst must not stay in memory for the life of an idle link.
                     self.staged.shrink_to(4096);
                     self.full = false;
                     return Written::All;
                 }
+                self.is_secret = node.gave_out_secrets();
             }
             match rustix::io::write(self.pipe.as_fd(), &self.staged[self.written..]) {
                 Ok(count) => self.written += count,
@@ -96,10 +101,20 @@ impl Output {
     }
 }
 
+impl Output {
+    fn clear(&mut self) {
+        match std::mem::take(&mut self.is_secret) {
+            true => self.staged.zeroize(),
+            false => self.staged.clear(),
+        }
+    }
+}
+
 impl Drop for Output {
     /// Tasks of the link hold the pipe as well, and must let go of it for the peer to see its
     /// end.
     fn drop(&mut self) {
+        self.clear();
         self.signals.reader.notify_one();
         self.signals.writer.notify_one();
     }

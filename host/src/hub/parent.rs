@@ -10,6 +10,7 @@ use std::time::Duration;
 use offshoot_proto::{LinkId, Node};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use zeroize::Zeroize as _;
 
 use super::output::{Output, Signals};
 use super::{Hub, State, lock_again};
@@ -59,7 +60,13 @@ impl Hub {
             match rustix::io::read(input, &mut buffer) {
                 Ok(0) => return,
                 Ok(count) => {
-                    self.drive(|state, now| state.node.handle_bytes(link, &buffer[..count], now));
+                    let has_secrets = self.drive(|state, now| {
+                        state.node.handle_bytes(link, &buffer[..count], now);
+                        state.node.took_in_secrets()
+                    });
+                    if has_secrets {
+                        buffer[..count].zeroize();
+                    }
                     if count == buffer.len() && count < READ_MAX {
                         buffer = vec![0; 2 * count];
                     }

@@ -18,6 +18,7 @@ use crate::limits::{NAME_MAX, OWN_BACKLOG_MAX};
 use crate::link::Side;
 use crate::message::{Body, Dead, DeadKind, Message, commands_a_terminal};
 use crate::outbox::Origin;
+use crate::secrets;
 use crate::time::Instant;
 use crate::topology::Hop;
 
@@ -115,12 +116,7 @@ impl Node {
             deadline: Some(now + timeout),
             purpose: Purpose::Messages,
         })?;
-        self.send_or_forget(
-            via,
-            Handle::CONNECT,
-            reply_to,
-            control::encode(connect).into(),
-        )
+        self.send_or_forget(via, Handle::CONNECT, reply_to, secrets::encode(connect))
     }
 
     /// Answers an [`Event::Connect`](super::Event::Connect).

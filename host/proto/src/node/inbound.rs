@@ -14,6 +14,7 @@ use crate::limits::{
 use crate::link::Side;
 use crate::message::{Body, Dead, DeadKind};
 use crate::outbox::Origin;
+use crate::secrets;
 use crate::time::Instant;
 use crate::topology::Hop;
 use crate::trust::{self, Offence, Trusted};
@@ -24,6 +25,7 @@ pub(super) const WAITS_FOR_ANOTHER: &str = "the handle waits for another context
 impl Node {
     /// Takes in what a link delivered.
     pub fn handle_bytes(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
+        self.secrets_in = false;
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
@@ -33,6 +35,8 @@ impl Node {
         }
         let mut frames = Vec::new();
         let result = state.decoder.push(bytes, &mut frames);
+        let has_secrets = |frame: &Frame| secrets::may_be_in(&frame.header);
+        self.secrets_in = frames.iter().any(has_secrets);
         for frame in frames {
             match trust::authenticate(&self.topology, link, side, frame) {
                 Ok(trusted) => self.route_inbound(trusted, now),

@@ -72,6 +72,10 @@ pub struct Node {
     /// Links that have got something to send since the driver last asked.
     ready_links: VecDeque<LinkId>,
     stats: Stats,
+    /// Whether a password may be in what came last.
+    secrets_in: bool,
+    /// Whether one may be in what was sent last.
+    secrets_out: bool,
 }
 
 /// Something that the driver must act on.
@@ -237,6 +241,8 @@ impl Node {
             events: VecDeque::new(),
             ready_links: VecDeque::new(),
             stats: Stats::default(),
+            secrets_in: false,
+            secrets_out: false,
         }
     }
 
@@ -371,13 +377,26 @@ impl Node {
         let before = out.len();
         self.write_sign(link, out);
         self.write_credit(link, out, enough);
+        self.secrets_out = false;
         if let Some(link) = self.links.get_mut(&link) {
-            link.outbox.fill(out, enough);
+            self.secrets_out = link.outbox.fill(out, enough);
             if let Some(pulse) = &mut link.pulse {
                 pulse.send(out.len() - before);
             }
         }
         out.len() > before
+    }
+
+    /// Whether a password may be in what the last [`handle_bytes`](Self::handle_bytes) took in.
+    /// The driver overwrites its copy of it then.
+    pub fn took_in_secrets(&self) -> bool {
+        self.secrets_in
+    }
+
+    /// Whether a password may be in what the last [`poll_transmit`](Self::poll_transmit) gave, and
+    /// so is to be overwritten once it was sent.
+    pub fn gave_out_secrets(&self) -> bool {
+        self.secrets_out
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.

@@ -1,21 +1,25 @@
-//! A controller of contexts on a machine, which waits to be killed: bob, root by sudo, a child of
-//! that, and bob again by su.
+//! A controller of contexts on a machine, which says `up` and then ends as it is told: bob, root by
+//! sudo, a child of that, bob again by su, root by doas, and so on, each one through the one before.
 
+use std::io::BufRead;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use offshoot::{Error, Router};
+use offshoot::{Context, Error, Router};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [port, identity, known_hosts] = &arguments[..] else {
+    let [port, identity, known_hosts, depth, lost_after] = &arguments[..] else {
         return ExitCode::from(2);
     };
     let port = port.parse().expect("a port");
+    let depth = depth.parse().expect("a number of contexts");
+    let lost_after = Duration::from_millis(lost_after.parse().expect("milliseconds"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    let ended: Result<(), Error> = runtime.block_on(async {
+    let up: Result<(Router, Vec<Context>), Error> = runtime.block_on(async {
         let router = Router::new()?;
         let known_hosts = format!("UserKnownHostsFile={known_hosts}");
         let bob = router
@@ -25,19 +29,41 @@ fn main() -> ExitCode {
             .username("bob")
             .identity_file(identity)
             .ssh_args(["-F", "none", "-o", &known_hosts])
+            .lost_after(lost_after)
             .await?;
-        let root = router.sudo().via(&bob).await?;
-        let below = router.local().via(&root).await?;
-        let _again = router.su().username("bob").via(&below).await?;
-        println!("up");
-        std::future::pending::<()>().await;
-        Ok(())
+        let mut chain = vec![bob];
+        while chain.len() < depth {
+            let via = &chain[chain.len() - 1];
+            let next = match chain.len() % 4 {
+                1 => router.sudo().via(via).await?,
+                2 => router.local().via(via).await?,
+                3 => router.su().username("bob").via(via).await?,
+                _ => router.doas().via(via).await?,
+            };
+            chain.push(next);
+        }
+        Ok((router, chain))
     });
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
+    let (router, _chain) = match up {
+        Ok(up) => up,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    };
+    println!("up");
+    // Links are served while it waits to be told.
+    let told = runtime.block_on(tokio::task::spawn_blocking(|| {
+        std::io::stdin().lock().lines().next()
+    }));
+    let told = told.ok().flatten().and_then(Result::ok);
+    match told.as_deref() {
+        Some("exit") => std::process::exit(3),
+        Some("abort") => std::process::abort(),
+        Some("panic") => panic!("it was told to"),
+        Some("shutdown") => runtime.block_on(router.shutdown()),
+        // It is over without a word to anyone.
+        _ => {}
     }
+    ExitCode::SUCCESS
 }

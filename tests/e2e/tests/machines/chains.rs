@@ -1,7 +1,5 @@
 //! Chains of every kind, and what is left of them.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use e2e::with_router;
@@ -131,32 +129,6 @@ fn t14_no_secret_is_in_arguments_or_environments() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(scanner.join().unwrap() > 3);
     });
-}
-
-#[test]
-fn f3_a_controller_that_is_killed_takes_the_whole_tree_along() {
-    let machine = start(
-        &with_bob()
-            .sudoers("bob ALL=(ALL:ALL) NOPASSWD: ALL")
-            .sudoers("Defaults use_pty"),
-    );
-    let door = Door::to(&machine);
-    let mut controller = Command::new(env!("CARGO_BIN_EXE_far"))
-        .arg(machine.ssh_addr().port().to_string())
-        .arg(machine.identity())
-        .arg(door.known_hosts())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let output = controller.stdout.take().unwrap();
-    BufReader::new(output).read_line(&mut line).unwrap();
-    assert_eq!(line, "up\n");
-    let list = machine.sh("ps -eo user=,comm= | grep offshoot | sort");
-    assert_eq!(list.matches("root").count(), 2, "{list}");
-    controller.kill().unwrap();
-    controller.wait().unwrap();
-    is_empty(&machine);
 }
 
 #[test]

@@ -2,5 +2,8 @@
 
 mod becoming;
 mod chains;
+mod endings;
+mod liveness;
+mod secrets;
 mod ssh;
 mod world;

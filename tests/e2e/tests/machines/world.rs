@@ -1,7 +1,9 @@
 //! Machines for these tests, and what is looked at on them.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -60,6 +62,16 @@ impl<'a> Door<'a> {
 
     pub(crate) fn known_hosts(&self) -> PathBuf {
         self.directory.path().join("known_hosts")
+    }
+
+    /// Knows the machine's key under a further address, too.
+    pub(crate) fn trust(&self, address: SocketAddr) {
+        let key = self.machine.host_key();
+        let line = format!("[{}]:{} {key}\n", address.ip(), address.port());
+        let known = std::fs::read_to_string(self.known_hosts()).unwrap();
+        if !known.contains(&line) {
+            std::fs::write(self.known_hosts(), known + &line).unwrap();
+        }
     }
 
     /// A client without credentials.
@@ -143,6 +155,12 @@ pub(crate) fn is_empty(machine: &Machine) {
         assert!(Instant::now() < deadline, "left behind:\n{list}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Runs a piece of shell here, and gives what it prints.
+pub(crate) fn ours(script: &str) -> String {
+    let output = Command::new("/bin/sh").args(["-c", script]).output();
+    String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
 }
 
 /// Files of ours on the machine that no cache should have.

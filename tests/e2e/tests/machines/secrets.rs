@@ -1,0 +1,154 @@
+//! Passwords, and where they are not: in what anybody can read of a process, in what is left of its
+//! memory, in what it says.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use offshoot_bed::{Machine, SshdOptions, User};
+
+use crate::world::{Door, is_empty, start};
+
+/// Not the password of other tests, whose machines are made at the same time. In two pieces: this
+/// program is looked into, too.
+fn secret() -> String {
+    ["v4ult", "ed-s3cret"].join("-")
+}
+
+/// A machine whose users have the password, which is in the arguments of nothing there.
+fn machine() -> Machine {
+    let builder = Machine::builder()
+        .sshd(SshdOptions::default())
+        .user(User::new("bob"))
+        .sudoers("bob ALL=(ALL:ALL) ALL");
+    let machine = start(&builder);
+    let mut shell = machine
+        .command(&["/usr/sbin/chpasswd"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = shell.stdin.take().unwrap();
+    writeln!(input, "bob:{}", secret()).unwrap();
+    drop(input);
+    assert!(shell.wait().unwrap().success());
+    machine
+}
+
+/// A controller in a process of its own, which was told the password.
+fn vault(door: &Door) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vault"))
+        .arg(door.machine.ssh_addr().port().to_string())
+        .arg(door.known_hosts())
+        .arg("ssh")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.as_mut().unwrap(), "{}", secret()).unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.as_mut().unwrap());
+    output.read_line(&mut line).unwrap();
+    if line != "up\n" {
+        let _ = child.kill();
+        let mut words = String::new();
+        let mut errors = child.stderr.take().unwrap();
+        errors.read_to_string(&mut words).unwrap();
+        let _ = child.wait();
+        panic!("it is not up: {words}");
+    }
+    child
+}
+
+/// Our processes: the controller, and every child, here and on the machine.
+fn processes(controller: &Child) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let ours = entries.map(|entry| entry.path()).filter(|path| {
+        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        let is_controller = path.ends_with(controller.id().to_string());
+        is_controller || name.starts_with("offshoot-child")
+    });
+    ours.collect()
+}
+
+fn holds(bytes: &[u8], what: &str) -> bool {
+    let first = what.as_bytes()[0];
+    let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
+    starts
+        .map(|(at, _)| &bytes[at..])
+        .any(|rest| rest.starts_with(what.as_bytes()))
+}
+
+/// Where in a process's memory that is.
+fn in_memory(process: &Path, what: &str) -> Vec<String> {
+    let maps = std::fs::read_to_string(process.join("maps")).unwrap_or_default();
+    let Ok(memory) = File::open(process.join("mem")) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (range, _) = line.split_once(' ').unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).unwrap());
+        // What was reserved and never touched cannot be read whole.
+        let mut bytes = vec![0; 1 << 20];
+        for at in (from..to).step_by(bytes.len()) {
+            let wanted = bytes.len().min((to - at) as usize);
+            let Ok(count) = memory.read_at(&mut bytes[..wanted], at) else {
+                continue;
+            };
+            if holds(&bytes[..count], what) {
+                found.push(format!("{line} at {at:x}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn t14_no_process_of_ours_has_a_password_in_its_memory_once_it_was_used() {
+    let machine = machine();
+    let door = Door::to(&machine);
+    let mut controller = vault(&door);
+    let processes = processes(&controller);
+    assert!(processes.len() >= 6, "{processes:?}");
+    for process in &processes {
+        let name = std::fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+        let known = in_memory(process, "offshoot");
+        assert!(!known.is_empty(), "{name}: its memory can be read");
+        let found = in_memory(process, &secret());
+        assert!(found.is_empty(), "{name} has it: {found:#?}");
+        for file in ["cmdline", "environ"] {
+            let bytes = std::fs::read(process.join(file)).unwrap();
+            assert!(!holds(&bytes, &secret()), "{name} has it in its {file}");
+        }
+    }
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    is_empty(&machine);
+}
+
+#[test]
+fn t14_a_child_that_crashes_leaves_no_copy_of_its_memory() {
+    let machine = machine();
+    let door = Door::to(&machine);
+    let mut controller = vault(&door);
+    let limits = machine.sh(
+        "for p in $(pgrep -x offshoot-child); do grep 'Max core file size' /proc/$p/limits; done",
+    );
+    let soft: Vec<_> = limits
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(4))
+        .collect();
+    assert!(soft.len() >= 5, "{limits}");
+    // One byte: less than a copy has, and a word to those that the system would pipe one to.
+    assert!(
+        soft.iter().all(|soft| matches!(*soft, "0" | "1")),
+        "{limits}"
+    );
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    is_empty(&machine);
+}
