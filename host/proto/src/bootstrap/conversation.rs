@@ -19,7 +19,7 @@ const _: () = assert!(
     "an answer is judged before noise is"
 );
 
-/// Directories that may be refused: each candidate, and the home before it is one.
+/// Places that may be refused: each candidate, and the home before it is one.
 const REFUSALS_MAX: usize = CANDIDATES + 1;
 
 /// Bytes of what was printed that an error shows, of the start and of the end each.

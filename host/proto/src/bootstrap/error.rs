@@ -125,6 +125,8 @@ pub enum Refusal {
     Rename,
     /// There is no `/proc`, which a child without a file needs.
     Proc,
+    /// It is no directory but memory, into which nothing there can put the child.
+    Memory,
 }
 
 impl Refusal {
@@ -141,6 +143,7 @@ impl Refusal {
             "run" => Self::Run,
             "rename" => Self::Rename,
             "proc" => Self::Proc,
+            "memory" => Self::Memory,
             _ => return None,
         })
     }
@@ -159,6 +162,7 @@ impl fmt::Display for Refusal {
             Self::Run => "the child does not run on this machine",
             Self::Rename => "the child could not be renamed",
             Self::Proc => "the machine has no `/proc`",
+            Self::Memory => "it has no `perl` or `python3`, or forbids programs without a file",
         })
     }
 }

@@ -23,6 +23,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The name of the cache.
 pub(crate) const CACHE: &str = "offshoot";
 
+/// Takes the languages away that can put a child into memory.
+pub(crate) const NO_SCRIPTS: &str = "rm -f /usr/bin/perl* /usr/bin/python3*";
+
 /// What is sent to a machine that has no child.
 #[derive(Clone)]
 pub(crate) struct Payload {

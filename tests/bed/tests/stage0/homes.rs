@@ -3,7 +3,7 @@
 use offshoot_bed::Home;
 use offshoot_proto::bootstrap::{Encoding, Refusal};
 
-use crate::driver::{bob, boot, start, with_bob};
+use crate::driver::{NO_SCRIPTS, bob, boot, start, with_bob};
 
 const HOME: &str = "/home/bob/.cache/offshoot";
 const NEXT: &str = "/var/tmp/offshoot-1000";
@@ -107,15 +107,37 @@ fn f33_a_home_with_an_odd_name_is_a_home() {
 }
 
 #[test]
+fn f34_where_no_file_may_run_memory_will_do() {
+    for hidden in ["perl", "python3"] {
+        let machine = start(
+            &with_bob(bob().home(Home::NoExec))
+                .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done")
+                .run(&format!("rm -f /usr/bin/{hidden}*")),
+        );
+        let booted = boot(&machine);
+        assert_eq!(booted.uploads, [("memory".to_owned(), Encoding::Plain)]);
+        let child = booted.child();
+        assert!(child.exe().starts_with("/memfd:"), "{}", child.exe());
+        assert_eq!(child.report["cwd"], "/home/bob");
+        assert_eq!(child.report["umask"], "0022");
+        child.ends_well();
+        let left = machine.sh("find /home/bob /tmp /var/tmp /dev/shm -type f -path '*offshoot*'");
+        assert_eq!(left, "");
+    }
+}
+
+#[test]
 fn f34_each_directory_that_runs_nothing_is_named() {
     let machine = start(
         &with_bob(bob().home(Home::NoExec))
-            .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done"),
+            .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done")
+            .run(NO_SCRIPTS),
     );
     let booted = boot(&machine);
     assert_eq!(booted.uploads, [], "nothing is sent where it cannot run");
     let all = [HOME, NEXT, "/tmp/offshoot-1000", "/dev/shm/offshoot-1000"];
-    let want = all.map(|path| (path.to_owned(), Refusal::NoExec));
+    let mut want: Vec<_> = all.map(|path| (path.to_owned(), Refusal::NoExec)).into();
+    want.push(("memory".to_owned(), Refusal::Memory));
     assert_eq!(booted.refused(), want);
     let left = machine.sh("find /home/bob /tmp /var/tmp /dev/shm -type f -path '*offshoot*'");
     assert_eq!(left, "");
@@ -123,16 +145,21 @@ fn f34_each_directory_that_runs_nothing_is_named() {
 
 #[test]
 fn f34_each_directory_is_named_with_its_own_fault() {
-    let machine = start(&with_bob(bob().home(Home::Missing)).run(
-        "mount -o remount,ro /tmp; mount -o remount,noexec /var/tmp
+    let machine = start(
+        &with_bob(bob().home(Home::Missing))
+            .run(
+                "mount -o remount,ro /tmp; mount -o remount,noexec /var/tmp
          mount -t tmpfs -o size=200k,mode=1777 x /dev/shm",
-    ));
+            )
+            .run(NO_SCRIPTS),
+    );
     let refused = boot(&machine).refused();
     let want = [
         ("/home/bob", Refusal::Home),
         (NEXT, Refusal::NoExec),
         ("/tmp/offshoot-1000", Refusal::Directory),
         ("/dev/shm/offshoot-1000", Refusal::Short),
+        ("memory", Refusal::Memory),
     ];
     assert_eq!(refused, want.map(|(path, why)| (path.to_owned(), why)));
 }

@@ -3,7 +3,7 @@
 use offshoot_bed::{Machine, SshdOptions};
 use offshoot_proto::bootstrap::{BootstrapError, Encoding, Refusal, Verify};
 
-use crate::driver::{Payload, bob, boot, boot_with, over_ssh, start, with_bob};
+use crate::driver::{NO_SCRIPTS, Payload, bob, boot, boot_with, over_ssh, start, with_bob};
 
 const HOME: &str = "/home/bob/.cache/offshoot";
 
@@ -79,7 +79,7 @@ fn f36_busybox_is_enough() {
 
 #[test]
 fn f36_a_missing_head_is_named_and_nothing_is_sent() {
-    let machine = start(&with_bob(bob()).run("rm /usr/bin/head"));
+    let machine = start(&with_bob(bob()).run("rm /usr/bin/head").run(NO_SCRIPTS));
     let booted = boot(&machine);
     assert_eq!(booted.uploads, []);
     let error = booted.error().to_string();

@@ -2,7 +2,7 @@
 
 use offshoot_bed::{Builder, Machine, User};
 
-use crate::driver::{Payload, bob, boot, start, with_bob};
+use crate::driver::{NO_SCRIPTS, Payload, bob, boot, start, with_bob};
 
 const HOME: &str = "/home/bob/.cache/offshoot";
 const FIRST: &str = "/var/tmp/offshoot-1000";
@@ -94,11 +94,11 @@ fn t15_a_link_into_the_victims_own_directory_is_not_followed() {
 fn t15_all_places_squatted_is_an_error() {
     let machine = start(&with_eve(&format!(
         "{NO_CACHE} as eve 'for d in /var/tmp /tmp /dev/shm; do
-           mkdir -m 755 $d/offshoot-1000; cp /srv/evil/$H $d/offshoot-1000; done'"
+           mkdir -m 755 $d/offshoot-1000; cp /srv/evil/$H $d/offshoot-1000; done'; {NO_SCRIPTS}"
     )));
     let booted = boot(&machine);
     assert_eq!(booted.uploads, []);
-    assert_eq!(booted.refused().len(), 4);
+    assert_eq!(booted.refused().len(), 5);
     nobody_ran_it(&machine);
 }
 

@@ -3,7 +3,9 @@
 use offshoot_bed::{Home, Machine, User};
 use offshoot_proto::bootstrap::{Encoding, Keep, Refusal};
 
-use crate::driver::{Booted, Payload, Tool, bob, boot_with, eventually, over_ssh, start, with_bob};
+use crate::driver::{
+    Booted, NO_SCRIPTS, Payload, Tool, bob, boot_with, eventually, over_ssh, start, with_bob,
+};
 
 fn boot(machine: &Machine) -> Booted {
     let payload = Payload::stub();
@@ -75,12 +77,14 @@ fn f54_a_home_will_do_where_nothing_else_does() {
 fn f34_nowhere_to_run_from_is_told_and_leaves_nothing() {
     let machine = start(
         &with_bob(bob().home(Home::NoExec))
-            .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done"),
+            .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done")
+            .run(NO_SCRIPTS),
     );
     let booted = boot(&machine);
     assert_eq!(booted.uploads, []);
     let faults: Vec<Refusal> = booted.refused().into_iter().map(|(_, why)| why).collect();
-    assert_eq!(faults, [Refusal::NoExec; 4]);
+    assert_eq!(faults[..4], [Refusal::NoExec; 4]);
+    assert_eq!(faults[4..], [Refusal::Memory]);
     let left = machine.sh("find /home/bob /tmp /var/tmp /dev/shm -name '*offshoot*'");
     assert_eq!(left, "");
 }
