@@ -156,6 +156,23 @@ pub enum SshError {
         /// What is known of it, or nothing.
         reason: String,
     },
+    /// The two sides have nothing in common to use.
+    #[error(
+        "{host}: no {kind} in common: it offers {}, we take {}; see {} in ssh_config(5), or set `ssh_path` to use the system's client",
+        Listed(theirs),
+        Listed(ours),
+        kind.directive()
+    )]
+    NoAlgorithm {
+        /// The host.
+        host: String,
+        /// What for.
+        kind: Algorithm,
+        /// What we take.
+        ours: Vec<String>,
+        /// What it offers.
+        theirs: Vec<String>,
+    },
     /// The other side does not speak ssh as it should.
     #[error("{host}: {reason}")]
     Protocol {
@@ -250,13 +267,56 @@ pub enum IdentityProblem {
     /// It holds no key.
     #[error("it is no private key that the in-process client can read ({0})")]
     Format(String),
+    /// Only its public half is here.
+    #[error("only its public half is here, and no agent that was asked holds the other")]
+    OnlyPublic,
     /// The server takes only signatures that are broken.
     #[error("the server takes only SHA-1 signatures of it, which are refused")]
     Sha1,
 }
 
-/// A step on the way to a session.
+/// What two sides need to have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// How keys of a session are made.
+    KeyExchange,
+    /// How the server shows who it is.
+    HostKey,
+    /// How all is encrypted.
+    Cipher,
+    /// How changes on the way are noticed.
+    Mac,
+    /// How all is compressed.
+    Compression,
+}
+
+impl Algorithm {
+    /// The directive with the list of ours.
+    pub fn directive(self) -> &'static str {
+        match self {
+            Self::KeyExchange => "KexAlgorithms",
+            Self::HostKey => "HostKeyAlgorithms",
+            Self::Cipher => "Ciphers",
+            Self::Mac => "MACs",
+            Self::Compression => "Compression",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeyExchange => "key exchange",
+            Self::HostKey => "kind of host key",
+            Self::Cipher => "cipher",
+            Self::Mac => "message authentication",
+            Self::Compression => "compression",
+        })
+    }
+}
+
+/// A step on the way to a session, in the order in which they are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The name becomes addresses.
     NameResolution,
@@ -289,6 +349,17 @@ impl fmt::Display for Methods<'_> {
         match self.0 {
             [] => f.write_str("nothing more"),
             methods => f.write_str(&methods.join(", ")),
+        }
+    }
+}
+
+struct Listed<'a>(&'a [String]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("nothing"),
+            names => f.write_str(&printable(&names.join(","))),
         }
     }
 }

@@ -11,6 +11,6 @@ pub mod known_hosts;
 mod pattern;
 mod secret;
 
-pub use client::{CONNECT_TIMEOUT, Connection, Ended, HostKeys, Request, Session, open};
-pub use error::{HostKeyProblem, IdentityProblem, SshError, Stage};
+pub use client::{CONNECT_TIMEOUT, Connection, Ended, HostKeys, PATIENCE, Request, Session, open};
+pub use error::{Algorithm, HostKeyProblem, IdentityProblem, SshError, Stage};
 pub use secret::Secret;

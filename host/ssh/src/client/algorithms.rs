@@ -106,16 +106,23 @@ pub(crate) fn preferred(config: &HostConfig, known: &KnownHost) -> Result<Prefer
 
 /// The kinds of the user's keys that may be offered.
 pub(crate) fn user_keys(config: &HostConfig) -> Result<Vec<Algorithm>, ConfigError> {
-    let all: Vec<&str> = KEYS
-        .iter()
-        .copied()
-        .chain([
-            "sk-ssh-ed25519@openssh.com",
-            "sk-ecdsa-sha2-nistp256@openssh.com",
-        ])
-        .collect();
     let said = config.algorithms.public_keys.as_deref();
-    chosen("PubkeyAcceptedAlgorithms", said, &all, algorithm)
+    chosen("PubkeyAcceptedAlgorithms", said, &signatures(), algorithm)
+}
+
+/// The kinds of signatures of those who vouch for a host.
+pub(crate) fn authorities(config: &HostConfig) -> Result<Vec<Algorithm>, ConfigError> {
+    let said = config.algorithms.authorities.as_deref();
+    chosen("CASignatureAlgorithms", said, &signatures(), algorithm)
+}
+
+/// Those of keys, also of keys that never leave a device.
+fn signatures() -> Vec<&'static str> {
+    let devices = [
+        "sk-ssh-ed25519@openssh.com",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+    ];
+    KEYS.iter().copied().chain(devices).collect()
 }
 
 fn algorithm(name: &str) -> Option<Algorithm> {

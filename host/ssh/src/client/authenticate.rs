@@ -62,10 +62,11 @@ pub(crate) async fn authenticate(
 }
 
 fn order(config: &HostConfig) -> Vec<MethodKind> {
+    let by_password = config.password_prompts > 0;
     let enabled = |kind: &MethodKind| match kind {
         MethodKind::PublicKey => config.public_key,
-        MethodKind::KeyboardInteractive => config.keyboard_interactive,
-        MethodKind::Password => config.password,
+        MethodKind::KeyboardInteractive => config.keyboard_interactive && by_password,
+        MethodKind::Password => config.password && by_password,
         _ => false,
     };
     let named = config.preferred.as_deref().map(|list| {

@@ -2,23 +2,22 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
-use russh::{ChannelOpenFailure, Limits};
+use russh::{AlgorithmKind, ChannelOpenFailure, Limits};
 
 use super::authenticate::{Credentials, authenticate};
+use super::gate::{self, Attempts, Turn};
 use super::handler::{Client, Fault, Shared, is_end, words};
 use super::host_key::HostKeyCheck;
-use super::line::{Hold, Line};
-use super::progress::Progress;
-use super::reach::{self, ProxyCommand};
-use super::{Request, algorithms};
-use crate::config::{Hop, HostConfig, Said, Way};
-use crate::error::{SshError, Stage, printable};
-
-/// Machines on the way to another, at most.
-const HOPS_MAX: usize = 8;
+use super::line::Hold;
+use super::progress::{Clock, Progress};
+use super::reach::ProxyCommand;
+use super::way::{Base, Carried};
+use super::{CutOnDrop, Request, algorithms};
+use crate::config::HostConfig;
+use crate::error::{Algorithm, SshError, Stage, printable};
 
 /// Bytes that may be under way to us. A long line carries this much in each round trip.
 const WINDOW: u32 = 4 << 20;
@@ -28,6 +27,9 @@ const PACKET: u32 = 32 * 1024;
 
 /// Bytes after which new session keys are made, unless the configuration wants it sooner.
 const REKEY: usize = 1 << 30;
+
+/// After how long they are made in any case.
+const REKEY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// An authenticated session.
 pub(crate) struct Up {
@@ -43,20 +45,31 @@ pub(crate) struct Up {
 pub(crate) struct Route<'a> {
     pub(crate) request: &'a Request,
     pub(crate) progress: &'a Progress,
-}
-
-/// A byte stream to a server, and what it needs to go on.
-struct Carried {
-    line: Line,
-    hold: Arc<Hold>,
-    below: Vec<Box<dyn Send + Sync>>,
-    holds: Vec<Arc<Hold>>,
-    /// Whether the server is this machine itself.
-    here: bool,
-    proxy: Option<ProxyCommand>,
+    /// When the request is given up.
+    pub(crate) until: Instant,
 }
 
 type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SshError>> + Send + 'a>>;
+
+/// What becomes of one attempt to shake hands with a server.
+enum Attempt {
+    Done(Box<Greeted>),
+    /// It hung up before it said that it is a server.
+    HungUp {
+        error: SshError,
+        said: Vec<u8>,
+    },
+}
+
+/// A server that has shown who it is.
+struct Greeted {
+    handle: Handle<Client>,
+    notes: Shared,
+    hold: CutOnDrop,
+    proxy: Option<ProxyCommand>,
+    /// Others wait for it, until the server lets us in.
+    turn: Option<Turn>,
+}
 
 impl<'a> Route<'a> {
     /// A session with the request's own host.
@@ -69,7 +82,7 @@ impl<'a> Route<'a> {
     }
 
     /// Boxed, because a session can need a session.
-    fn session<'b>(
+    pub(crate) fn session<'b>(
         self,
         config: HostConfig,
         credentials: Credentials<'b>,
@@ -90,166 +103,109 @@ impl<'a> Route<'a> {
         if let Some(unsupported) = config.unsupported.clone() {
             return Err(SshError::UnsupportedDirective(unsupported));
         }
-        let mut check = HostKeyCheck::new(&config, self.request.host_keys)?;
+        let check = HostKeyCheck::new(&config, self.request.host_keys)?;
         let preferred = algorithms::preferred(&config, check.known())?;
+        let settings = Arc::new(settings(&config, preferred));
+        let base = self.base(&config, depth).await?;
+        let greeted = self.greeted(&base, &config, &settings, &check).await?;
+        let Greeted {
+            mut handle,
+            notes,
+            hold,
+            proxy,
+            turn,
+        } = greeted;
+        self.progress.at(Stage::Authentication);
+        authenticate(&mut handle, &config, credentials, &notes).await?;
+        drop(turn);
+        hold.trust();
+        let (mut below, mut holds) = base.keep();
+        below.extend(proxy.map(|proxy| Box::new(proxy) as Box<dyn Send + Sync>));
+        holds.extend(hold.keep());
+        Ok(Up {
+            handle,
+            notes,
+            below,
+            holds,
+        })
+    }
+
+    /// Shakes hands, with as many attempts as a crowded server needs.
+    async fn greeted(
+        self,
+        base: &Base,
+        config: &HostConfig,
+        settings: &Arc<client::Config>,
+        check: &HostKeyCheck,
+    ) -> Result<Greeted, SshError> {
+        let mut attempts = Attempts::until(self.until);
+        loop {
+            let attempt = self.greet(base, config, Arc::clone(settings), check.clone());
+            match attempt.await? {
+                Attempt::Done(greeted) => return Ok(*greeted),
+                Attempt::HungUp { error, said } if gate::is_worth_another(&said) => {
+                    attempts.pause(error).await?;
+                }
+                Attempt::HungUp { error, .. } => return Err(error),
+            }
+        }
+    }
+
+    async fn greet(
+        self,
+        base: &Base,
+        config: &HostConfig,
+        settings: Arc<client::Config>,
+        mut check: HostKeyCheck,
+    ) -> Result<Attempt, SshError> {
+        let mut clock = Clock::new(config, self.progress);
         let Carried {
             line,
             hold,
-            below,
-            mut holds,
             here,
             mut proxy,
-        } = self.carry(&config, depth).await?;
+            turn,
+        } = base.carry(config, self.progress, &mut clock).await?;
         self.progress.of(&config.host);
         self.progress.at(Stage::Handshake);
         if here && config.no_check_for_localhost {
             check.waive();
         }
-        holds.push(Arc::clone(&hold));
-        let cut = super::CutOnDrop(holds);
+        let cut = CutOnDrop::new(vec![Arc::clone(&hold)]);
         let notes = Shared::default();
         let client = Client {
             check,
             notes: notes.clone(),
         };
-        let settings = Arc::new(settings(&config, preferred));
-        let connected = client::connect_stream(settings, line, client).await;
-        let mut handle = match connected {
-            Ok(handle) => handle,
-            Err(fault) => {
-                let failure = match &mut proxy {
-                    Some(proxy) if matches!(&fault, Fault::Russh(error) if is_end(error)) => {
-                        proxy.failure().await
-                    }
-                    _ => None,
+        let connecting = client::connect_stream(settings, line, client);
+        match clock.within(connecting).await? {
+            Ok(handle) => Ok(Attempt::Done(Box::new(Greeted {
+                handle,
+                notes,
+                hold: cut,
+                proxy,
+                turn,
+            }))),
+            Err(Fault::Russh(error)) if is_end(&error) => {
+                if let Some(proxy) = &mut proxy
+                    && let Some(failure) = proxy.failure().await
+                {
+                    return Err(failure);
+                }
+                let said = hold.instead_of_greeting();
+                let error = SshError::Closed {
+                    host: config.host.clone(),
+                    stage: Stage::Handshake,
+                    reason: printable(&String::from_utf8_lossy(said.as_deref().unwrap_or(&[]))),
                 };
-                return Err(failure.unwrap_or_else(|| handshake_error(&config, fault)));
+                match said {
+                    // What a command did is the command's to try again.
+                    Some(said) if proxy.is_none() => Ok(Attempt::HungUp { error, said }),
+                    _ => Err(error),
+                }
             }
-        };
-        self.progress.at(Stage::Authentication);
-        authenticate(&mut handle, &config, credentials, &notes).await?;
-        hold.trust();
-        let mut below = below;
-        below.extend(proxy.map(|proxy| Box::new(proxy) as Box<dyn Send + Sync>));
-        Ok(Up {
-            handle,
-            notes,
-            below,
-            holds: cut.keep(),
-        })
-    }
-
-    async fn carry(self, config: &HostConfig, depth: usize) -> Result<Carried, SshError> {
-        match &config.way {
-            Way::Direct => {
-                let (stream, here) = reach::direct(config, self.progress).await?;
-                let (line, hold) = Line::over(stream);
-                Ok(Carried {
-                    line,
-                    hold,
-                    below: Vec::new(),
-                    holds: Vec::new(),
-                    here,
-                    proxy: None,
-                })
-            }
-            Way::Command(command) => {
-                self.progress.at(Stage::Connection);
-                let (proxy, stream) = ProxyCommand::start(command)?;
-                let (line, hold) = Line::over(stream);
-                Ok(Carried {
-                    line,
-                    hold,
-                    below: Vec::new(),
-                    holds: Vec::new(),
-                    here: false,
-                    proxy: Some(proxy),
-                })
-            }
-            Way::Jump(hops) => self.through(hops, config, depth).await,
+            Err(fault) => Err(handshake_error(config, fault)),
         }
-    }
-
-    /// Through other machines: the last of them tunnels to the host.
-    async fn through(
-        self,
-        hops: &[Hop],
-        config: &HostConfig,
-        depth: usize,
-    ) -> Result<Carried, SshError> {
-        let Some((last, before)) = hops.split_last() else {
-            return Err(SshError::TooManyHops {
-                host: config.host.clone(),
-                max: 0,
-            });
-        };
-        if depth + hops.len() > HOPS_MAX {
-            return Err(SshError::TooManyHops {
-                host: config.host.clone(),
-                max: HOPS_MAX,
-            });
-        }
-        let in_hop = |source: SshError| match source {
-            // The innermost hop is the one to name.
-            SshError::Jump { .. } | SshError::TooManyHops { .. } => source,
-            source => SshError::Jump {
-                hop: last.host.clone(),
-                source: Box::new(source),
-            },
-        };
-        let said = Said {
-            user: last.user.clone(),
-            port: last.port,
-            jump: (!before.is_empty()).then(|| before.to_vec()),
-            keepalive_interval: self.request.said.keepalive_interval,
-            keepalive_count: self.request.said.keepalive_count,
-            ..Said::default()
-        };
-        let resolved = HostConfig::resolve(&last.host, &said, &self.request.around);
-        let mut hop = resolved.map_err(|error| in_hop(error.into()))?;
-        // A rule for all hosts that names the jump host is not for the jump host.
-        if let Way::Jump(own) = &hop.way
-            && before.is_empty()
-            && own.iter().any(|hop| hop.host == last.host)
-        {
-            hop.way = Way::Direct;
-        }
-        // The password is for the host itself.
-        let credentials = Credentials {
-            password: None,
-            passphrase: self.request.passphrase.as_ref(),
-        };
-        let up = self.session(hop, credentials, depth + 1).await;
-        let Up {
-            handle,
-            notes,
-            mut below,
-            holds,
-        } = up.map_err(in_hop)?;
-        let cut = super::CutOnDrop(holds);
-        self.progress.at(Stage::Connection);
-        let address = format!("{}:{}", config.hostname, config.port);
-        let opened =
-            handle.channel_open_direct_tcpip(&*config.hostname, config.port.into(), "127.0.0.1", 0);
-        let channel = opened.await.map_err(|error| {
-            in_hop(SshError::Tunnel {
-                address,
-                reason: match error {
-                    russh::Error::ChannelOpenFailure(why) => channel_words(&why),
-                    _ => notes.ended().unwrap_or_default(),
-                },
-            })
-        })?;
-        let (line, hold) = Line::over(channel.into_stream());
-        below.push(Box::new(KeptOpen::new(handle)));
-        Ok(Carried {
-            line,
-            hold,
-            below,
-            holds: cut.keep(),
-            here: false,
-            proxy: None,
-        })
     }
 }
 
@@ -272,11 +228,13 @@ fn settings(config: &HostConfig, preferred: russh::Preferred) -> client::Config 
         .filter(|&bytes| bytes > 0);
     // Less than a packet would be a new key for each.
     let rekey = rekey.unwrap_or(REKEY).clamp(64 * 1024, REKEY);
+    let after = config.rekey_after.filter(|after| !after.is_zero());
+    let after = after.unwrap_or(REKEY_AFTER).min(REKEY_AFTER);
     client::Config {
         client_id: russh::SshId::Standard(
             format!("SSH-2.0-Offshoot_{}", env!("CARGO_PKG_VERSION")).into(),
         ),
-        limits: Limits::new(rekey, rekey, Duration::from_secs(60 * 60)),
+        limits: Limits::new(rekey, rekey, after),
         window_size: WINDOW,
         maximum_packet_size: PACKET,
         preferred,
@@ -293,10 +251,11 @@ fn handshake_error(config: &HostConfig, fault: Fault) -> SshError {
     let host = config.host.clone();
     match fault {
         Fault::Ours(error) => error,
-        Fault::Russh(error) if is_end(&error) => SshError::Closed {
+        Fault::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => SshError::NoAlgorithm {
             host,
-            stage: Stage::Handshake,
-            reason: String::new(),
+            kind: algorithm_kind(&kind),
+            ours: algorithm_names(ours),
+            theirs: algorithm_names(theirs),
         },
         Fault::Russh(russh::Error::Version) => SshError::Protocol {
             host,
@@ -312,6 +271,22 @@ fn handshake_error(config: &HostConfig, fault: Fault) -> SshError {
             reason: words(&fault),
         },
     }
+}
+
+fn algorithm_kind(kind: &AlgorithmKind) -> Algorithm {
+    match kind {
+        AlgorithmKind::Kex => Algorithm::KeyExchange,
+        AlgorithmKind::Key => Algorithm::HostKey,
+        AlgorithmKind::Cipher => Algorithm::Cipher,
+        AlgorithmKind::Compression => Algorithm::Compression,
+        AlgorithmKind::Mac => Algorithm::Mac,
+    }
+}
+
+/// The names of a list, without those that are none but say what a side knows.
+fn algorithm_names(names: Vec<String>) -> Vec<String> {
+    let says = |name: &String| name.starts_with("ext-info-") || name.starts_with("kex-strict-");
+    names.into_iter().filter(|name| !says(name)).collect()
 }
 
 /// Why a channel was not opened.

@@ -7,6 +7,7 @@ use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
 
+use super::algorithms;
 use crate::config::{HostConfig, Strict};
 use crate::error::{HostKeyProblem, SshError, printable};
 use crate::known_hosts::{self, Hash, KnownHost, Verdict};
@@ -35,7 +36,7 @@ impl HostKeys {
 }
 
 /// Judges the key of one server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HostKeyCheck {
     policy: HostKeys,
     known: KnownHost,
@@ -46,6 +47,8 @@ pub(crate) struct HostKeyCheck {
     learn_in: Option<PathBuf>,
     hash: Hash,
     rsa_bits: u32,
+    /// How an authority may sign.
+    signatures: Vec<Algorithm>,
 }
 
 impl HostKeyCheck {
@@ -83,6 +86,7 @@ impl HostKeyCheck {
                 false => Hash::Plain,
             },
             rsa_bits: config.rsa_bits,
+            signatures: algorithms::authorities(config)?,
         })
     }
 
@@ -149,11 +153,13 @@ impl HostKeyCheck {
         if certificate.cert_type() != CertType::Host {
             return invalid("it is not one for hosts");
         }
-        if matches!(
-            certificate.signature().algorithm(),
-            Algorithm::Rsa { hash: None } | Algorithm::Dsa
-        ) {
-            return invalid("its signature is of a kind that is broken");
+        if !self
+            .signatures
+            .contains(&certificate.signature().algorithm())
+        {
+            return invalid(
+                "its signature is of a kind that is broken, or not among CASignatureAlgorithms",
+            );
         }
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -40,6 +40,11 @@ impl KeyFile {
         self.private.is_some()
     }
 
+    /// Whether nothing more is needed to sign with it.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.private, Some(Private::Open(_)))
+    }
+
     /// Reads a file, and the public key beside it.
     pub(crate) fn read(path: &Path, passphrase: Option<&Secret>) -> Result<Self, SshError> {
         let useless = |why| SshError::IdentityFile {
@@ -232,7 +237,7 @@ async fn open(key: &KeyFile, passphrase: Option<&Secret>) -> Result<PrivateKey, 
         }
         (None, _) => Err(SshError::IdentityFile {
             path,
-            why: IdentityProblem::Missing,
+            why: IdentityProblem::OnlyPublic,
         }),
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Line {
 pub(crate) struct Hold {
     cut: AtomicBool,
     left: AtomicU64,
+    greeting: Mutex<Greeting>,
     /// Who waits to read, and who to write.
     waiting: Mutex<[Option<Waker>; 2]>,
 }
@@ -50,6 +51,20 @@ impl Hold {
     /// Lets the line carry as much as it likes.
     pub(crate) fn trust(&self) {
         self.left.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// What was said instead of a server's first line; nothing once that has come.
+    pub(crate) fn instead_of_greeting(&self) -> Option<Vec<u8>> {
+        let greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        (!greeting.came).then(|| greeting.before.clone())
+    }
+
+    fn hear(&self, bytes: &[u8]) {
+        // It comes with the first bytes, or not at all.
+        if self.left.load(Ordering::Relaxed) != u64::MAX {
+            let mut greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+            greeting.hear(bytes);
+        }
     }
 
     /// Whether the line is cut. If it is not, whoever asks is woken when it will be.
@@ -80,11 +95,34 @@ impl Hold {
     }
 }
 
+/// Bytes before a server's first line that are kept.
+const BEFORE_GREETING: usize = 1024;
+
+/// Whether a server has said that it is one.
+#[derive(Debug, Default)]
+struct Greeting {
+    came: bool,
+    before: Vec<u8>,
+}
+
+impl Greeting {
+    fn hear(&mut self, bytes: &[u8]) {
+        if self.came {
+            return;
+        }
+        let room = BEFORE_GREETING.saturating_sub(self.before.len());
+        self.before.extend(bytes.iter().take(room));
+        let mut lines = self.before.split_inclusive(|&byte| byte == b'\n');
+        self.came = lines.any(|line| line.starts_with(b"SSH-") && line.ends_with(b"\n"));
+    }
+}
+
 impl Line {
     pub(crate) fn over(stream: impl Stream) -> (Self, Arc<Hold>) {
         let hold = Arc::new(Hold {
             cut: AtomicBool::new(false),
             left: AtomicU64::new(BEFORE_AUTHENTICATION),
+            greeting: Mutex::default(),
             waiting: Mutex::default(),
         });
         let line = Self {
@@ -113,6 +151,7 @@ impl AsyncRead for Line {
                 buffer.set_filled(before);
                 return Poll::Ready(Err(error));
             }
+            self.hold.hear(&buffer.filled()[before..]);
         }
         read
     }
@@ -159,6 +198,25 @@ mod tests {
         tokio::task::yield_now().await;
         hold.cut();
         assert_eq!(waiting.await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn f50_what_is_said_before_the_first_line_is_known_until_that_comes() {
+        let heard = |said: &'static [&'static [u8]]| async move {
+            let (near, mut far) = duplex(64);
+            let (mut line, hold) = Line::over(near);
+            for piece in said {
+                far.write_all(piece).await.unwrap();
+                line.read_exact(&mut vec![0; piece.len()]).await.unwrap();
+            }
+            hold.instead_of_greeting()
+        };
+        assert_eq!(heard(&[]).await, Some(Vec::new()));
+        assert_eq!(
+            heard(&[b"Not ", b"now\r\n"]).await,
+            Some(b"Not now\r\n".to_vec())
+        );
+        assert_eq!(heard(&[b"hello\nSSH-2", b".0-x\r\n"]).await, None);
     }
 
     #[tokio::test]

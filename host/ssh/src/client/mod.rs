@@ -3,6 +3,7 @@
 mod algorithms;
 mod authenticate;
 mod connect;
+mod gate;
 mod handler;
 mod host_key;
 mod keys;
@@ -12,10 +13,11 @@ mod progress;
 mod prompts;
 mod pump;
 mod reach;
+mod way;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russh::ChannelMsg;
 use tokio::sync::watch;
@@ -31,8 +33,12 @@ use crate::config::{HostConfig, Said, Surroundings};
 use crate::error::{SshError, Stage};
 use crate::secret::Secret;
 
-/// How long it may take from the first look at the name to the command's start, if nobody says.
+/// How long it may take until the server has shown who it is, if nobody says.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it may take until the command has started, if nobody says. Servers give up on whoever
+/// takes longer to show who he is.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Which host, and what to run there.
 #[derive(Clone, Debug)]
@@ -49,6 +55,12 @@ pub struct Request {
     pub passphrase: Option<Secret>,
     /// What to run: a text for the login shell there.
     pub command: String,
+    /// How long all of it may take, up to the command's start; [`PATIENCE`], if nothing.
+    ///
+    /// `ConnectTimeout`, of the configuration or [said](Said::connect_timeout), is about less: it
+    /// ends at each host when that has shown who it is. Whoever is slow to let us in, such as a
+    /// server that asks others about a password, has all of this.
+    pub patience: Option<Duration>,
     /// Whose configuration it is.
     pub around: Surroundings,
 }
@@ -63,6 +75,7 @@ impl Request {
             password: None,
             passphrase: None,
             command: command.to_owned(),
+            patience: None,
             around: Surroundings::of_process(),
         }
     }
@@ -143,26 +156,31 @@ pub async fn open(request: Request) -> Result<Session, SshError> {
 
 async fn open_in_time(request: Request) -> Result<Session, SshError> {
     let config = HostConfig::resolve(&request.host, &request.said, &request.around)?;
-    let after = config
-        .connect_timeout
-        .filter(|timeout| !timeout.is_zero())
-        .unwrap_or(CONNECT_TIMEOUT);
+    let after = request.patience.unwrap_or_else(|| {
+        // Whoever wants to wait long for a connection has it.
+        PATIENCE.max(config.connect_timeout.unwrap_or_default())
+    });
     let progress = Progress::new(&config.host);
-    let opening = open_now(&request, config, &progress);
-    tokio::time::timeout(after, opening)
-        .await
-        .unwrap_or_else(|_| {
-            let (host, stage) = progress.now();
-            Err(SshError::Timeout { host, stage, after })
-        })
+    let until = Instant::now() + after.min(LONGEST);
+    let opening = open_now(&request, config, &progress, until);
+    let opened = tokio::time::timeout(after, opening).await;
+    opened.unwrap_or_else(|_| Err(progress.timeout(after)))
 }
+
+/// Longer than anybody waits, and short enough to be added to a time.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
 
 async fn open_now(
     request: &Request,
     config: HostConfig,
     progress: &Progress,
+    until: Instant,
 ) -> Result<Session, SshError> {
-    let route = Route { request, progress };
+    let route = Route {
+        request,
+        progress,
+        until,
+    };
     let environment = environment(&config);
     let Up {
         handle,
@@ -171,7 +189,7 @@ async fn open_now(
         holds,
     } = route.target(config).await?;
     // If this future is dropped from here on, the session is too.
-    let cut = CutOnDrop(holds);
+    let cut = CutOnDrop::new(holds);
     progress.at(Stage::Command);
     let failed = || SshError::Closed {
         host: request.host.clone(),
@@ -233,7 +251,17 @@ async fn open_now(
 pub(crate) struct CutOnDrop(Vec<Arc<Hold>>);
 
 impl CutOnDrop {
-    fn keep(mut self) -> Vec<Arc<Hold>> {
+    pub(crate) fn new(holds: Vec<Arc<Hold>>) -> Self {
+        Self(holds)
+    }
+
+    /// Lets the lines carry as much as they like.
+    pub(crate) fn trust(&self) {
+        self.0.iter().for_each(|hold| hold.trust());
+    }
+
+    /// Takes them over.
+    pub(crate) fn keep(mut self) -> Vec<Arc<Hold>> {
         std::mem::take(&mut self.0)
     }
 }

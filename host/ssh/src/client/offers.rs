@@ -80,7 +80,11 @@ impl Offers {
                 }
             }
         }
-        let held = offers.ask_agent(handle, config).await;
+        // A key that was named is used without an agent wherever that can be.
+        let held = match config.identity_is_said && files.iter().all(|file| file.is_open()) {
+            true => Vec::new(),
+            false => offers.ask_agent(handle, config).await,
+        };
         for identity in &held {
             let configured = files
                 .iter()
@@ -134,7 +138,7 @@ impl Offers {
             } else if !config.identities_are_default {
                 offers.setback.get_or_insert(SshError::IdentityFile {
                     path: file.path.clone(),
-                    why: IdentityProblem::Missing,
+                    why: IdentityProblem::OnlyPublic,
                 });
             }
         }

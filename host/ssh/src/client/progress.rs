@@ -1,8 +1,10 @@
-//! How far a connection has come, for the message when it takes too long.
+//! How far a connection has come, and how long it may take to come there.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::error::Stage;
+use crate::config::HostConfig;
+use crate::error::{SshError, Stage};
 
 /// How far a connection has come, and to whom.
 #[derive(Clone, Debug)]
@@ -26,10 +28,41 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = stage;
     }
 
-    pub(crate) fn now(&self) -> (String, Stage) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// That it took too long to come further.
+    pub(crate) fn timeout(&self, after: Duration) -> SshError {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (host, stage) = state.clone();
+        SshError::Timeout { host, stage, after }
+    }
+}
+
+/// `ConnectTimeout`: what is left of the time until a server has shown who it is.
+///
+/// It runs only while something of that is under way, not while we wait for our turn, or for what
+/// a connection needs below it.
+#[derive(Debug)]
+pub(crate) struct Clock<'a> {
+    progress: &'a Progress,
+    after: Duration,
+    left: Duration,
+}
+
+impl<'a> Clock<'a> {
+    pub(crate) fn new(config: &HostConfig, progress: &'a Progress) -> Self {
+        let said = config.connect_timeout.filter(|said| !said.is_zero());
+        let after = said.unwrap_or(super::CONNECT_TIMEOUT);
+        Self {
+            progress,
+            after,
+            left: after,
+        }
+    }
+
+    /// Runs a step, within what is left.
+    pub(crate) async fn within<T>(&mut self, step: impl Future<Output = T>) -> Result<T, SshError> {
+        let began = Instant::now();
+        let result = tokio::time::timeout(self.left, step).await;
+        self.left = self.left.saturating_sub(began.elapsed());
+        result.map_err(|_| self.progress.timeout(self.after))
     }
 }

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt as _, join};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::process::{Child, Command};
 
-use super::progress::Progress;
+use super::gate::{self, Turn};
+use super::progress::{Clock, Progress};
 use crate::config::{AddressFamily, HostConfig};
 use crate::error::{SshError, Stage, printable};
 
@@ -20,25 +21,35 @@ const ADDRESSES_MAX: usize = 16;
 /// Between two attempts, as OpenSSH waits.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Connects to the host's address. Tells as well whether that is this machine itself.
+/// A connection to one of a host's addresses.
+pub(crate) struct Reached {
+    pub(crate) stream: TcpStream,
+    /// Whether that is this machine itself.
+    pub(crate) here: bool,
+    pub(crate) turn: Turn,
+}
+
+/// Connects to the host's address, when it is our turn there.
 pub(crate) async fn direct(
     config: &HostConfig,
     progress: &Progress,
-) -> Result<(TcpStream, bool), SshError> {
+    clock: &mut Clock<'_>,
+) -> Result<Reached, SshError> {
     progress.at(Stage::NameResolution);
-    let addresses = addresses(config).await?;
+    let addresses = clock.within(addresses(config)).await??;
     progress.at(Stage::Connection);
     let mut attempt = 1;
     loop {
-        match any(&addresses, config).await {
-            Ok(stream) => {
+        match any(&addresses, config, clock).await {
+            Ok((stream, turn)) => {
                 // Small messages are not to wait for company.
                 stream.set_nodelay(true).map_err(SshError::Local)?;
                 let here = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
-                return Ok((stream, here));
+                return Ok(Reached { stream, here, turn });
             }
+            Err(error @ SshError::Timeout { .. }) => return Err(error),
             Err(error) if attempt >= config.connection_attempts => return Err(error),
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(_) => clock.within(tokio::time::sleep(PAUSE)).await?,
         }
         attempt += 1;
     }
@@ -71,11 +82,17 @@ async fn addresses(config: &HostConfig) -> Result<Vec<SocketAddr>, SshError> {
     }
 }
 
-async fn any(addresses: &[SocketAddr], config: &HostConfig) -> Result<TcpStream, SshError> {
+async fn any(
+    addresses: &[SocketAddr],
+    config: &HostConfig,
+    clock: &mut Clock<'_>,
+) -> Result<(TcpStream, Turn), SshError> {
     let mut last = SshError::Local(ErrorKind::AddrNotAvailable.into());
     for &address in addresses {
-        match one(address, config.bind_address.as_deref()).await {
-            Ok(stream) => return Ok(stream),
+        let turn = gate::turn(&address.to_string()).await;
+        let connecting = one(address, config.bind_address.as_deref());
+        match clock.within(connecting).await? {
+            Ok(stream) => return Ok((stream, turn)),
             Err(source) if source.kind() == ErrorKind::ConnectionRefused => {
                 last = SshError::Refused {
                     address: address.to_string(),

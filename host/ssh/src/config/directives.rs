@@ -86,7 +86,6 @@ pub(crate) const HARMLESS: &[&str] = &[
 pub(crate) const REFUSED: &[(&str, &[&str])] = &[
     ("bindinterface", &["none"]),
     ("canonicalizehostname", &["no", "false"]),
-    ("casignaturealgorithms", &[]),
     ("checkhostip", &["no", "false"]),
     ("forkafterauthentication", &["no", "false"]),
     ("hostbasedauthentication", &["no", "false"]),

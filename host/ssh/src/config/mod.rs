@@ -23,7 +23,7 @@ use self::surroundings::Kind;
 pub use self::surroundings::Surroundings;
 pub use self::tokens::ExpandError;
 use self::tokens::Tokens;
-pub use self::values::Hop;
+pub use self::values::{Hop, HopError};
 
 /// What the caller says of a host itself, which beats any file.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,8 @@ pub struct Said {
     pub user: Option<String>,
     /// Which port.
     pub port: Option<u16>,
-    /// The only key to use. With it, no agent and no other key is asked.
+    /// The only key to use. An agent is asked for this key alone, and only where the file does
+    /// not have it open.
     pub identity_file: Option<PathBuf>,
     /// Use no keys but the configured ones.
     pub identities_only: Option<bool>,
@@ -85,6 +86,8 @@ pub struct HostConfig {
     pub identity_files: Vec<PathBuf>,
     /// Whether they were named by somebody, or are those that every user may have.
     pub identities_are_default: bool,
+    /// Whether there is one that the caller named, which leaves an agent alone if it can.
+    pub identity_is_said: bool,
     /// Certificates to offer.
     pub certificate_files: Vec<PathBuf>,
     /// Whether an agent's other keys are left alone.
@@ -135,6 +138,8 @@ pub struct HostConfig {
     pub rsa_bits: u32,
     /// After how many bytes new session keys are made.
     pub rekey_bytes: Option<u64>,
+    /// After how long, if that is said.
+    pub rekey_after: Option<Duration>,
     /// Names of variables of the environment that go along, as patterns.
     pub send_env: Vec<String>,
     /// Variables that are set there.
@@ -152,6 +157,8 @@ pub struct Algorithms {
     pub host_keys: Option<String>,
     /// Of the user's keys.
     pub public_keys: Option<String>,
+    /// Of those who vouch for hosts.
+    pub authorities: Option<String>,
     /// Ciphers.
     pub ciphers: Option<String>,
     /// Message authentication.
@@ -262,6 +269,7 @@ impl HostConfig {
             way,
             identity_files,
             identities_are_default,
+            identity_is_said: said.identity_file.is_some(),
             identities_only: settings.identities_only.unwrap_or(false),
             agent,
             user_known_hosts,
@@ -286,12 +294,14 @@ impl HostConfig {
             algorithms: Algorithms {
                 host_keys: settings.host_key_algorithms,
                 public_keys: settings.public_key_algorithms,
+                authorities: settings.authority_algorithms,
                 ciphers: settings.ciphers,
                 macs: settings.macs,
                 kex: settings.kex,
             },
             rsa_bits: settings.rsa_bits.unwrap_or(1024),
-            rekey_bytes: settings.rekey_bytes.flatten(),
+            rekey_bytes: settings.rekey.and_then(|(bytes, _)| bytes),
+            rekey_after: settings.rekey.and_then(|(_, time)| time),
             send_env: settings.send_env,
             set_env: settings.set_env.unwrap_or_default(),
             unsupported: settings.unsupported,
@@ -320,7 +330,6 @@ fn settings_for(host: &str, said: &Said, around: &Surroundings) -> Result<Settin
     }
     if said.identity_file.is_some() {
         settings.identities_only = Some(true);
-        settings.identity_agent = Some("none".to_owned());
     }
     let mut reader = Reader::new(around, host, settings);
     read(&mut reader, around)?;
@@ -346,6 +355,9 @@ impl MapOwned for [&str] {
 }
 
 fn read(reader: &mut Reader<'_>, around: &Surroundings) -> Result<(), ConfigError> {
+    if let Some(file) = &around.named_config {
+        reader.named(file)?;
+    }
     if let Some(file) = &around.user_config {
         reader.file(file, Kind::User, Permissions::Checked)?;
     }
@@ -397,7 +409,7 @@ fn way(
         Some(Through::Jump(jump)) => {
             let text = tokens::expand(jump, "hnpr", tokens, around)
                 .map_err(expanding("ProxyJump", jump))?;
-            let hops = settings::hops(&text).map_err(|expected| ConfigError::Line {
+            let hops = values::hops(&text).map_err(|expected| ConfigError::Line {
                 place: Place {
                     file: PathBuf::from("ProxyJump"),
                     line: 0,

@@ -64,6 +64,16 @@ impl<'a> Reader<'a> {
         self.open(path, kind, permissions, Scope::All, 0)
     }
 
+    /// Reads a file that somebody named for this, and so may be anybody's.
+    pub(crate) fn named(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let failed = |source| ConfigError::File {
+            file: path.to_owned(),
+            source,
+        };
+        std::fs::metadata(path).map_err(failed)?;
+        self.file(path, Kind::User, Permissions::Unchecked)
+    }
+
     fn open(
         &mut self,
         path: &Path,

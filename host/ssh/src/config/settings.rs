@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::directives::{HARMLESS, REFUSED};
 use super::error::{Place, Problem};
-use super::values::{self, Expected, Hop};
+use super::values::{self, Expected, hops};
 
 /// Identity files and the like that one configuration may name.
 const FILES_MAX: usize = 100;
@@ -91,11 +91,12 @@ pub(crate) struct Settings {
     pub(crate) batch_mode: Option<bool>,
     pub(crate) host_key_algorithms: Option<String>,
     pub(crate) public_key_algorithms: Option<String>,
+    pub(crate) authority_algorithms: Option<String>,
     pub(crate) ciphers: Option<String>,
     pub(crate) macs: Option<String>,
     pub(crate) kex: Option<String>,
     pub(crate) rsa_bits: Option<u32>,
-    pub(crate) rekey_bytes: Option<Option<u64>>,
+    pub(crate) rekey: Option<(Option<u64>, Option<Duration>)>,
     pub(crate) send_env: Vec<String>,
     pub(crate) set_env: Option<Vec<(String, String)>>,
     pub(crate) ignore_unknown: Option<String>,
@@ -243,6 +244,7 @@ impl Settings {
             "batchmode" => line.set(&mut self.batch_mode, switch),
             "hostkeyalgorithms" => line.set(&mut self.host_key_algorithms, text),
             "pubkeyacceptedalgorithms" => line.set(&mut self.public_key_algorithms, text),
+            "casignaturealgorithms" => line.set(&mut self.authority_algorithms, text),
             "ciphers" => line.set(&mut self.ciphers, text),
             "macs" => line.set(&mut self.macs, text),
             "kexalgorithms" => line.set(&mut self.kex, text),
@@ -320,15 +322,13 @@ impl Settings {
             "default" => None,
             amount => Some(values::bytes(amount).map_err(|expected| line.wrong(expected))?),
         };
-        match rest {
-            [] => {}
-            [time] if time == "none" => {}
-            [time] => {
-                values::time(time).map_err(|expected| line.wrong(expected))?;
-            }
+        let time = match rest {
+            [] => None,
+            [time] if time == "none" => None,
+            [time] => Some(values::time(time).map_err(|expected| line.wrong(expected))?),
             _ => return Err(Problem::TooMany(line.keyword.to_owned())),
-        }
-        line.keep(&mut self.rekey_bytes, amount);
+        };
+        line.keep(&mut self.rekey, (amount, time));
         Ok(())
     }
 
@@ -343,11 +343,6 @@ impl Settings {
         line.keep(&mut self.set_env, pairs);
         Ok(())
     }
-}
-
-/// The hops of a `ProxyJump`, in the order in which they are passed.
-pub(crate) fn hops(value: &str) -> Result<Vec<Hop>, Expected> {
-    value.split(',').map(values::hop).collect()
 }
 
 fn strict(word: &str) -> Result<Strict, Expected> {

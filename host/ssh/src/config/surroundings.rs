@@ -22,6 +22,8 @@ pub struct Surroundings {
     pub user_config: Option<PathBuf>,
     /// The machine's.
     pub system_config: Option<PathBuf>,
+    /// A file that was named, and has to be there. It is read before the others.
+    pub named_config: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -42,11 +44,25 @@ impl Surroundings {
         Self {
             user_config: Some(home.join(".ssh/config")),
             system_config: Some(PathBuf::from("/etc/ssh/ssh_config")),
+            named_config: None,
             user,
             uid,
             home,
             hostname,
             variables: Vec::new(),
+        }
+    }
+
+    /// These, with this file instead of the user's and the machine's, as with `ssh -F`.
+    ///
+    /// The file has to be there. `none` is no file: nothing is read then.
+    #[must_use]
+    pub fn with_config(self, file: &Path) -> Self {
+        Self {
+            user_config: None,
+            system_config: None,
+            named_config: (file != Path::new("none")).then(|| file.to_owned()),
+            ..self
         }
     }
 

@@ -81,6 +81,40 @@ pub struct Hop {
     pub port: Option<u16>,
 }
 
+impl Hop {
+    /// Reads `[user@]host[:port]`, or several with commas between them, in the order in which
+    /// they are passed: what `ProxyJump` takes. `none` is no hop at all.
+    ///
+    /// An address of version 6 with a port has brackets: `[::1]:22`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is anything else.
+    pub fn list(text: &str) -> Result<Vec<Self>, HopError> {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Vec::new());
+        }
+        hops(text).map_err(|expected| HopError {
+            text: text.to_owned(),
+            expected,
+        })
+    }
+}
+
+/// A text that names no machines on the way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}`: expected {expected}")]
+pub struct HopError {
+    text: String,
+    expected: Expected,
+}
+
+/// The hops of a `ProxyJump`, in the order in which they are passed.
+pub(crate) fn hops(value: &str) -> Result<Vec<Hop>, Expected> {
+    value.split(',').map(hop).collect()
+}
+
 /// `[user@]host[:port]`, also as `ssh://` address.
 pub(crate) fn hop(text: &str) -> Result<Hop, Expected> {
     const EXPECTED: Expected = "hosts like user@host:22, with commas between them, or none";
@@ -156,6 +190,31 @@ mod tests {
         assert_eq!(bytes("1G"), Ok(1 << 30));
         assert!(bytes("99999999999G").is_err());
         assert!(bytes("G").is_err());
+    }
+
+    #[test]
+    fn b001_lists_of_hops() {
+        let check = |text: &str, want: &[(&str, Option<u16>)]| {
+            let got = Hop::list(text).unwrap();
+            let got: Vec<_> = got
+                .iter()
+                .map(|hop| (hop.host.as_str(), hop.port))
+                .collect();
+            assert_eq!(got, want, "{text}");
+        };
+        check("a", &[("a", None)]);
+        check(
+            " u@a:23,[fe80::1]:24,::1 ",
+            &[("a", Some(23)), ("fe80::1", Some(24)), ("::1", None)],
+        );
+        check("None", &[]);
+        for bad in ["", ",", "a,", "a,,b", "a:x", "-o,b", "a b"] {
+            let error = Hop::list(bad).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("`{bad}`: expected hosts")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

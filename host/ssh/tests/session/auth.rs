@@ -253,6 +253,68 @@ async fn s097_an_agent_signs_unless_only_configured_keys_are_wanted() {
 }
 
 #[tokio::test]
+async fn s097_an_agent_signs_with_a_named_key_that_the_file_does_not_have_open() {
+    let bench = plain();
+    let named = bench.key("named", &["-t", "ed25519", "-N", ""]);
+    let other = bench.key("other", &["-t", "ed25519", "-N", ""]);
+    let agent = Agent::with(&bench, &[&other, &named]);
+    bench.let_in("bob", &named);
+    let with = |file: std::path::PathBuf, agent: &str| {
+        let mut request = bench.request("bob", "id -un", "");
+        request.said.identity_file = Some(file);
+        request.around.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.to_owned())];
+        request
+    };
+    let public = named.with_extension("pub");
+    // The public half alone; then the name of a private one that is not there; then a locked one.
+    assert_eq!(
+        run(with(public.clone(), &agent.1)).await.unwrap().output,
+        "bob\n"
+    );
+    let error = run(with(public.clone(), "")).await.unwrap_err();
+    assert!(error.to_string().contains("public half"), "{error}");
+    let away = bench.path("away");
+    std::fs::rename(&named, &away).unwrap();
+    assert_eq!(
+        run(with(named.clone(), &agent.1)).await.unwrap().output,
+        "bob\n"
+    );
+    let locked = Command::new("ssh-keygen")
+        .args(["-q", "-p", "-N", "open sesame", "-f"])
+        .arg(&away)
+        .output();
+    assert!(locked.unwrap().status.success());
+    std::fs::rename(&away, &named).unwrap();
+    assert_eq!(
+        run(with(named.clone(), &agent.1)).await.unwrap().output,
+        "bob\n"
+    );
+    let error = run(with(named.clone(), "")).await.unwrap_err();
+    assert!(
+        matches!(error, SshError::PassphraseRequired { .. }),
+        "{error:?}"
+    );
+    // The agent's other keys are left alone.
+    bench.let_in("bob", &other);
+    let error = run(with(public, &agent.1)).await.unwrap_err();
+    assert!(
+        matches!(error, SshError::PasswordRequired { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn b001_no_password_is_given_where_none_is_to_be_asked_for() {
+    let bench = Bench::new(SshdOptions::default().line(BY_QUESTIONS));
+    let mut request = bench.request("bob", "true", "NumberOfPasswordPrompts 0");
+    request.password = secret("bob's secret");
+    let error = run(request).await.unwrap_err();
+    assert!(matches!(error, SshError::AuthRefused { .. }), "{error:?}");
+    let log = bench.machine.sh("cat /var/log/sshd.log");
+    assert!(!log.contains("assword for bob"), "{log}");
+}
+
+#[tokio::test]
 async fn s097_a_certificate_beside_the_key_lets_in() {
     let bench = plain();
     let authority = bench.key("authority", &["-t", "ed25519", "-N", ""]);

@@ -237,6 +237,12 @@ async fn t12_host_certificates() {
     let by_authority = format!("@cert-authority {host} {known}\n");
     present(&["-n", "127.0.0.1"]);
     check(&bench, "a certificate", &by_authority, ok, ok).await;
+    // Who vouches may have to sign in another way.
+    let request = bench.request("ann", "true", "CASignatureAlgorithms rsa-sha2-512");
+    let error = run(request).await.unwrap_err();
+    assert_eq!(name_of(&error), "certificate", "{error}");
+    let request = bench.request("ann", "true", "CASignatureAlgorithms ^ssh-ed25519");
+    run(request).await.unwrap();
     check(
         &bench,
         "by nobody known",

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use offshoot_bed::SshdOptions;
-use offshoot_ssh::{SshError, open};
+use offshoot_ssh::{Algorithm, SshError, open};
 
 use crate::bench::{Bench, run, secret};
 
@@ -111,4 +111,58 @@ async fn t12_a_byte_changed_on_the_way_never_gets_in() {
 fn t14_secrets_are_not_printed() {
     let secret = secret("do not leak");
     assert!(!format!("{secret:?}").contains("leak"));
+}
+
+#[tokio::test]
+async fn t12_nothing_in_common_names_what_either_side_has() {
+    let options = SshdOptions::default()
+        .line("KexAlgorithms curve25519-sha256,ecdh-sha2-nistp256")
+        .line("Ciphers aes256-ctr")
+        .line("MACs hmac-sha2-512");
+    let bench = Bench::new(options);
+    for (line, kind, ours, theirs) in [
+        (
+            "KexAlgorithms diffie-hellman-group16-sha512",
+            Algorithm::KeyExchange,
+            "diffie-hellman-group16-sha512",
+            "curve25519-sha256,ecdh-sha2-nistp256",
+        ),
+        (
+            "HostKeyAlgorithms rsa-sha2-512",
+            Algorithm::HostKey,
+            "rsa-sha2-512",
+            "ssh-ed25519",
+        ),
+        (
+            "Ciphers aes128-gcm@openssh.com",
+            Algorithm::Cipher,
+            "aes128-gcm@openssh.com",
+            "aes256-ctr",
+        ),
+        (
+            "MACs hmac-sha2-256",
+            Algorithm::Mac,
+            "hmac-sha2-256",
+            "hmac-sha2-512",
+        ),
+    ] {
+        let error = run(bench.request("ann", "true", line)).await.unwrap_err();
+        let text = error.to_string();
+        match error {
+            SshError::NoAlgorithm {
+                kind: of,
+                ours: we,
+                theirs: they,
+                ..
+            } => assert_eq!(
+                (of, we.join(","), they.join(",")),
+                (kind, ours.into(), theirs.into())
+            ),
+            other => panic!("{line}: {other:?}"),
+        }
+        assert!(
+            text.contains(kind.directive()) && text.contains("ssh_path"),
+            "{text}"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod bench;
 mod bulk;
+mod crowds;
 mod host_keys;
 mod hostile;
 mod network;

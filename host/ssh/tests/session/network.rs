@@ -68,12 +68,13 @@ async fn f50_a_server_that_hangs_up_or_is_none() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.write_all(said.as_bytes());
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let _ = stream.write_all(said.as_bytes());
+            }
         });
-        let error = run(bench.request_to(addr, "ann", "true", ""))
-            .await
-            .unwrap_err();
+        let mut request = bench.request_to(addr, "ann", "true", "");
+        request.patience = Some(Duration::from_secs(2));
+        let error = run(request).await.unwrap_err();
         assert!(
             matches!(error, SshError::Closed { .. } | SshError::Protocol { .. }),
             "{error:?}"
@@ -94,7 +95,7 @@ async fn f50_a_connection_that_freezes_or_is_cut_at_any_point_ends_with_a_named_
             bench.knows("");
             let lines = "StrictHostKeyChecking accept-new";
             let mut request = bench.request_to(door.addr(), "ann", "true", lines);
-            request.said.connect_timeout = Some(Duration::from_secs(2));
+            request.patience = Some(Duration::from_secs(2));
             let error = match run(request).await {
                 Ok(ran) if matches!(ran.ended, Ended::Lost(_)) => continue,
                 // All there was to say is shorter than that.

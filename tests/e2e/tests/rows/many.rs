@@ -43,8 +43,8 @@ fn s105_ten_thousand_calls_of_many_tasks_end() {
 fn s105_half_of_ten_thousand_calls_are_taken_back_and_leave_nothing() {
     with_router(async |router| {
         let context = router.local().await.unwrap();
-        // They wait behind this one.
-        let first = context.call_async::<guest::sleep>((100,)).await.unwrap();
+        // They wait behind this one, however long it takes to make them.
+        let first = context.call_async::<guest::sleep>((600_000,)).await;
         let mut calls = Vec::new();
         for number in 0..CALLS {
             calls.push(
@@ -62,7 +62,7 @@ fn s105_half_of_ten_thousand_calls_are_taken_back_and_leave_nothing() {
                 kept += 1;
             }
         }
-        first.get().await.unwrap();
+        drop(first);
         let mut longest = 0;
         for _ in 0..kept {
             let event = select.get_timeout(Duration::from_secs(60)).await.unwrap();

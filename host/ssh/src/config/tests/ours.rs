@@ -22,8 +22,10 @@ fn s097_a_named_identity_is_the_only_one() {
     };
     let config = HostConfig::resolve("h", &said, &around(folder.path())).unwrap();
     assert_eq!(config.identity_files, [Path::new("/k")]);
-    assert_eq!(config.agent, Agent::Nobody);
+    // An agent may sign with it, and with nothing else.
+    assert_eq!(config.agent, Agent::Socket("/run/agent".into()));
     assert!(config.identities_only);
+    assert!(config.identity_is_said);
 }
 
 #[test]
@@ -79,6 +81,62 @@ fn b001_what_cannot_be_honoured_is_named_with_its_line() {
         unsupported("GSSAPIAuthentication yes\nSendEnv LANG LC_*\nHashKnownHosts yes\n"),
         None
     );
+}
+
+#[test]
+fn b001_a_named_file_stands_for_all_others_and_has_to_be_there() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    write(at, "config", "Port 1\n");
+    write(at, "mine", "User bob\n");
+    let resolve = |around: &super::Surroundings| HostConfig::resolve("h", &Said::default(), around);
+    let named = around(at).with_config(&at.join("mine"));
+    let config = resolve(&named).unwrap();
+    assert_eq!((config.user.as_str(), config.port), ("bob", 22));
+    // Whoever names it answers for it, as with `ssh -F`.
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(at.join("mine"), fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(resolve(&named).unwrap().user, "bob");
+    let error = resolve(&named.with_config(&at.join("gone"))).unwrap_err();
+    assert!(error.to_string().contains("gone"), "{error}");
+    let nothing = around(at).with_config(Path::new("none"));
+    assert_eq!(resolve(&nothing).unwrap().port, 22);
+}
+
+#[test]
+fn b001_new_keys_are_made_as_often_as_configured() {
+    let folder = TempDir::new().unwrap();
+    let rekey = |text: &str| {
+        write(folder.path(), "config", text);
+        let config = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap();
+        (
+            config.rekey_bytes,
+            config.rekey_after.map(|after| after.as_secs()),
+        )
+    };
+    assert_eq!(rekey(""), (None, None));
+    assert_eq!(rekey("RekeyLimit 1G 5m"), (Some(1 << 30), Some(300)));
+    assert_eq!(rekey("RekeyLimit default none"), (None, None));
+}
+
+#[test]
+fn b001_every_directive_of_the_installed_client_is_known() {
+    let listed = std::process::Command::new("ssh")
+        .args(["-G", "-F", "none", "h"])
+        .output();
+    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    assert!(listed.lines().count() > 50, "{listed}");
+    for line in listed.lines() {
+        // Kinds of keys, and where it is not set, nothing.
+        let folder = TempDir::new().unwrap();
+        write(folder.path(), "config", line);
+        let read = HostConfig::resolve("h", &Said::default(), &around(folder.path()));
+        let unsupported = read
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+            .unsupported;
+        // What it does by itself is done here.
+        assert_eq!(unsupported, None, "{line}");
+    }
 }
 
 #[test]
