@@ -16,6 +16,7 @@ use offshoot_proto::control::{Hello, Welcome};
 use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, first_frame, greeting};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal};
+use zeroize::Zeroizing;
 
 use crate::BUILD_ID;
 use crate::hub::Hub;
@@ -148,7 +149,7 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     rustix::io::ioctl_fionbio(&output, true)?;
     let lost_after = Duration::from_millis(welcome.lost_after_ms.into());
     let lost_after = Some(lost_after).filter(|wait| !wait.is_zero());
-    hub.serve_parent(link, &input, output, &rest, lost_after);
+    hub.serve_parent(link, &input, output, rest, lost_after);
     while hub.goes_on_alone() {
         std::thread::sleep(ALONE);
     }
@@ -201,11 +202,11 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-fn read_welcome(input: &OwnedFd) -> Result<Option<(Welcome, Vec<u8>)>, ServeError> {
+fn read_welcome(input: &OwnedFd) -> Result<Option<(Welcome, Zeroizing<Vec<u8>>)>, ServeError> {
     let mut expect = ExpectWelcome::default();
-    let mut buffer = [0; 4096];
+    let mut buffer = Zeroizing::new([0; 4096]);
     loop {
-        match rustix::io::read(input, &mut buffer) {
+        match rustix::io::read(input, &mut *buffer) {
             Ok(0) => return Ok(None),
             Ok(count) => {
                 let welcome = expect.on_bytes(&buffer[..count]);

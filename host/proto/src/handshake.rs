@@ -9,6 +9,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use zeroize::Zeroizing;
+
 use crate::control::{self, Hello, Welcome};
 use crate::decoder::Decoder;
 use crate::frame::{Frame, FrameError, Header};
@@ -84,16 +86,21 @@ pub fn first_body<T: for<'a> serde::Deserialize<'a>>(frame: &Frame) -> Option<T>
 /// Waits for a parent's welcome.
 #[derive(Debug, Default)]
 pub struct ExpectWelcome {
-    seen: Vec<u8>,
+    /// What is behind the welcome may hold a password.
+    seen: Zeroizing<Vec<u8>>,
 }
 
 impl ExpectWelcome {
-    /// Takes in what the parent sent; gives the welcome and the bytes behind it.
+    /// Takes in what the parent sent; gives the welcome and the bytes behind it, which are
+    /// overwritten when they are dropped.
     ///
     /// # Errors
     ///
     /// Fails when it is anything but a welcome.
-    pub fn on_bytes(&mut self, bytes: &[u8]) -> Result<Option<(Welcome, Vec<u8>)>, HandshakeError> {
+    pub fn on_bytes(
+        &mut self,
+        bytes: &[u8],
+    ) -> Result<Option<(Welcome, Zeroizing<Vec<u8>>)>, HandshakeError> {
         self.seen.extend_from_slice(bytes);
         let length = Decoder::first_len(&self.seen)?;
         let Some((first, rest)) = length.and_then(|length| self.seen.split_at_checked(length))
@@ -106,7 +113,7 @@ impl ExpectWelcome {
             .first()
             .and_then(first_body)
             .ok_or(HandshakeError::NoHello)?;
-        Ok(Some((welcome, rest.to_owned())))
+        Ok(Some((welcome, Zeroizing::new(rest.to_owned()))))
     }
 }
 

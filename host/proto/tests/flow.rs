@@ -45,6 +45,7 @@ impl Middle {
                 traces: Default::default(),
             });
             node.handle_bytes(parent, &message(ME, Handle::CONNECT, &connect), NOW);
+            assert!(node.took_in_secrets(), "its driver is to overwrite that");
             node.attach(id).unwrap()
         });
         while node.poll_event().is_some() {}

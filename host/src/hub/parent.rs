@@ -10,7 +10,7 @@ use std::time::Duration;
 use offshoot_proto::{LinkId, Node};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::output::{Output, Signals};
 use super::{Hub, State, lock_again};
@@ -35,15 +35,16 @@ impl Hub {
         link: LinkId,
         input: &OwnedFd,
         output: OwnedFd,
-        rest: &[u8],
+        rest: Zeroizing<Vec<u8>>,
         lost_after: Option<Duration>,
     ) {
         self.drive(|state, now| {
             state
                 .outputs
                 .insert(link, Output::new(None, output, Signals::default()));
-            state.node.handle_bytes(link, rest, now);
+            state.node.handle_bytes(link, &rest, now);
         });
+        drop(rest);
         let beat = lost_after.map(|lost_after| {
             self.watch(link, lost_after);
             Node::watch_interval(lost_after)

@@ -387,7 +387,15 @@ impl Driver {
                 }
                 Ok(())
             }
-            Asked::Again => Err(End::Login(PasswordError::Incorrect(said(prompt)).into())),
+            Asked::Again => {
+                let said = said(prompt);
+                // It may also want a new one.
+                let error = match classify(self.kind, &said.words) {
+                    Some(error @ LoginError::Access(AccessError::AccountExpired(_))) => error,
+                    _ => PasswordError::Incorrect(said).into(),
+                };
+                Err(End::Login(error))
+            }
             Asked::Perhaps(question) if since.elapsed() >= PAUSE => {
                 let prompt = question;
                 let said = Said::new(self.kind.name(), &self.errors.text());

@@ -47,7 +47,8 @@ impl Tool {
     pub(super) fn start(mut command: Command, wants: Wants) -> std::io::Result<Self> {
         let mut terminal = match wants {
             Wants::Nothing => None,
-            _ => Some(Terminal::open().map_err(no_terminal)?),
+            Wants::Questions => Terminal::open().map_or_else(go_without, Some),
+            Wants::Everything => Some(Terminal::open().map_err(no_terminal)?),
         };
         let (output, input);
         match (&terminal, wants) {
@@ -146,6 +147,12 @@ fn lead_session(command: &mut Command, terminal: Option<OwnedFd>) {
     unsafe {
         command.pre_exec(become_leader);
     }
+}
+
+/// A tool may have nothing to ask. One that has says that it found no terminal (`B048`).
+fn go_without(error: std::io::Error) -> Option<Terminal> {
+    tracing::warn!("{}", no_terminal(error));
+    None
 }
 
 fn no_terminal(error: std::io::Error) -> std::io::Error {

@@ -102,11 +102,13 @@ const SUDO: &[(&str, Meaning)] = &[
     ("is not allowed to execute", NotPermitted),
     ("may not run sudo on", NotPermitted),
     ("i'm sorry ", NotPermitted),
-    ("is your account locked", Locked),
     ("password is expired", Expired),
     ("account has expired", Expired),
     ("account expired", Expired),
     ("account or password is expired", Expired),
+    ("required to change your password", Expired),
+    // It may only be what follows from that.
+    ("is your account locked", Locked),
     ("unknown user", NoSuchUser),
     ("unknown uid", NoSuchUser),
     ("' not found", NoSuchUser),
@@ -114,14 +116,14 @@ const SUDO: &[(&str, Meaning)] = &[
     ("incorrect authentication attempt", Incorrect),
     ("authentication failed, try again", Incorrect),
     ("sorry, try again", Incorrect),
+    ("a terminal is required", RequireTty),
+    ("no tty present", RequireTty),
+    ("must have a tty", RequireTty),
     ("no password was provided", Required),
     ("timed out reading password", Required),
     ("a password is required", Required),
     ("interactive authentication is required", Required),
     ("authentication required", Required),
-    ("a terminal is required", RequireTty),
-    ("no tty present", RequireTty),
-    ("must have a tty", RequireTty),
     ("effective uid is not 0", Broken),
     ("must be owned by uid 0", Broken),
     ("must be setuid root", Broken),
@@ -140,6 +142,7 @@ const SU: &[(&str, Meaning)] = &[
     ("account has expired", Expired),
     ("account expired", Expired),
     ("password has expired", Expired),
+    ("required to change your password", Expired),
     ("token is no longer valid", Expired),
     ("authentication token", Expired),
     ("account is locked", Locked),
@@ -163,6 +166,7 @@ const DOAS: &[(&str, Meaning)] = &[
     ("authentication failed", Incorrect),
     ("account expired", Expired),
     ("account has expired", Expired),
+    ("required to change your password", Expired),
     ("not installed setuid", Broken),
     ("doas is not enabled", Broken),
     ("must be owned by root", Broken),
@@ -482,6 +486,8 @@ mod tests {
             &[
                 "sudo: Account or password is expired, reset your password and try again",
                 "sudo: Account expired or PAM config lacks an \"account\" section for sudo",
+                "sudo: Account expired or PAM config lacks an \"account\" section for sudo, contact \
+                 your system administrator\nsudo: account validation failure, is your account locked?",
             ],
         );
         means(
@@ -527,7 +533,11 @@ mod tests {
         means(
             Tool::Su,
             "Access AccountExpired",
-            &["su: User account has expired"],
+            &[
+                "su: User account has expired",
+                "You are required to change your password immediately (administrator enforced).\n\
+                 Current password: ",
+            ],
         );
         means(
             Tool::Doas,

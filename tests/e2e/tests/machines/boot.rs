@@ -164,7 +164,7 @@ fn f34_where_no_file_may_run_the_child_runs_from_memory() {
                 assert_eq!(uid(&root).await, 0);
                 let login = router.sudo().login(true).keep(keep).via(&bob);
                 works(&login.await.unwrap()).await;
-                router.disconnect(bob.context_id());
+                router.disconnect(&bob);
                 is_empty(&machine);
             }
         });

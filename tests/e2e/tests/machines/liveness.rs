@@ -6,6 +6,7 @@ use e2e::with_router;
 use e2e_plugin as guest;
 use offshoot::{Context, Error};
 use offshoot_bed::{Machine, Weather};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{Door, is_empty, start, with_bob, works};
 
@@ -67,6 +68,7 @@ fn f6_a_network_that_drops_everything_is_noticed_at_both_ends() {
         assert!(reason.contains("no sign of life for 2 s"), "{reason}");
         // It is still frozen: the other end has noticed it by itself.
         is_empty(&machine);
+        drop(line);
     });
 }
 
@@ -77,10 +79,12 @@ fn f6_a_client_that_stops_is_noticed_at_both_ends() {
     with_router(async |router| {
         let bob = door.ssh(&router, "bob").lost_after(SHORT).await.unwrap();
         works(&bob).await;
-        let clients = e2e::children();
-        for &client in &clients {
-            let client = rustix::process::Pid::from_raw(client).unwrap();
-            rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
+        for client in e2e::children() {
+            let name = std::fs::read_to_string(format!("/proc/{client}/comm")).unwrap();
+            if name == "ssh\n" {
+                let client = Pid::from_raw(client).unwrap();
+                kill_process(client, Signal::STOP).unwrap();
+            }
         }
         let reason = lost(&bob).await;
         assert!(reason.contains("no sign of life for 2 s"), "{reason}");

@@ -73,12 +73,15 @@ fn processes(controller: &Child) -> Vec<PathBuf> {
     ours.collect()
 }
 
-fn holds(bytes: &[u8], what: &str) -> bool {
+fn place_of(bytes: &[u8], what: &str) -> Option<usize> {
     let first = what.as_bytes()[0];
     let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
-    starts
-        .map(|(at, _)| &bytes[at..])
-        .any(|rest| rest.starts_with(what.as_bytes()))
+    let mut starts = starts.map(|(at, _)| at);
+    starts.find(|&at| bytes[at..].starts_with(what.as_bytes()))
+}
+
+fn holds(bytes: &[u8], what: &str) -> bool {
+    place_of(bytes, what).is_some()
 }
 
 /// Where in a process's memory that is.
@@ -99,8 +102,10 @@ fn in_memory(process: &Path, what: &str) -> Vec<String> {
             let Ok(count) = memory.read_at(&mut bytes[..wanted], at) else {
                 continue;
             };
-            if holds(&bytes[..count], what) {
-                found.push(format!("{line} at {at:x}"));
+            if let Some(place) = place_of(&bytes[..count], what) {
+                let around = &bytes[place.saturating_sub(80)..count.min(place + 80)];
+                let around = String::from_utf8_lossy(around);
+                found.push(format!("{line} at {:x}: {around:?}", at + place as u64));
             }
         }
     }

@@ -180,14 +180,16 @@ pub fn welcome(data: &[u8]) {
             None => match expect.on_bytes(piece) {
                 Ok(None) => {}
                 Ok(Some((welcome, behind))) => {
-                    rest = behind;
+                    rest = behind.to_vec();
                     found = Some(welcome);
                 }
                 Err(error) => return assert_eq!(at_once.unwrap_err(), error),
             },
         }
     }
-    assert_eq!(at_once.unwrap(), found.map(|welcome| (welcome, rest)));
+    let at_once = at_once.unwrap();
+    let at_once = at_once.map(|(welcome, behind)| (welcome, behind.to_vec()));
+    assert_eq!(at_once, found.map(|welcome| (welcome, rest)));
     // The frame that it came in says what it is.
     let mut frames = Vec::new();
     if Decoder::default().push(whole, &mut frames).is_ok()
