@@ -9,6 +9,23 @@ def echo(data):
     return data
 
 
+def swallow(data):
+    return len(data)
+
+
+def produce(count):
+    import mitogen.core
+
+    if not MADE:
+        import random
+
+        MADE.append(random.Random(1).getrandbits(8 * count).to_bytes(count, "little"))
+    return mitogen.core.Blob(MADE[0])
+
+
+MADE = []
+
+
 def pid():
     import os
 

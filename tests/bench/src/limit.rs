@@ -9,11 +9,16 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use offshoot::Plugin;
 
 use crate::arguments::Arguments;
 use crate::bare_loop;
+use crate::limit_ssh;
+use crate::ours::{Tree, packed_child};
 use crate::processes::{end, resident_mib};
-use crate::row::{CHAIN, CHAIN_ROUND_TRIPS, ECHO, MESSAGE, ROUND_TRIPS, Row, WINDOW, WINDOWS};
+use crate::row::{
+    CHAIN, CHAIN_ROUND_TRIPS, ECHO, MESSAGE, ROUND_TRIPS, Row, SshRow, WINDOW, WINDOWS,
+};
 use crate::side::{Sample, Side, each_us};
 
 pub(crate) struct Limit {
@@ -44,7 +49,20 @@ impl Side for Limit {
             Row::Chain10Call => round_trips(chain(&self.peer), MESSAGE, CHAIN_ROUND_TRIPS)?,
             Row::Echo1Mib => round_trips(echo(&self.peer, ECHO), ECHO, 1)?,
             Row::IdleChildRss => resident(echo(&self.peer, MESSAGE)),
-            Row::Select20 | Row::Select200 | Row::OutstandingCall | Row::ChildBinaryGz => {
+            Row::Ssh(row, line) => {
+                let child = match row {
+                    SshRow::Cold => packed_child(&Plugin::open(&self.plugin)?)?,
+                    _ => 0,
+                };
+                limit_ssh::prepare(row, line, &self.peer, child)?
+            }
+            // The same on an idle link.
+            Row::CallBesideBulk => Tree::start(&Plugin::open(&self.plugin)?)?.beside(false)?,
+            Row::IdleChildCost
+            | Row::Select20
+            | Row::Select200
+            | Row::OutstandingCall
+            | Row::ChildBinaryGz => {
                 return Ok(None);
             }
         }))
@@ -75,7 +93,7 @@ fn start(mut command: Command) -> Sample {
     })
 }
 
-fn round_trips(mut command: Command, size: usize, count: usize) -> Result<Sample> {
+pub(crate) fn round_trips(mut command: Command, size: usize, count: usize) -> Result<Sample> {
     let mut peer = Peer::start(&mut command)?;
     let (message, mut answer) = (vec![7; size], vec![0; size]);
     Ok(Box::new(move || {
@@ -122,7 +140,7 @@ fn resident(mut command: Command) -> Sample {
 }
 
 /// A process that answers over two pipes, and ends with this value.
-struct Peer {
+pub(crate) struct Peer {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
@@ -130,7 +148,7 @@ struct Peer {
 
 impl Peer {
     /// Starts `command` and waits for the byte that says it is up.
-    fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -149,7 +167,7 @@ impl Peer {
         Ok(peer)
     }
 
-    fn exchange(&mut self, message: &[u8], answer: &mut [u8]) -> Result<()> {
+    pub(crate) fn exchange(&mut self, message: &[u8], answer: &mut [u8]) -> Result<()> {
         let input = self.input.as_mut().context("the peer is closed")?;
         input
             .write_all(message)

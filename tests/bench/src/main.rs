@@ -7,12 +7,15 @@
 mod arguments;
 mod bare_loop;
 mod limit;
+mod limit_ssh;
 mod mitogen;
 mod ours;
+mod ours_ssh;
 mod processes;
 mod report;
 mod row;
 mod side;
+mod site;
 mod statistics;
 mod watchdog;
 
@@ -104,7 +107,7 @@ fn measure_row(row: Row, sides: &[Box<dyn Side>], rounds: usize, watchdog: &Watc
     let mut measured = Measured::new(row);
     let mut samplers: Vec<(&'static str, Sample)> = Vec::new();
     for side in sides {
-        let prepared = watchdog.guard(|| {
+        let prepared = watchdog.guard(row.sample_max(), || {
             let Some(mut sample) = side.prepare(row)? else {
                 return Ok(None);
             };
@@ -124,16 +127,18 @@ fn measure_row(row: Row, sides: &[Box<dyn Side>], rounds: usize, watchdog: &Watc
             let shift = round % samplers.len();
             samplers.rotate_left(shift);
         }
-        samplers.retain_mut(|(name, sample)| match watchdog.guard(sample) {
-            Ok(value) => {
-                measured.push(name, value);
-                true
-            }
-            Err(error) => {
-                measured.note(name, &error);
-                false
-            }
-        });
+        samplers.retain_mut(
+            |(name, sample)| match watchdog.guard(row.sample_max(), sample) {
+                Ok(value) => {
+                    measured.push(name, value);
+                    true
+                }
+                Err(error) => {
+                    measured.note(name, &error);
+                    false
+                }
+            },
+        );
         eprint!(".");
     }
     drop(samplers);

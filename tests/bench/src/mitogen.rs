@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use crate::arguments::Arguments;
 use crate::processes::end;
 use crate::row::{
-    CHAIN, CHAIN_ROUND_TRIPS, ECHO, OUTSTANDING, PAUSE, ROUND_TRIPS, Row, SCATTERED, WINDOW,
-    WINDOWS,
+    BESIDE, BESIDE_BULK, BULK, CHAIN, CHAIN_ROUND_TRIPS, ECHO, IDLE, MANY, OUTSTANDING, PAUSE,
+    ROUND_TRIPS, Row, SCATTERED, SshRow, WINDOW, WINDOWS,
 };
 use crate::side::{Sample, Side};
+use crate::site::{PASSWORD, Site, USER};
 
 const SCRIPT: &str = include_str!("mitogen_side.py");
 const FUNCTIONS: &str = include_str!("bench_functions.py");
@@ -24,6 +25,7 @@ const FUNCTIONS: &str = include_str!("bench_functions.py");
 pub(crate) struct Mitogen {
     python: PathBuf,
     script: PathBuf,
+    peer: PathBuf,
 }
 
 impl Mitogen {
@@ -39,6 +41,7 @@ impl Mitogen {
         Ok(Self {
             python: arguments.python.clone(),
             script,
+            peer: arguments.peer.clone(),
         })
     }
 }
@@ -53,22 +56,49 @@ impl Side for Mitogen {
         if row == Row::ChildBinaryGz {
             return Ok(None);
         }
+        let site = match row {
+            Row::Ssh(_, line) => Some(Site::new(line, &self.peer)?),
+            _ => None,
+        };
+        let round_trips = match row {
+            Row::Ssh(_, line) => line.round_trips(),
+            _ => ROUND_TRIPS,
+        };
         let mut helper = Helper::start(&self.python, &self.script)?;
         helper.write(&json!({
             "row": row.name(),
             "sizes": {
                 "chain": CHAIN,
                 "chain_round_trips": CHAIN_ROUND_TRIPS,
+                "beside": BESIDE,
+                "beside_bulk": BESIDE_BULK,
+                "bulk": BULK,
                 "echo": ECHO,
+                "idle": IDLE,
+                "many": MANY,
                 "outstanding": OUTSTANDING,
                 "pause": PAUSE,
                 "scattered": SCATTERED,
-                "round_trips": ROUND_TRIPS,
+                "round_trips": round_trips,
                 "window": WINDOW,
                 "windows": WINDOWS,
             },
+            "site": site.as_ref().map(|site| json!({
+                "port": site.port(),
+                "username": USER,
+                "identity_file": site.identity(),
+                "password": PASSWORD,
+            })),
         }))?;
-        Ok(Some(Box::new(move || helper.sample())))
+        Ok(Some(Box::new(move || {
+            let value = helper.sample()?;
+            if let (Some(site), Row::Ssh(SshRow::Warm | SshRow::Cold | SshRow::Many, _)) =
+                (&site, row)
+            {
+                site.settle()?;
+            }
+            Ok(value)
+        })))
     }
 }
 

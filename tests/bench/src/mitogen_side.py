@@ -4,9 +4,11 @@ The first line is a JSON object with the name of a row and the sizes of its samp
 further line asks for one sample. Each answer is one line of JSON: {"value": number}.
 """
 
+import concurrent.futures
 import json
 import os
 import sys
+import threading
 import time
 
 import bench_functions
@@ -18,9 +20,10 @@ now = time.perf_counter
 
 
 class Rows:
-    def __init__(self, router, sizes):
+    def __init__(self, router, sizes, site):
         self.router = router
         self.sizes = sizes
+        self.site = site
         self.context = None
         self.contexts = []
         self.kept = []
@@ -107,6 +110,37 @@ class Rows:
     def select_200(self):
         return self.scatter(200)
 
+    def p99_beside_bulk(self):
+        near = self.warm()
+        if not self.contexts:
+            self.contexts.append(self.start(via=near))
+            self.kept.append(bench_functions.produce(self.sizes["beside_bulk"]))
+        stop = threading.Event()
+
+        def busy():
+            while not stop.is_set():
+                self.contexts[0].call(bench_functions.swallow, self.kept[0])
+
+        thread = threading.Thread(target=busy)
+        thread.start()
+        took = []
+        for number in range(self.sizes["beside"] // 5):
+            begin = now()
+            near.call(bench_functions.add, number, 1)
+            took.append(now() - begin)
+        stop.set()
+        thread.join()
+        took.sort()
+        return took[len(took) * 99 // 100] * 1e6
+
+    def idle_child_cost(self):
+        before = resident_kib("self")
+        for _ in range(self.sizes["idle"]):
+            context = self.start()
+            context.call(bench_functions.add, 1, 2)
+            self.kept.append(context)
+        return (resident_kib("self") - before) / self.sizes["idle"]
+
     def outstanding_call(self):
         context = self.warm()
         count = self.sizes["outstanding"]
@@ -136,6 +170,92 @@ class Rows:
         return kib / 1024.0
 
 
+    def ssh(self, compression=True):
+        return self.router.ssh(
+            hostname="127.0.0.1",
+            port=self.site["port"],
+            username=self.site["username"],
+            identity_file=self.site["identity_file"],
+            check_host_keys="ignore",
+            compression=compression,
+            python_path="/usr/bin/python3",
+            ssh_args=["-F", "none"],
+        )
+
+    def warm_ssh(self, compression=True):
+        if self.context is None:
+            self.context = self.ssh(compression)
+            self.context.call(bench_functions.add, 1, 2)
+        return self.context
+
+    def ssh_warm(self):
+        begin = now()
+        context = self.ssh()
+        took = now() - begin
+        context.call(bench_functions.add, 1, 2)
+        context.shutdown(wait=True)
+        return took * 1e3
+
+    # It keeps nothing over there.
+    ssh_cold = ssh_warm
+
+    def ssh_sudo(self):
+        via = self.warm_ssh()
+        begin = now()
+        context = self.router.sudo(
+            via=via, password=self.site["password"], python_path="/usr/bin/python3"
+        )
+        took = now() - begin
+        context.call(bench_functions.add, 1, 2)
+        context.shutdown(wait=True)
+        return took * 1e3
+
+    def ssh_call(self):
+        return self.round_trips(self.warm_ssh(), self.sizes["round_trips"])
+
+    def ssh_bulk_up(self):
+        # Without compression, which costs time and finds nothing here.
+        context = self.warm_ssh(compression=False)
+        if not self.kept:
+            self.kept.append(bench_functions.produce(self.sizes["bulk"]))
+        begin = now()
+        count = context.call(bench_functions.swallow, self.kept[0])
+        took = now() - begin
+        if count != self.sizes["bulk"]:
+            raise ValueError("bytes are missing")
+        return count / 1e6 / took
+
+    def ssh_bulk_down(self):
+        context = self.warm_ssh(compression=False)
+        begin = now()
+        data = context.call(bench_functions.produce, self.sizes["bulk"])
+        took = now() - begin
+        if len(data) != self.sizes["bulk"]:
+            raise ValueError("bytes are missing")
+        return len(data) / 1e6 / took
+
+    def ssh_200(self):
+        def make(_):
+            context = self.ssh()
+            if context.call(bench_functions.add, 1, 2) != 3:
+                raise ValueError("a sum is wrong")
+            return context
+
+        # A connection takes its thread until it is there.
+        with concurrent.futures.ThreadPoolExecutor(self.sizes["many"]) as pool:
+            begin = now()
+            contexts = list(pool.map(make, range(self.sizes["many"])))
+            took = now() - begin
+            list(pool.map(lambda context: context.shutdown(wait=True), contexts))
+        return took
+
+
+def row(rows, name):
+    """The method for a row: a far line makes no other row of it."""
+    far = "_50ms"
+    return getattr(rows, name[: -len(far)] if name.endswith(far) else name)
+
+
 def resident_kib(process):
     with open("/proc/%s/status" % process) as status:
         kib = [line.split()[1] for line in status if line.startswith("VmRSS:")]
@@ -150,7 +270,7 @@ def main():
     router = mitogen.master.Router(broker)
     try:
         order = json.loads(requests.readline())
-        sample = getattr(Rows(router, order["sizes"]), order["row"])
+        sample = row(Rows(router, order["sizes"], order["site"]), order["row"])
         for _ in requests:
             answers.write(json.dumps({"value": sample()}) + "\n")
             answers.flush()

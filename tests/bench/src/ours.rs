@@ -3,22 +3,25 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use bench_plugin::{add, echo, pause};
+use bench_plugin::{add, echo, pause, swallow};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use offshoot::{Context, Plugin, Receiver, Router, Select};
 use tokio::runtime::Runtime;
 
 use crate::arguments::Arguments;
+use crate::ours_ssh::{self, Client};
 use crate::processes::{children, resident_mib};
 use crate::row::{
-    CHAIN, CHAIN_ROUND_TRIPS, ECHO, OUTSTANDING, PAUSE, ROUND_TRIPS, Row, SCATTERED, WINDOW,
-    WINDOWS,
+    BESIDE, BESIDE_BULK, CHAIN, CHAIN_ROUND_TRIPS, ECHO, IDLE, OUTSTANDING, PAUSE, ROUND_TRIPS,
+    Row, SCATTERED, WINDOW, WINDOWS,
 };
 use crate::side::{Sample, Side, each_us};
+use crate::site::{Site, noise};
 
 /// How long a child may take to be gone after it was told to end.
 const END_MAX: Duration = Duration::from_secs(5);
@@ -26,12 +29,14 @@ const POLL: Duration = Duration::from_millis(1);
 
 pub(crate) struct Ours {
     plugin: Plugin,
+    peer: PathBuf,
 }
 
 impl Ours {
     pub(crate) fn new(arguments: &Arguments) -> Result<Self> {
         Ok(Self {
             plugin: Plugin::open(&arguments.plugin)?,
+            peer: arguments.peer.clone(),
         })
     }
 }
@@ -60,6 +65,11 @@ impl Side for Ours {
             }
             Row::Select20 => tree.scatterer(20)?,
             Row::Select200 => tree.scatterer(200)?,
+            Row::CallBesideBulk => tree.beside(true)?,
+            Row::IdleChildCost => {
+                let mut kept = Vec::new();
+                Box::new(move || tree.idle(&mut kept))
+            }
             Row::OutstandingCall => {
                 let context = tree.block_on(tree.chain(1))?;
                 let mut kept = Vec::new();
@@ -71,18 +81,22 @@ impl Side for Ours {
             }
             Row::IdleChildRss => Box::new(move || tree.with_child(resident_mib)),
             Row::ChildBinaryGz => Box::new(move || tree.with_child(gzipped_mb)),
+            Row::Ssh(row, line) => {
+                let site = Site::new(line, &self.peer)?;
+                ours_ssh::prepare(tree, site, Client::Default, row, line)?
+            }
         }))
     }
 }
 
 /// A router with its runtime. Its contexts end when it is dropped.
-struct Tree {
+pub(crate) struct Tree {
     runtime: Runtime,
-    router: Router,
+    pub(crate) router: Router,
 }
 
 impl Tree {
-    fn start(plugin: &Plugin) -> Result<Self> {
+    pub(crate) fn start(plugin: &Plugin) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -91,7 +105,7 @@ impl Tree {
         Ok(Self { runtime, router })
     }
 
-    fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.runtime.block_on(work)
     }
 
@@ -134,7 +148,7 @@ impl Tree {
         })
     }
 
-    fn round_trips(&self, context: &Context, count: usize) -> Result<f64> {
+    pub(crate) fn round_trips(&self, context: &Context, count: usize) -> Result<f64> {
         self.block_on(async {
             let start = Instant::now();
             for number in 0..count as u64 {
@@ -215,6 +229,48 @@ impl Tree {
         })
     }
 
+    /// Slow small calls to a child, while its child is sent as much as their link carries, or
+    /// nothing.
+    pub(crate) fn beside(self, bulk: bool) -> Result<Sample> {
+        let (near, far) = self.block_on(async {
+            let near = self.router.local().await?;
+            let far = self.router.local().via(&near).await?;
+            near.call::<add>((1, 2)).await?;
+            far.call::<add>((1, 2)).await?;
+            Ok((near, far))
+        })?;
+        let data = noise(BESIDE_BULK);
+        Ok(Box::new(move || {
+            self.block_on(async {
+                let busy = async {
+                    if !bulk {
+                        std::future::pending::<()>().await;
+                    }
+                    loop {
+                        far.call::<swallow>((data.clone().into(),)).await?;
+                    }
+                };
+                tokio::select! {
+                    slow = slow_call(&near) => slow,
+                    stopped = busy => stopped,
+                }
+            })
+        }))
+    }
+
+    fn idle(&self, kept: &mut Vec<Context>) -> Result<f64> {
+        self.block_on(async {
+            let before = resident_mib(std::process::id())?;
+            for _ in 0..IDLE {
+                let context = self.router.local().await?;
+                context.call::<add>((1, 2)).await?;
+                kept.push(context);
+            }
+            let after = resident_mib(std::process::id())?;
+            Ok((after - before) * 1024.0 / IDLE as f64)
+        })
+    }
+
     fn echo(&self, context: &Context) -> Result<f64> {
         let data = vec![7; ECHO];
         self.block_on(async {
@@ -252,6 +308,18 @@ impl Drop for Tree {
     }
 }
 
+/// What 99 of 100 calls stay below.
+async fn slow_call(context: &Context) -> Result<f64> {
+    let mut took = Vec::with_capacity(BESIDE);
+    for number in 0..BESIDE as u64 {
+        let start = Instant::now();
+        context.call::<add>((number, 1)).await?;
+        took.push(each_us(start.elapsed(), 1));
+    }
+    took.sort_by(f64::total_cmp);
+    Ok(took[BESIDE * 99 / 100])
+}
+
 /// Ends a context and waits until its process is gone, so that it does not run into the next
 /// sample of another side.
 async fn end(context: &Context, before: &BTreeSet<u32>) -> Result<()> {
@@ -266,15 +334,26 @@ async fn end(context: &Context, before: &BTreeSet<u32>) -> Result<()> {
     Ok(())
 }
 
+/// Bytes that our child has on its way to a machine that has none.
+pub(crate) fn packed_child(plugin: &Plugin) -> Result<usize> {
+    let packed = Tree::start(plugin)?.with_child(|pid| Ok(gzipped(pid)?.1 as f64))?;
+    Ok(packed as usize)
+}
+
 /// Size of the program that a process runs, compressed as it would travel, in MB.
 fn gzipped_mb(pid: u32) -> Result<f64> {
+    let (raw, packed) = gzipped(pid)?;
+    eprint!("({:.2} MB before gzip) ", raw as f64 / 1e6);
+    Ok(packed as f64 / 1e6)
+}
+
+/// Bytes of the program that a process runs, and how many those are compressed.
+fn gzipped(pid: u32) -> Result<(u64, u64)> {
     // Not from a path: what runs need not have one.
     let mut program = File::open(format!("/proc/{pid}/exe"))?;
     let mut packed = GzEncoder::new(Count(0), Compression::best());
     let raw = io::copy(&mut program, &mut packed)?;
-    let packed = packed.finish()?.0;
-    eprint!("({:.2} MB before gzip) ", raw as f64 / 1e6);
-    Ok(packed as f64 / 1e6)
+    Ok((raw, packed.finish()?.0))
 }
 
 /// A sink that counts.

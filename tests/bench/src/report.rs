@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::row::Row;
 use crate::statistics::Summary;
 
-const SIDES: [&str; 3] = ["ours", "mitogen", "limit"];
+const SIDES: [&str; 4] = ["ours", "openssh", "mitogen", "limit"];
 
 /// What came out for one row.
 pub(crate) struct Measured {
@@ -58,24 +58,17 @@ impl Measured {
 /// Medians, with the range of the middle four fifths below them, and what they are of each other.
 pub(crate) fn table(rows: &[Measured]) -> String {
     let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "{:<23} {:>8} {:>22} {:>26} {:>22} {:>13} {:>11}",
-        "", "unit", "ours", "mitogen", "limit", "times mitogen", "times limit"
-    );
-    for measured in rows {
-        let row = measured.row;
-        let [ours, mitogen, limit] = SIDES.map(|side| cell(measured.summary(side)));
-        let _ = writeln!(
-            text,
-            "{:<23} {:>8} {ours:>22} {mitogen:>26} {limit:>22} {:>13} {:>11}",
-            row.name(),
-            row.unit(),
-            ratio(measured.times("mitogen")),
-            ratio(measured.times("limit")),
-        );
+    let (ssh, here): (Vec<_>, Vec<_>) = rows
+        .iter()
+        .partition(|measured| matches!(measured.row, Row::Ssh(..)));
+    if !here.is_empty() {
+        part(&mut text, &here, &["ours", "mitogen", "limit"]);
     }
-    text.push_str("\nmedian (p10-p90); `times` is ours divided by theirs, so less is better");
+    if !ssh.is_empty() {
+        // Ours by the library's own client, and ours by the system's.
+        part(&mut text, &ssh, &SIDES);
+    }
+    text.push_str("median (p10-p90); `times` is ours divided by theirs, so less is better");
     for measured in rows.iter().filter(|measured| measured.row.more_is_better()) {
         let _ = write!(text, ", but for {} more is", measured.row.name());
     }
@@ -83,6 +76,27 @@ pub(crate) fn table(rows: &[Measured]) -> String {
         let _ = write!(text, "\nnote: {note}");
     }
     text
+}
+
+fn part(text: &mut String, rows: &[&Measured], sides: &[&str]) {
+    let _ = write!(text, "{:<23} {:>8}", "", "unit");
+    for side in sides {
+        let _ = write!(text, " {side:>24}");
+    }
+    for side in &sides[1..] {
+        let _ = write!(text, " {:>13}", format!("times {side}"));
+    }
+    for measured in rows {
+        let row = measured.row;
+        let _ = write!(text, "\n{:<23} {:>8}", row.name(), row.unit());
+        for side in sides {
+            let _ = write!(text, " {:>24}", cell(measured.summary(side)));
+        }
+        for side in &sides[1..] {
+            let _ = write!(text, " {:>13}", ratio(measured.times(side)));
+        }
+    }
+    text.push_str("\n\n");
 }
 
 /// One object per row.
@@ -97,8 +111,9 @@ fn json(measured: &Measured) -> Value {
     for side in SIDES {
         object.insert(side.to_owned(), json!(measured.median(side)));
     }
-    object.insert("times_mitogen".to_owned(), json!(measured.times("mitogen")));
-    object.insert("times_limit".to_owned(), json!(measured.times("limit")));
+    for side in &SIDES[1..] {
+        object.insert(format!("times_{side}"), json!(measured.times(side)));
+    }
     let spread = SIDES.iter().filter_map(|side| {
         let Summary { p10, p90, .. } = measured.summary(side)?;
         Some(((*side).to_owned(), json!([p10, p90])))

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 
 use crate::processes::kill_descendants;
 
-/// Ten times what the slowest sample of the slowest side takes.
-const SAMPLE_MAX: Duration = Duration::from_secs(60);
+/// How often the clock looks up while nothing is timed.
+const IDLE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Watchdog {
     state: Arc<(Mutex<State>, Condvar)>,
@@ -32,11 +32,11 @@ impl Watchdog {
     }
 
     /// Runs `work`; when it takes too long, kills every process that this one started.
-    pub(crate) fn guard<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.set(Some(Instant::now() + SAMPLE_MAX));
+    pub(crate) fn guard<T>(&self, limit: Duration, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.set(Some(Instant::now() + limit));
         let result = work();
         if self.set(None) {
-            let limit = SAMPLE_MAX.as_secs();
+            let limit = limit.as_secs();
             return result.with_context(|| format!("killed after {limit} s"));
         }
         result
@@ -57,7 +57,7 @@ fn watch((state, changed): &(Mutex<State>, Condvar)) {
     loop {
         let left = match state.deadline {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-            None => SAMPLE_MAX,
+            None => IDLE,
         };
         if left.is_zero() {
             state.deadline = None;

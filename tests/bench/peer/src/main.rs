@@ -2,7 +2,8 @@
 //!
 //! `bench-peer echo SIZE` writes one byte when it is up, then reads SIZE bytes and writes them
 //! back, again and again until its input ends. `bench-peer relay LEVELS SIZE` does the same
-//! through that many further processes, each on its own pair of pipes.
+//! through that many further processes, each on its own pair of pipes. `bench-peer sink SIZE` reads
+//! SIZE bytes and writes one, and `bench-peer source SIZE` the other way round.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,12 +15,14 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["echo", size] => size.parse().map_err(io::Error::other).and_then(echo),
+        ["sink", size] => size.parse().map_err(io::Error::other).and_then(sink),
+        ["source", size] => size.parse().map_err(io::Error::other).and_then(source),
         ["relay", levels, size] => match (levels.parse(), size.parse()) {
             (Ok(levels), Ok(size)) => relay(levels, size),
             _ => Err(io::Error::other("LEVELS and SIZE are numbers")),
         },
         _ => Err(io::Error::other(
-            "usage: bench-peer echo SIZE | relay LEVELS SIZE",
+            "usage: bench-peer echo SIZE | sink SIZE | source SIZE | relay LEVELS SIZE",
         )),
     };
     match done {
@@ -39,6 +42,36 @@ fn echo(size: usize) -> io::Result<()> {
         output.write_all(&buffer)?;
     }
     Ok(())
+}
+
+fn sink(size: usize) -> io::Result<()> {
+    let (mut input, mut output) = pipes()?;
+    announce(&mut output)?;
+    let mut buffer = vec![0; size];
+    while fill(&mut input, &mut buffer)? {
+        output.write_all(&buffer[..1])?;
+    }
+    Ok(())
+}
+
+fn source(size: usize) -> io::Result<()> {
+    let (mut input, mut output) = pipes()?;
+    announce(&mut output)?;
+    let buffer = noise(size);
+    while fill(&mut input, &mut [0])? {
+        output.write_all(&buffer)?;
+    }
+    Ok(())
+}
+
+/// Bytes that a connection cannot compress.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let bytes = (0..size).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    bytes.collect()
 }
 
 fn relay(levels: u32, size: usize) -> io::Result<()> {

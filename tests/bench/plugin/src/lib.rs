@@ -1,6 +1,7 @@
 //! The plugin that the benchmarks call: as little work as a call can carry.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use offshoot_guest::{Blob, function};
 
@@ -14,6 +15,28 @@ pub fn add(a: u64, b: u64) -> u64 {
 #[function]
 pub fn echo(data: Blob) -> Blob {
     data
+}
+
+/// How many bytes arrived.
+#[function]
+pub fn swallow(data: Blob) -> u64 {
+    data.len() as u64
+}
+
+/// So many bytes that do not compress, the same ones each time.
+#[function]
+pub fn produce(count: u64) -> Blob {
+    // Made once, so that what is measured is their way.
+    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let mut state = 1_u32;
+        let bytes = (0..count).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        bytes.collect()
+    });
+    made.clone().into()
 }
 
 /// Keeps the context busy with nothing for so many milliseconds.
