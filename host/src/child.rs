@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use offshoot_proto::Node;
-use offshoot_proto::control::{Hello, Welcome};
-use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, first_frame, greeting};
+use offshoot_proto::control::Hello;
+use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, Welcomed, first_frame, greeting};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal};
 use zeroize::Zeroizing;
@@ -202,7 +202,7 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-fn read_welcome(input: &OwnedFd) -> Result<Option<(Welcome, Zeroizing<Vec<u8>>)>, ServeError> {
+fn read_welcome(input: &OwnedFd) -> Result<Option<Welcomed>, ServeError> {
     let mut expect = ExpectWelcome::default();
     let mut buffer = Zeroizing::new([0; 4096]);
     loop {

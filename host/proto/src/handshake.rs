@@ -83,6 +83,10 @@ pub fn first_body<T: for<'a> serde::Deserialize<'a>>(frame: &Frame) -> Option<T>
     (frame.header.handle == Handle::HELLO).then(|| control::decode(&frame.payload))?
 }
 
+/// A parent's welcome, and the bytes behind it. They may hold a password, and are overwritten when
+/// they are dropped.
+pub type Welcomed = (Welcome, Zeroizing<Vec<u8>>);
+
 /// Waits for a parent's welcome.
 #[derive(Debug, Default)]
 pub struct ExpectWelcome {
@@ -91,16 +95,12 @@ pub struct ExpectWelcome {
 }
 
 impl ExpectWelcome {
-    /// Takes in what the parent sent; gives the welcome and the bytes behind it, which are
-    /// overwritten when they are dropped.
+    /// Takes in what the parent sent; gives the welcome and the bytes behind it.
     ///
     /// # Errors
     ///
     /// Fails when it is anything but a welcome.
-    pub fn on_bytes(
-        &mut self,
-        bytes: &[u8],
-    ) -> Result<Option<(Welcome, Zeroizing<Vec<u8>>)>, HandshakeError> {
+    pub fn on_bytes(&mut self, bytes: &[u8]) -> Result<Option<Welcomed>, HandshakeError> {
         self.seen.extend_from_slice(bytes);
         let length = Decoder::first_len(&self.seen)?;
         let Some((first, rest)) = length.and_then(|length| self.seen.split_at_checked(length))

@@ -67,6 +67,12 @@ pub(super) enum Secrets {
     },
 }
 
+/// Whether a tool asks because the password has expired.
+fn wants_a_new_one(tool: login::Tool, said: &Said) -> Option<LoginError> {
+    let error = classify(tool, &said.words)?;
+    matches!(error, LoginError::Access(AccessError::AccountExpired(_))).then_some(error)
+}
+
 impl Talk {
     /// Starts the tool, and waits for the hello of the child at its other end.
     ///
@@ -389,19 +395,18 @@ impl Driver {
             }
             Asked::Again => {
                 let said = said(prompt);
-                // It may also want a new one.
-                let error = match classify(self.kind, &said.words) {
-                    Some(error @ LoginError::Access(AccessError::AccountExpired(_))) => error,
-                    _ => PasswordError::Incorrect(said).into(),
-                };
-                Err(End::Login(error))
+                let expired = wants_a_new_one(self.kind, &said);
+                Err(End::Login(
+                    expired.unwrap_or_else(|| PasswordError::Incorrect(said).into()),
+                ))
             }
             Asked::Perhaps(question) if since.elapsed() >= PAUSE => {
+                let expired = wants_a_new_one(self.kind, &said(prompt));
                 let prompt = question;
                 let said = Said::new(self.kind.name(), &self.errors.text());
-                Err(End::Login(
-                    PasswordError::UnknownPrompt { prompt, said }.into(),
-                ))
+                Err(End::Login(expired.unwrap_or_else(|| {
+                    PasswordError::UnknownPrompt { prompt, said }.into()
+                })))
             }
             Asked::Perhaps(_) | Asked::Nothing => Ok(()),
         }

@@ -143,7 +143,15 @@ fn f48_prompts_and_refusals_are_understood_in_a_foreign_language() {
              echo $v >>/etc/environment; done",
         );
     as_bob(&builder, async |router, bob, machine| {
-        let words = ["env", "LC_ALL=de_DE.UTF-8", "sudo", "-n", "-u", "nosuch", "true"];
+        let words = [
+            "env",
+            "LC_ALL=de_DE.UTF-8",
+            "sudo",
+            "-n",
+            "-u",
+            "nosuch",
+            "true",
+        ];
         let shown = machine.exec_as("bob", &words);
         let shown = String::from_utf8_lossy(&shown.stderr);
         if !shown.contains("Benutzer") {
@@ -202,7 +210,8 @@ fn f46_accounts_that_may_not_are_told_apart_by_sudo() {
         assert_eq!(kind(sudo("none").login(true).await, hop), "shell");
         // It is whoever asks whose account counts.
         machine.sh("chage -E 1 bob");
-        assert_eq!(kind(sudo("root").await, hop), "expired");
+        // It is sudo who says so.
+        assert_eq!(kind(sudo("root").await, hop), "locked");
         machine.sh("chage -E -1 bob; chage -d 0 bob");
         assert_eq!(kind(sudo("root").await, hop), "expired");
         machine.sh("chage -d 20000 bob; usermod -L bob");
