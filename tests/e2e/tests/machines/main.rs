@@ -2,5 +2,9 @@
 
 mod becoming;
 mod chains;
+mod credentials;
+mod host_keys;
+mod lines;
 mod ssh;
+mod ssh_config;
 mod world;
