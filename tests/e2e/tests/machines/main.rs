@@ -3,9 +3,13 @@
 mod becoming;
 mod boot;
 mod chains;
+mod credentials;
 mod endings;
+mod host_keys;
+mod lines;
 mod liveness;
 mod prompts;
 mod secrets;
 mod ssh;
+mod ssh_config;
 mod world;
