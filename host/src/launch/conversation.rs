@@ -13,7 +13,9 @@ use std::time::Duration;
 use offshoot_proto::bootstrap::{BootstrapError, Conversation, Moment, Stage, Step};
 use offshoot_proto::control::Password;
 use offshoot_proto::handshake::{ExpectHello, Greeted as Hello, HandshakeError};
-use offshoot_proto::login::{self, Asked, LoginError, PasswordError, Prompt, Said};
+use offshoot_proto::login::{
+    self, AccessError, Asked, LoginError, PasswordError, Prompt, Said, classify,
+};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 

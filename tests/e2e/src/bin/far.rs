@@ -9,7 +9,7 @@ use offshoot::{Context, Error, Router};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [port, identity, known_hosts, depth, lost_after] = &arguments[..] else {
+    let [client, config, port, identity, depth, lost_after] = &arguments[..] else {
         return ExitCode::from(2);
     };
     let port = port.parse().expect("a port");
@@ -21,14 +21,15 @@ fn main() -> ExitCode {
         .expect("a runtime");
     let up: Result<(Router, Vec<Context>), Error> = runtime.block_on(async {
         let router = Router::new()?;
-        let known_hosts = format!("UserKnownHostsFile={known_hosts}");
-        let bob = router
-            .ssh("127.0.0.1")
-            .ssh_path("ssh")
+        let mut bob = router.ssh("127.0.0.1");
+        if client != "inside" {
+            bob = bob.ssh_path(client);
+        }
+        let bob = bob
+            .config_file(config)
             .port(port)
             .username("bob")
             .identity_file(identity)
-            .ssh_args(["-F", "none", "-o", &known_hosts])
             .lost_after(lost_after)
             .await?;
         let mut chain = vec![bob];

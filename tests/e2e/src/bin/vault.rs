@@ -22,18 +22,19 @@ fn password() -> Password {
 }
 
 async fn connect(router: &Router, arguments: &[String]) -> Result<Vec<Context>, Error> {
-    let [port, known_hosts, ssh_path] = arguments else {
+    let [client, config, port] = arguments else {
         return Err(Error::Usage("three arguments".to_owned()));
     };
-    let known_hosts = format!("UserKnownHostsFile={known_hosts}");
     let password = password();
-    let bob = router
-        .ssh("127.0.0.1")
-        .ssh_path(ssh_path)
+    let mut bob = router.ssh("127.0.0.1");
+    if client != "inside" {
+        bob = bob.ssh_path(client);
+    }
+    let bob = bob
+        .config_file(config)
         .port(port.parse().expect("a port"))
         .username("bob")
         .password(password.clone())
-        .ssh_args(["-F", "none", "-o", &known_hosts])
         .await?;
     let below = router.local().via(&bob).await?;
     let root = router.sudo().password(password.clone()).via(&below).await?;

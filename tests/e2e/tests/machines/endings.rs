@@ -8,7 +8,7 @@ use std::time::Duration;
 use offshoot_bed::{Builder, Machine, Weather};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{Door, is_empty, no_litter, ours, start, with_bob};
+use crate::world::{Client, Door, is_empty, no_litter, ours, over_both, start, with_bob};
 
 /// For tests that have nothing to do with silence.
 const USUAL: Duration = Duration::from_secs(15);
@@ -26,11 +26,22 @@ struct Far(Child);
 
 impl Far {
     fn start(door: &Door, address: SocketAddr, depth: usize, lost_after: Duration) -> Self {
+        Self::start_by(Client::Inside, door, address, depth, lost_after)
+    }
+
+    fn start_by(
+        client: Client,
+        door: &Door,
+        address: SocketAddr,
+        depth: usize,
+        lost_after: Duration,
+    ) -> Self {
         door.trust(address);
         let mut child = Command::new(env!("CARGO_BIN_EXE_far"))
+            .arg(client.program().unwrap_or("inside"))
+            .arg(door.config())
             .arg(address.port().to_string())
             .arg(door.machine.identity())
-            .arg(door.known_hosts())
             .arg(depth.to_string())
             .arg(lost_after.as_millis().to_string())
             .stdin(Stdio::piped())
@@ -76,12 +87,16 @@ fn count(machine: &Machine) -> usize {
 
 #[test]
 fn f3_however_the_controller_ends_ten_contexts_of_every_kind_end_with_it() {
+    over_both(every_ending);
+}
+
+fn every_ending(client: Client) {
     let machine = start(&with_ladder("Defaults use_pty, log_input, log_output"));
     let door = Door::to(&machine);
     for ending in [
         "kill", "stop", "exit", "abort", "panic", "return", "shutdown",
     ] {
-        let mut far = Far::start(&door, machine.ssh_addr(), 10, USUAL);
+        let mut far = Far::start_by(client, &door, machine.ssh_addr(), 10, USUAL);
         assert_eq!(count(&machine), 10, "{ending}");
         match ending {
             "kill" => far.signal(Signal::KILL),
@@ -130,7 +145,7 @@ fn f3_a_connection_that_is_cut_ends_both_sides() {
     let machine = start(&with_ladder("Defaults use_pty"));
     let door = Door::to(&machine);
     let line = machine.ssh_through(Weather::default());
-    let far = Far::start(&door, line.addr(), 5, USUAL);
+    let far = Far::start_by(Client::Program, &door, line.addr(), 5, USUAL);
     assert_eq!(count(&machine), 5);
     line.cut();
     is_empty(&machine);

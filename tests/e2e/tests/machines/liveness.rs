@@ -8,7 +8,7 @@ use offshoot::{Context, Error};
 use offshoot_bed::{Machine, Weather};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{Door, is_empty, start, with_bob, works};
+use crate::world::{Client, Door, is_empty, over_both, start, with_bob, works};
 
 /// How long silence may last in tests that need not wait for longer.
 const SHORT: Duration = Duration::from_secs(2);
@@ -51,7 +51,11 @@ fn f6_a_machine_that_stops_is_lost_after_15_seconds_by_default() {
 #[test]
 fn f6_a_network_that_drops_everything_is_noticed_at_both_ends() {
     let machine = start(&with_bob().sudoers("bob ALL=(ALL:ALL) NOPASSWD: ALL"));
-    let door = Door::to(&machine);
+    over_both(|client| drops_everything(&machine, client));
+}
+
+fn drops_everything(machine: &Machine, client: Client) {
+    let door = Door::by(client, machine);
     let line = machine.ssh_through(Weather::default());
     door.trust(line.addr());
     with_router(async |router| {
@@ -67,7 +71,7 @@ fn f6_a_network_that_drops_everything_is_noticed_at_both_ends() {
         let reason = lost(&root).await;
         assert!(reason.contains("no sign of life for 2 s"), "{reason}");
         // It is still frozen: the other end has noticed it by itself.
-        is_empty(&machine);
+        is_empty(machine);
         drop(line);
     });
 }
@@ -75,7 +79,7 @@ fn f6_a_network_that_drops_everything_is_noticed_at_both_ends() {
 #[test]
 fn f6_a_client_that_stops_is_noticed_at_both_ends() {
     let machine = start(&with_bob());
-    let door = Door::to(&machine);
+    let door = Door::by(Client::Program, &machine);
     with_router(async |router| {
         let bob = door.ssh(&router, "bob").lost_after(SHORT).await.unwrap();
         works(&bob).await;

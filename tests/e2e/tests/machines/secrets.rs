@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use offshoot_bed::{Machine, SshdOptions, User};
 
-use crate::world::{Door, is_empty, start};
+use crate::world::{Client, Door, is_empty, over_both, start};
 
 /// Not the password of other tests, whose machines are made at the same time. In two pieces: this
 /// program is looked into, too.
@@ -37,11 +37,11 @@ fn machine() -> Machine {
 }
 
 /// A controller in a process of its own, which was told the password.
-fn vault(door: &Door) -> Child {
+fn vault(door: &Door, client: Client) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vault"))
+        .arg(client.program().unwrap_or("inside"))
+        .arg(door.config())
         .arg(door.machine.ssh_addr().port().to_string())
-        .arg(door.known_hosts())
-        .arg("ssh")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -115,8 +115,12 @@ fn in_memory(process: &Path, what: &str) -> Vec<String> {
 #[test]
 fn t14_no_process_of_ours_has_a_password_in_its_memory_once_it_was_used() {
     let machine = machine();
-    let door = Door::to(&machine);
-    let mut controller = vault(&door);
+    over_both(|client| looks_into_memory(&machine, client));
+}
+
+fn looks_into_memory(machine: &Machine, client: Client) {
+    let door = Door::to(machine);
+    let mut controller = vault(&door, client);
     let processes = processes(&controller);
     assert!(processes.len() >= 6, "{processes:?}");
     for process in &processes {
@@ -132,14 +136,14 @@ fn t14_no_process_of_ours_has_a_password_in_its_memory_once_it_was_used() {
     }
     controller.kill().unwrap();
     controller.wait().unwrap();
-    is_empty(&machine);
+    is_empty(machine);
 }
 
 #[test]
 fn t14_a_child_that_crashes_leaves_no_copy_of_its_memory() {
     let machine = machine();
     let door = Door::to(&machine);
-    let mut controller = vault(&door);
+    let mut controller = vault(&door, Client::Inside);
     let limits = machine.sh(
         "for p in $(pgrep -x offshoot-child); do grep 'Max core file size' /proc/$p/limits; done",
     );
