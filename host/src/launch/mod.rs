@@ -52,7 +52,8 @@ use process::Process;
 use terminal::Terminal;
 
 /// The target of events that tell how far the way to a new context has come. A message's first
-/// word says what has happened: `there`, `let-in`, `sends`, `sent`, `runs`, `hello`.
+/// word says what has happened: `trusted` (by the ssh client inside alone), `there`, `let-in`,
+/// `sends`, `sent`, `runs`, `hello`.
 pub(crate) const STEPS: &str = "offshoot::step";
 
 /// A child that said hello and does not know yet who it is.

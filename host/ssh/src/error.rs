@@ -138,6 +138,16 @@ pub enum SshError {
         /// What it said when it hung up, or nothing.
         said: String,
     },
+    /// Nobody gets in as that user, whoever it is.
+    #[error("{host} does not let {user} in: {said}")]
+    AccountClosed {
+        /// Who.
+        user: String,
+        /// Where.
+        host: String,
+        /// What it said.
+        said: String,
+    },
     /// The server does not run the command.
     #[error("{host} does not run commands{}", Said(said))]
     ExecRefused {

@@ -127,7 +127,7 @@ fn a_call_that_fails_counts_for_more() {
 }
 
 /// Runs the command with a terminal for its standard error; gives what both showed.
-fn on_a_terminal(arguments: &[&str], environment: &[(&str, &str)]) -> (String, String) {
+pub(crate) fn on_a_terminal(arguments: &[&str], environment: &[(&str, &str)]) -> (String, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
     grantpt(&master).expect("it is ours");
     unlockpt(&master).expect("it is ours");

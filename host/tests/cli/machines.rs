@@ -13,6 +13,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
 
+use crate::fleets::on_a_terminal;
 use crate::{Ended, offshoot, path, sample, scratch};
 
 const PASSWORD: &str = "corr3ct-h0rse";
@@ -43,6 +44,12 @@ impl World {
         std::fs::create_dir(&ssh).expect("it can be made");
         let known = ssh.join("known_hosts");
         std::fs::write(&known, machine.known_hosts_line()).expect("it can be written");
+        let other =
+            machine.sh("f=/run/bed/other; ssh-keygen -q -t ed25519 -N '' -f $f; cat $f.pub");
+        let changed = ssh.join("changed");
+        let line = machine.known_hosts_line();
+        let line = line.replace(machine.host_key(), &other);
+        std::fs::write(&changed, line).expect("it can be written");
         let none = ssh.join("none");
         std::fs::write(&none, "").expect("it can be written");
         let addr = machine.ssh_addr();
@@ -54,11 +61,13 @@ impl World {
              Host slow\n  User max\n  IdentityFile {id}\n  Port {port}\n\
              Host down\n  Port 1\n\
              Host stranger\n  Port {port}\n  UserKnownHostsFile {none}\n\
+             Host changed\n  Port {port}\n  UserKnownHostsFile {changed}\n\
              Host *.invalid\n  HostName %h\n\
              Host *\n  HostName 127.0.0.1\n  User bob\n  IdentitiesOnly yes\n  \
              IdentityAgent none\n  UserKnownHostsFile {known}\n  GlobalKnownHostsFile /dev/null\n",
             id = id.display(),
             none = none.display(),
+            changed = changed.display(),
         );
         let file = ssh.join("config");
         std::fs::write(&file, config).expect("it can be written");
@@ -162,6 +171,50 @@ fn an_inventory_tells_which_machines_it_could_not_reach() {
     let all = ["-i", path(&file), "all", "sample::parse", "x"];
     assert_eq!(world.call(&all).code, Some(1));
     world.is_empty();
+}
+
+#[test]
+fn b002_a_host_key_that_has_changed_is_refused_by_each_client() {
+    let world = World::new("changed");
+    for client in [&[][..], &["--ssh-path", "ssh"]] {
+        let ended = world.call(&[client, &["ssh:changed"], &SUM].concat());
+        assert_eq!((ended.code, &*ended.stdout), (Some(3), ""), "{client:?}");
+        for part in ["host key has changed", "may be an attack", "/.ssh/changed"] {
+            assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+        }
+        let (code, failed, _) = examined(&world, &[client, &["ssh:changed"]].concat());
+        let failed = failed.expect("it is refused");
+        assert_eq!((code, &failed["step"]), (Some(1), &"host-key".into()));
+        let help = failed["help"].as_str().expect("a text");
+        assert!(help.contains("ssh-keygen -R"), "{help}");
+    }
+    let log = world.machine.sh("grep -c Accepted /var/log/sshd.log || :");
+    assert_eq!(log, "0", "nobody was let in");
+}
+
+#[test]
+fn a_terminal_shows_how_far_machines_are() {
+    let world = World::new("progress");
+    let file = world.home.join("list");
+    std::fs::write(&file, "fine[1:3]\n").expect("it can be written");
+    let config = world.config();
+    for client in [&[][..], &["--ssh-path", "ssh"]] {
+        let nap = [
+            "--ssh-config",
+            path(&config),
+            "--hosts",
+            path(&file),
+            "all",
+            "sample::nap",
+            "1500",
+        ];
+        let home = [("HOME", path(&world.home))];
+        let (stdout, shown) = on_a_terminal(&[client, &nap].concat(), &home);
+        assert_eq!(stdout.lines().count(), 3, "{shown:?}");
+        assert!(shown.contains("\r0 of 3 done, 3 running  "), "{shown:?}");
+        assert!(shown.ends_with("3 targets: 3 ok\r\n"), "{shown:?}");
+        world.is_empty();
+    }
 }
 
 #[test]
@@ -283,6 +336,16 @@ fn the_doctor_finds_what_is_wrong_with_a_machine() {
         "shutdown",
     ];
     assert_eq!(steps, want);
+    // A step that a program does not tell of has no time of its own.
+    for (client, is_timed) in [(&[][..], true), (&["--ssh-path", "ssh"], false)] {
+        let ended = world.run(&[&["doctor", "--json"], client, &["ssh:fine"]].concat());
+        let line = ended
+            .stdout
+            .lines()
+            .find(|line| line.contains("\"host-key\""));
+        let line: Value = serde_json::from_str(line.expect("it is there")).expect("it is JSON");
+        assert_eq!(line["elapsed_us"].is_number(), is_timed, "{line}");
+    }
     let command = format!("echo {PASSWORD}");
     let root = ["ssh:fine/sudo", "--become-pass-command", &command];
     let (code, failed, _) = examined(&world, &root);

@@ -25,6 +25,8 @@ pub(super) fn results(
     };
     let end = Instant::now();
     let let_in = at("let-in").map(|(at, _)| *at);
+    // A program does not tell when it has judged the key.
+    let trusted = at("trusted").map(|(at, _)| *at);
     let sends = at("sends");
     let runs = at("runs").map(|(at, _)| *at);
     let failed = made.err().map(|error| (place_of(error), error));
@@ -32,7 +34,10 @@ pub(super) fn results(
     let mut results = Vec::new();
     for &step in steps {
         let (until, detail) = match step {
-            Step::HostKey => (last, "trusted; its time is part of the login's".to_owned()),
+            Step::HostKey => match trusted {
+                Some(at) => (at, "trusted".to_owned()),
+                None => (last, "trusted; its time is part of the login's".to_owned()),
+            },
             Step::Login => (let_in.unwrap_or(end), "let in, and a shell runs".to_owned()),
             Step::Directory => match sends {
                 Some((at, text)) => {
@@ -65,8 +70,8 @@ pub(super) fn results(
             results.push((step, Some(took), Err(trouble(error, remedy(error)))));
             break;
         }
-        // The tools say when one is let in, and not when they judged the key.
-        let took = (step != Step::HostKey).then(|| until.saturating_duration_since(last));
+        let is_timed = step != Step::HostKey || trusted.is_some();
+        let took = is_timed.then(|| until.saturating_duration_since(last));
         results.push((step, took, Ok(detail)));
         last = last.max(until);
     }

@@ -169,6 +169,10 @@ impl Driver {
                 Some(LoginError::Access(AccessError::Identity(_))),
                 Some(complaint @ PasswordError::Incorrect(_)),
             ) => Some(complaint.into()),
+            // As quiet as it is told to be, it has no words for a server that hangs up.
+            (None, None) if words.trim().is_empty() => {
+                Some(NetworkError::Dropped(Said::new(self.kind.name(), "")).into())
+            }
             _ => error,
         };
         error.map(Into::into)

@@ -84,6 +84,10 @@ fn login(error: &SshError, words: &str) -> LoginError {
             said: said(),
         }
         .into(),
+        SshError::AccountClosed { said: words, .. } => match words.to_lowercase() {
+            words if words.contains("locked") => AccessError::AccountLocked(said()).into(),
+            _ => AccessError::AccountExpired(said()).into(),
+        },
         SshError::ExecRefused { .. } => AccessError::ShellRefused {
             status: "the server refused".to_owned(),
             said: said(),
@@ -114,5 +118,69 @@ fn with_words(error: NetworkError, said: Said) -> NetworkError {
         NetworkError::Unreachable(_) => NetworkError::Unreachable(said),
         NetworkError::TimedOut(_) => NetworkError::TimedOut(said),
         _ => NetworkError::Dropped(said),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn timeout(after: Duration) -> SshError {
+        SshError::Timeout {
+            host: "web1".to_owned(),
+            stage: SshStage::Handshake,
+            after,
+        }
+    }
+
+    #[test]
+    fn b011_our_own_time_is_told_from_that_of_the_configuration() {
+        let ours = explain(&timeout(PATIENCE), "ssh web1", PATIENCE).to_string();
+        assert!(ours.contains("(it was exchanging keys)"), "{ours}");
+        let theirs = explain(&timeout(Duration::from_secs(1)), "ssh web1", PATIENCE);
+        assert!(
+            matches!(theirs, StreamError::Network(NetworkError::TimedOut(_))),
+            "{theirs}"
+        );
+    }
+
+    #[test]
+    fn b013_a_machine_on_the_way_that_refuses_is_named_by_what_it_does() {
+        let refused = SshError::Refused {
+            address: "10.0.0.1:22".to_owned(),
+        };
+        let error = SshError::Jump {
+            hop: "gate".to_owned(),
+            source: Box::new(refused),
+        };
+        let error = explain(&error, "ssh web1", PATIENCE);
+        let StreamError::Network(NetworkError::Refused(said)) = &error else {
+            panic!("{error:?}");
+        };
+        assert!(said.words.contains("gate"), "{said:?}");
+    }
+
+    #[test]
+    fn b001_a_command_on_the_way_is_heard_as_the_other_client_hears_it() {
+        let of = |reason: &str| {
+            let error = SshError::ProxyCommand {
+                command: "nc".to_owned(),
+                reason: reason.to_owned(),
+            };
+            explain(&error, "ssh web1", PATIENCE)
+        };
+        let refused = of("ended with exit status: 1: nc: Connection refused");
+        assert!(
+            matches!(refused, StreamError::Network(NetworkError::Refused(_))),
+            "{refused:?}"
+        );
+        // It may say what it likes, and is no judge of keys.
+        let forged = of("ended with exit status: 1: Host key verification failed.");
+        assert!(
+            matches!(forged, StreamError::Network(NetworkError::Dropped(_))),
+            "{forged:?}"
+        );
     }
 }

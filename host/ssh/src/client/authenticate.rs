@@ -11,7 +11,7 @@ use super::algorithms;
 use super::handler::{Client, Shared};
 use super::keys::{KeySigner, NoSignature};
 use super::offers::{Offer, Offers, Source};
-use super::prompts::{is_about_a_password, is_about_something_else};
+use super::prompts::{is_about_a_password, is_about_something_else, is_about_the_account};
 use crate::config::HostConfig;
 use crate::error::{IdentityProblem, SshError, Stage, printable};
 use crate::secret::Secret;
@@ -55,6 +55,7 @@ pub(crate) async fn authenticate(
         left: None,
         setback,
         password_used: false,
+        heard: 0,
         asked: false,
         rsa: None,
     };
@@ -88,6 +89,8 @@ struct Attempt<'a> {
     /// The first thing that kept a key from being used.
     setback: Option<SshError>,
     password_used: bool,
+    /// Bytes of the server's banner that came before its last refusal.
+    heard: usize,
     /// Whether the server was let ask.
     asked: bool,
     /// Which signatures of RSA keys the server takes, once that was asked.
@@ -326,6 +329,7 @@ impl Attempt<'_> {
             return Err(self.gone());
         }
         self.left = Some(methods.to_vec());
+        self.heard = self.notes.lock().banner.len();
         Ok(Outcome::NotYet)
     }
 
@@ -360,7 +364,19 @@ impl Attempt<'_> {
 
     /// The session ended. A server that hangs up on us, or on everybody, says why at best.
     fn gone(&mut self) -> SshError {
+        let last_words = self.last_words();
         let said = self.notes.ended().unwrap_or_default();
+        let said = match said.is_empty() {
+            true => last_words,
+            false => said,
+        };
+        if is_about_the_account(&said) {
+            return SshError::AccountClosed {
+                user: self.config.user.clone(),
+                host: self.config.hostname.clone(),
+                said,
+            };
+        }
         if self.password_used {
             return self.incorrect();
         }
@@ -375,6 +391,13 @@ impl Attempt<'_> {
                 reason: said,
             },
         }
+    }
+
+    /// What the server has said since it refused something: it has no other way to say why it
+    /// hangs up on somebody who has shown the right key.
+    fn last_words(&self) -> String {
+        let notes = self.notes.lock();
+        printable(notes.banner.get(self.heard..).unwrap_or_default())
     }
 
     fn auth_refused(&self, said: String) -> SshError {

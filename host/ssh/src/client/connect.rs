@@ -116,6 +116,8 @@ impl<'a> Route<'a> {
             turn,
         } = greeted;
         self.progress.at(Stage::Authentication);
+        // Whoever listens for this learns what the way there has taken so far.
+        tracing::debug!(target: "offshoot::step", "trusted {}", config.host);
         authenticate(&mut handle, &config, credentials, &notes).await?;
         drop(turn);
         hold.trust();

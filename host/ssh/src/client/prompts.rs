@@ -45,9 +45,33 @@ pub(crate) fn is_about_something_else(prompt: &str) -> bool {
     words.any(|word| other.contains(&word)) || prompt.contains("one-time")
 }
 
+/// Whether a server's last words are about an account that nobody may use.
+pub(crate) fn is_about_the_account(words: &str) -> bool {
+    let words = words.to_lowercase();
+    [
+        "account has expired",
+        "account is expired",
+        "account expired",
+        "account is locked",
+        "account has been locked",
+        "password has expired",
+        "password is expired",
+        "password expired",
+    ]
+    .iter()
+    .any(|known| words.contains(known))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{is_about_a_password, is_about_something_else};
+    use super::{is_about_a_password, is_about_something_else, is_about_the_account};
+
+    #[test]
+    fn f46_a_closed_account_is_known_by_what_pam_says_of_it() {
+        let said = "Your account has expired; please contact your system administrator.";
+        assert!(is_about_the_account(said));
+        assert!(!is_about_the_account("Use of this account is monitored."));
+    }
 
     #[test]
     fn s096_only_a_question_for_a_password_gets_one() {

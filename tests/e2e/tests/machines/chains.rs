@@ -84,6 +84,39 @@ fn b013_ssh_via_ssh_runs_the_client_there() {
     is_empty(&inner);
 }
 
+#[test]
+fn b013_ssh_via_sudo_runs_the_client_as_that_user() {
+    let gate = start(&with_bob().sudoers(SUDOERS));
+    let inner = Machine::builder()
+        .sshd(SshdOptions::default())
+        .user(User::new("amy"));
+    let inner = start(&inner);
+    let (_, address) = gate.cable(&inner);
+    // Only root there knows the way: its configuration, its key, and what it knows of the machine.
+    let key = std::fs::read(inner.identity()).unwrap();
+    gate.sh("mkdir -p -m 700 /root/.ssh");
+    gate.write("/root/.ssh/way", &key, "600");
+    let known = format!("{address} {}\n", inner.host_key());
+    gate.write("/root/.ssh/known_hosts", known.as_bytes(), "600");
+    let config = format!("Host way\n  HostName {address}\n  User amy\n  IdentityFile ~/.ssh/way\n");
+    gate.write("/root/.ssh/config", config.as_bytes(), "600");
+    over_both(|client| {
+        let door = Door::by(client, &gate);
+        with_router(async |router| {
+            let bob = door.ssh(&router, "bob").await.unwrap();
+            let root = router.sudo().via(&bob).await.unwrap();
+            let amy = router.ssh("way").via(&root).await.unwrap();
+            assert_eq!(amy.name(), format!("{}.ssh.way", root.name()));
+            works(&amy).await;
+            let error = router.ssh("way").via(&bob).await.unwrap_err().to_string();
+            let want = format!("error occurred in {}: ", bob.name());
+            assert!(error.starts_with(&want), "{error}");
+        });
+        is_empty(&gate);
+        is_empty(&inner);
+    });
+}
+
 /// Not the password of other tests, whose machines are made at the same time.
 const SECRET: &str = "b4ttery-st4ple";
 

@@ -242,3 +242,29 @@ fn s096_a_question_that_no_password_answers_is_quoted() {
     });
     is_empty(&machine);
 }
+
+#[test]
+fn f46_an_account_that_is_closed_lets_nobody_in() {
+    let amy = User::new("amy").password(PASSWORD).without_key();
+    let machine = start(&with_bob().user(amy));
+    machine.sh("usermod -e 1 bob; usermod -L amy");
+    over_both(|client| {
+        let door = Door::by(client, &machine);
+        with_router(async |router| {
+            // What the server says to that is a banner, which a program is told not to print: it
+            // could be taken for anything.
+            let (by_key, by_password) = match client {
+                Client::Inside => ("Access AccountExpired", "Access AccountExpired"),
+                Client::Program => ("Network Dropped", "Password Incorrect"),
+            };
+            let error = refused(door.ssh(&router, "bob").await);
+            assert_eq!(kind(&error), by_key, "{error}");
+            let error = refused(door.knock(&router, "bob").password(PASSWORD).await);
+            assert_eq!(kind(&error), by_password, "{error}");
+            // Of one that is locked, servers say nothing.
+            let error = refused(door.knock(&router, "amy").password(PASSWORD).await);
+            assert_eq!(kind(&error), "Password Incorrect", "{error}");
+        });
+    });
+    is_empty(&machine);
+}

@@ -279,6 +279,9 @@ fn s093_a_program_that_is_named_is_used_and_one_that_is_not_there_is_missed() {
         // Arguments are for a program.
         let error = refused(ssh().ssh_args(["-o", "Port=1", "-p", "1"]).port(1).await);
         assert_eq!(kind(&error), "Network Refused", "{error}");
+        // So is how much it tells of itself.
+        let error = refused(ssh().ssh_debug_level(1).port(1).await).to_string();
+        assert!(error.contains("debug1: "), "{error}");
     });
     is_empty(&machine);
 }

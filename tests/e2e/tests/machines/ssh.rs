@@ -266,24 +266,32 @@ fn network_that_fails(client: Client) {
 
 #[test]
 fn f38_a_shell_that_refuses_is_quoted() {
-    over_both(a_shell_that_refuses_is_quoted);
-}
-
-fn a_shell_that_refuses_is_quoted(client: Client) {
-    let builder = with_bob().user(User::new("eve").shell("/usr/sbin/nologin"));
+    let options = SshdOptions::default().last("Match User jim\n  ForceCommand echo backups only");
+    let user = |name: &str, shell: &str| User::new(name).shell(shell);
+    let builder = Machine::builder()
+        .sshd(options)
+        .user(user("eve", "/usr/sbin/nologin"))
+        .user(user("ann", "/bin/false"))
+        .user(User::new("jim"));
     let machine = start(&builder);
-    let door = Door::by(client, &machine);
-    with_router(async |router| {
-        let error = refused(door.ssh(&router, "eve").await);
-        let StreamError::Access(AccessError::ShellRefused { said, .. }) = &error else {
-            panic!("{error:?}");
-        };
-        assert!(
-            said.words
-                .contains("This account is currently not available"),
-            "{said:?}"
-        );
+    over_both(|client| {
+        let door = Door::by(client, &machine);
+        with_router(async |router| {
+            for (name, words) in [
+                ("eve", "This account is currently not available"),
+                ("ann", ""),
+                ("jim", "backups only"),
+            ] {
+                let error = refused(door.ssh(&router, name).await);
+                let StreamError::Access(AccessError::ShellRefused { said, status }) = &error else {
+                    panic!("{name}: {error:?}");
+                };
+                assert!(said.words.contains(words), "{said:?}");
+                assert!(status.contains("exited with return code"), "{status}");
+            }
+        });
     });
+    is_empty(&machine);
 }
 
 #[test]
