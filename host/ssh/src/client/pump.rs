@@ -6,12 +6,14 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use bytes::Bytes;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::watch;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::handler::Shared;
 use crate::error::printable;
@@ -21,6 +23,10 @@ const PIPE_SIZE: usize = 256 * 1024;
 
 /// Bytes that are read from a pipe at once.
 const PIECE: usize = 128 * 1024;
+
+/// Bytes of a piece at most that may hold a password, which whoever writes one sends by itself. Such
+/// pieces are overwritten once they are sent. To do so with all would slow bulk down.
+const SHORT: usize = 16 * 1024;
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +174,16 @@ async fn outward(mut pipe: Receiver, channel: ChannelWriteHalf<Msg>) {
         match pipe.read(&mut buffer).await {
             Ok(0) | Err(_) => break,
             Ok(count) => {
-                if channel.data_bytes(buffer[..count].to_vec()).await.is_err() {
+                let piece = &mut buffer[..count];
+                let bytes = match count {
+                    0..=SHORT => {
+                        let bytes = Zeroizing::new(piece.to_vec());
+                        piece.zeroize();
+                        Bytes::from_owner(bytes)
+                    }
+                    _ => piece.to_vec().into(),
+                };
+                if channel.data_bytes(bytes).await.is_err() {
                     return;
                 }
             }

@@ -149,8 +149,8 @@ fn f34_where_no_file_may_run_the_child_runs_from_memory() {
                 .run(&format!("rm -f /usr/bin/{hidden}*")),
         );
         let door = Door::to(&machine);
-        with_router(async |router| {
-            for keep in [Keep::Cache, Keep::Nothing] {
+        for keep in [Keep::Cache, Keep::Nothing] {
+            with_router(async |router| {
                 let bob = door.ssh(&router, "bob").keep(keep).await;
                 let bob = bob.unwrap_or_else(|error| panic!("{shown}: {error}"));
                 works(&bob).await;
@@ -161,10 +161,9 @@ fn f34_where_no_file_may_run_the_child_runs_from_memory() {
                 assert_eq!(uid(&root).await, 0);
                 let login = router.sudo().login(true).keep(keep).via(&bob);
                 works(&login.await.unwrap()).await;
-                router.disconnect(&bob);
-                is_empty(&machine);
-            }
-        });
+            });
+            is_empty(&machine);
+        }
         assert_eq!(files(&machine), "");
     }
 }

@@ -62,13 +62,15 @@ fn vault(door: &Door, client: Client) -> Child {
     child
 }
 
-/// Our processes: the controller, and every child, here and on the machine.
-fn processes(controller: &Child) -> Vec<PathBuf> {
+/// Our processes: the controller, and every child on the machine.
+fn processes(machine: &Machine, controller: &Child) -> Vec<PathBuf> {
+    let there = std::fs::read_link(format!("/proc/{}/ns/pid", machine.pid())).unwrap();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let ours = entries.map(|entry| entry.path()).filter(|path| {
         let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
         let is_controller = path.ends_with(controller.id().to_string());
-        is_controller || name.starts_with("offshoot-child")
+        let is_there = std::fs::read_link(path.join("ns/pid")).is_ok_and(|it| it == there);
+        is_controller || is_there && name.starts_with("offshoot-child")
     });
     ours.collect()
 }
@@ -121,7 +123,7 @@ fn t14_no_process_of_ours_has_a_password_in_its_memory_once_it_was_used() {
 fn looks_into_memory(machine: &Machine, client: Client) {
     let door = Door::to(machine);
     let mut controller = vault(&door, client);
-    let processes = processes(&controller);
+    let processes = processes(machine, &controller);
     assert!(processes.len() >= 6, "{processes:?}");
     for process in &processes {
         let name = std::fs::read_to_string(process.join("cmdline")).unwrap_or_default();
