@@ -5,6 +5,7 @@ mod chains;
 mod credentials;
 mod host_keys;
 mod lines;
+mod no_client;
 mod ssh;
 mod ssh_config;
 mod world;
