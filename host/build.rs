@@ -1,4 +1,5 @@
-//! Names the build, and builds the child that the controller carries.
+//! Names the build, and builds the programs that the controller carries: its child, and an ssh
+//! client.
 //!
 //! Parent and child must come from the same sources. Both are built by this script's package, so
 //! both compute the same id from the sources, whatever machine or profile they are built with.
@@ -51,34 +52,63 @@ fn main() {
     );
     if env::var_os("CARGO_FEATURE_CONTROLLER").is_some() {
         embed_child(&package);
+        embed_client();
     }
 }
 
 /// Says where the child is that `launch/binary.rs` embeds.
 fn embed_child(package: &Path) {
-    println!("cargo::rerun-if-env-changed=OFFSHOOT_EMBED_CHILD");
-    let child = match env::var_os("OFFSHOOT_EMBED_CHILD") {
-        // For whoever builds the child in another place, or wants to embed none: an empty file.
-        Some(path) => {
-            println!("cargo::rerun-if-changed={}", path.display());
-            PathBuf::from(path)
-        }
-        None => build_child(package),
+    let plain = given("OFFSHOOT_EMBED_CHILD");
+    let plain = plain.unwrap_or_else(|| read(&build_program(package, "offshoot-child")));
+    embed("OFFSHOOT_EMBEDDED_CHILD_SHA256", &Sha256::digest(&plain));
+    embed("OFFSHOOT_EMBEDDED_CHILD_GZIP", &packed(&plain));
+    embed("OFFSHOOT_EMBEDDED_CHILD", &plain);
+}
+
+/// The same for the ssh client that `launch/client.rs` sends to machines without one.
+fn embed_client() {
+    let client = PathBuf::from(env::var_os("DEP_OFFSHOOT_CLIENT_PACKAGE").expect("it says so"));
+    let mut sources = Vec::new();
+    for directory in ["src", "../ssh/src", "../proto/src"] {
+        collect(&client.join(directory), &mut sources);
+    }
+    for file in &sources {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    let plain = given("OFFSHOOT_EMBED_CLIENT");
+    // Whoever brings a child of his own builds nothing here.
+    let plain = plain.or_else(|| env::var_os("OFFSHOOT_EMBED_CHILD").map(|_| Vec::new()));
+    let plain = plain.unwrap_or_else(|| read(&build_program(&client, "offshoot-ssh")));
+    let packed = if plain.is_empty() {
+        plain
+    } else {
+        packed(&plain)
     };
-    // Copies of our own: the place where it was built may be shared with other builds.
-    let plain = fs::read(&child);
-    let plain = plain.unwrap_or_else(|error| panic!("cannot read {}: {error}", child.display()));
+    embed("OFFSHOOT_EMBEDDED_CLIENT_GZIP", &packed);
+}
+
+/// The program that a variable names, for whoever builds it in another place, or wants to embed
+/// none: an empty file.
+fn given(variable: &str) -> Option<Vec<u8>> {
+    println!("cargo::rerun-if-env-changed={variable}");
+    let path = PathBuf::from(env::var_os(variable)?);
+    println!("cargo::rerun-if-changed={}", path.display());
+    Some(read(&path))
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
+fn packed(plain: &[u8]) -> Vec<u8> {
     // Best takes seconds, which only a release is worth.
     let level = match env::var("OPT_LEVEL").as_deref() {
         Ok("0" | "1") => Compression::fast(),
         _ => Compression::best(),
     };
     let mut encoder = GzEncoder::new(Vec::new(), level);
-    encoder.write_all(&plain).expect("it goes into memory");
-    let packed = encoder.finish().expect("it goes into memory");
-    embed("OFFSHOOT_EMBEDDED_CHILD_SHA256", &Sha256::digest(&plain));
-    embed("OFFSHOOT_EMBEDDED_CHILD_GZIP", &packed);
-    embed("OFFSHOOT_EMBEDDED_CHILD", &plain);
+    encoder.write_all(plain).expect("it goes into memory");
+    encoder.finish().expect("it goes into memory")
 }
 
 /// Puts a file where the library includes it by `variable`.
@@ -92,9 +122,9 @@ fn embed(variable: &str, bytes: &[u8]) {
     println!("cargo::rustc-env={variable}={}", path.display());
 }
 
-/// Builds the child by a cargo of its own: within one build, cargo would give the child the
+/// Builds a program by a cargo of its own: within one build, cargo would give the child the
 /// controller's features, and with them a compiler.
-fn build_child(package: &Path) -> PathBuf {
+fn build_program(package: &Path, program: &str) -> PathBuf {
     let target = env::var("TARGET").expect("cargo sets it");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     // One directory for all profiles and crates that embed the child, beside theirs.
@@ -124,13 +154,8 @@ fn build_child(package: &Path) -> PathBuf {
     }
     cargo
         .current_dir(package)
-        .args([
-            "build",
-            "--quiet",
-            "--bin",
-            "offshoot-child",
-            "--no-default-features",
-        ])
+        .args(["build", "--quiet", "--bin", program])
+        .arg("--no-default-features")
         .args(["--profile", profile, "--target", &target, "--target-dir"])
         .arg(&directory)
         .args(profile_settings(profile))
@@ -142,9 +167,9 @@ fn build_child(package: &Path) -> PathBuf {
     let status = cargo.status();
     assert!(
         status.as_ref().is_ok_and(std::process::ExitStatus::success),
-        "cannot build the child program that offshoot embeds: {status:?}\nran: {cargo:?}"
+        "cannot build `{program}`, which offshoot embeds: {status:?}\nran: {cargo:?}"
     );
-    directory.join(target).join(profile).join("offshoot-child")
+    directory.join(target).join(profile).join(program)
 }
 
 /// The profiles, spelled out: the program that embeds the child has its own workspace.

@@ -17,6 +17,19 @@ pub(crate) struct Depot {
     bytes: usize,
     /// Images that were announced to us and that we will not get.
     missing: Set<ImageHash>,
+    /// Images whose arrival the driver wants to hear of.
+    awaited: Set<ImageHash>,
+}
+
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageState {
+    /// Here.
+    Here(Bytes),
+    /// It was announced, and will not come.
+    Missing,
+    /// It has not come yet.
+    OnItsWay,
 }
 
 impl Depot {
@@ -43,6 +56,23 @@ impl Depot {
 
     pub(crate) fn get(&self, hash: &ImageHash) -> Option<&Bytes> {
         self.images.get(hash)
+    }
+
+    /// Where an image is. If it has not come yet, its arrival is to be told.
+    pub(crate) fn expect(&mut self, hash: &ImageHash) -> ImageState {
+        if let Some(image) = self.images.get(hash) {
+            return ImageState::Here(image.clone());
+        }
+        if self.missing.contains(hash) {
+            return ImageState::Missing;
+        }
+        self.awaited.insert(*hash);
+        ImageState::OnItsWay
+    }
+
+    /// Whether somebody wants to hear that it has come, or will not.
+    pub(crate) fn was_awaited(&mut self, hash: &ImageHash) -> bool {
+        self.awaited.remove(hash)
     }
 
     pub(crate) fn give_up(&mut self, hash: ImageHash) {

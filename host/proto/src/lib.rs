@@ -28,6 +28,7 @@ mod blocks;
 pub mod bootstrap;
 mod callee;
 mod chains;
+pub mod client;
 mod contacts;
 pub mod control;
 mod decoder;
@@ -52,6 +53,7 @@ mod trust;
 
 pub use callee::CallKey;
 pub use decoder::Decoder;
+pub use depot::ImageState;
 pub use frame::{Frame, FrameError, HEADER_LEN, Header};
 pub use id::{ContextId, Handle, LinkId};
 pub use link::Side;

@@ -127,6 +127,18 @@ pub struct Ssh {
     pub jump: Option<String>,
     /// How much the client's program is to tell: so many `-v`.
     pub debug_level: u8,
+    /// A client for a machine that has none: the hash of its program, gzipped, which is sent ahead
+    /// as images of plugins are. `None` is the machine's own.
+    pub client: Option<[u8; 32]>,
+}
+
+impl Ssh {
+    /// Whether keys that are neither given nor configured are left alone: a server hangs up after
+    /// a few, before it would have asked for the password.
+    pub fn only_given_identities(&self, has_password: bool) -> bool {
+        let given = self.identity_file.is_some() || has_password;
+        self.identities_only.unwrap_or(given)
+    }
 }
 
 /// What to do about a server's key (`B002`).

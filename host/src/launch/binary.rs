@@ -79,27 +79,32 @@ impl ChildBinary {
     }
 }
 
-/// Puts the embedded program into a file that has no name, so that none is left behind and none
-/// can be swapped.
+/// The path of the embedded program, once it is in memory.
 fn embedded() -> Option<OsString> {
     static FILE: OnceLock<Option<OwnedFd>> = OnceLock::new();
     let file = FILE.get_or_init(|| {
         if EMBEDDED.is_empty() {
             return None;
         }
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = rustix::fs::memfd_create(FILE_NAME, flags).ok()?;
-        let mut rest = EMBEDDED;
-        while !rest.is_empty() {
-            let count = rustix::io::write(&file, rest).ok()?;
-            rest = &rest[count..];
-        }
-        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-        rustix::fs::fcntl_add_seals(&file, seals).ok()?;
-        // A file that anyone has open for writing does not execute: keep a reader only.
-        let writer = format!("/proc/self/fd/{}", file.as_raw_fd());
-        rustix::fs::open(writer, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+        in_memory(FILE_NAME, EMBEDDED).ok()
     });
     let descriptor = file.as_ref()?.as_raw_fd();
     Some(format!("/proc/self/fd/{descriptor}").into())
+}
+
+/// Puts a program into a file that has no name, so that none is left behind and none can be
+/// swapped.
+pub(super) fn in_memory(name: &str, mut program: &[u8]) -> std::io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = rustix::fs::memfd_create(name, flags)?;
+    while !program.is_empty() {
+        let count = rustix::io::write(&file, program)?;
+        program = &program[count..];
+    }
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    // A file that anyone has open for writing does not execute: keep a reader only.
+    let writer = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let reader = rustix::fs::open(writer, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(reader)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use offshoot_proto::control::{self, Connect, Connected, Method, Traces};
 use offshoot_proto::{Body, ContextId, Node, SendError};
 
-use super::{LocalSpec, NewChild, StreamError, Up, default_name, make_child};
+use super::{LocalSpec, NewChild, StreamError, Up, client, default_name, make_child};
 use crate::hub::{Hub, Known};
 use crate::messages::{Content, Listening, Taken};
 
@@ -47,9 +47,37 @@ impl From<SendError> for ConnectError {
 }
 
 /// Makes a context. When the future is dropped, it is not made, or ended if it was made already.
+///
+/// Where a machine turns out to have no `ssh`, a client is sent there, and it is tried once more:
+/// nothing has left that machine by then.
 pub(crate) async fn connect<M: Into<Method>>(
     hub: &Arc<Hub>,
     wanted: Wanted<M>,
+) -> Result<(ContextId, Up), ConnectError> {
+    let started = std::time::Instant::now();
+    let wanted = Wanted {
+        spec: wanted.spec.into(),
+        via: wanted.via,
+        name: wanted.name,
+        log_level: wanted.log_level,
+        traces: wanted.traces,
+        timeout: wanted.timeout,
+    };
+    let spare = wanted.via.and_then(|via| client::spare(via, &wanted));
+    let (error, mut spare) = match (connect_once(hub, wanted).await, spare) {
+        (Err(error), Some(spare)) if client::is_missing(&error) => (error, spare),
+        (result, _) => return result,
+    };
+    if !client::send(hub, &mut spare) {
+        return Err(error);
+    }
+    spare.timeout = spare.timeout.saturating_sub(started.elapsed());
+    connect_once(hub, spare).await
+}
+
+async fn connect_once(
+    hub: &Arc<Hub>,
+    wanted: Wanted<Method>,
 ) -> Result<(ContextId, Up), ConnectError> {
     if let Some(name) = &wanted.name {
         Node::check_name(name).map_err(StreamError::Name)?;
@@ -65,15 +93,13 @@ pub(crate) async fn connect<M: Into<Method>>(
             traces: wanted.traces,
             timeout: wanted.timeout,
         };
-        let up = hub
-            .inside(make_child(hub, child, wanted.spec.into()))
-            .await?;
+        let up = hub.inside(make_child(hub, child, wanted.spec)).await?;
         return Ok((id, up));
     };
     let connect = Connect {
         id,
         name: wanted.name,
-        method: wanted.spec.into(),
+        method: wanted.spec,
         timeout_ms: u64::try_from(wanted.timeout.as_millis()).unwrap_or(u64::MAX),
         log_level: wanted.log_level,
         traces: wanted.traces,

@@ -51,7 +51,6 @@ pub(super) struct Talk {
 /// How questions come.
 pub(super) enum Secrets {
     /// Not at all any more: who we are was shown before.
-    #[cfg(feature = "ssh")]
     Shown,
     /// By a helper.
     Helper(Askpass),

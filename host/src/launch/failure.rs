@@ -58,7 +58,7 @@ impl StreamError {
     }
 
     /// What another context tells of its failure: bounded, and safe to print, or for people only.
-    pub(super) fn from_failure(failure: Failure) -> Self {
+    pub(crate) fn from_failure(failure: Failure) -> Self {
         let error = match failure {
             Failure::Other(reason) => return Self::Elsewhere(crate::logs::quote(&reason)),
             Failure::Login(error) => error.into(),

@@ -4,6 +4,7 @@ mod askpass;
 mod become_user;
 mod binary;
 mod carrier;
+mod client;
 mod command;
 mod connect;
 mod conversation;
@@ -98,13 +99,17 @@ pub(crate) async fn make_child(
         attached: false,
     };
     let (label, lost_after) = (method.label(), method.lost_after());
-    let greeted = launch(method, child.timeout).await?;
+    let greeted = launch(hub, method, child.timeout).await?;
     let up = welcome(hub, &child, greeted, &label, lost_after)?;
     expected.attached = true;
     Ok(up)
 }
 
-async fn launch(method: Method, patience: Duration) -> Result<Greeted, StreamError> {
+async fn launch(
+    hub: &Arc<Hub>,
+    method: Method,
+    patience: Duration,
+) -> Result<Greeted, StreamError> {
     match method {
         Method::Local {
             remote_name,
@@ -116,7 +121,7 @@ async fn launch(method: Method, patience: Duration) -> Result<Greeted, StreamErr
             };
             local::launch(&spec, patience).await
         }
-        Method::Ssh(ssh) => ssh::launch(*ssh, patience).await,
+        Method::Ssh(ssh) => ssh::launch(hub, *ssh, patience).await,
         Method::Sudo(sudo) => become_user::sudo(*sudo, patience).await,
         Method::Su(su) => become_user::su(*su, patience).await,
         Method::Doas(doas) => become_user::doas(*doas, patience).await,

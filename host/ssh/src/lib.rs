@@ -11,6 +11,9 @@ pub mod known_hosts;
 mod pattern;
 mod secret;
 
-pub use client::{CONNECT_TIMEOUT, Connection, Ended, HostKeys, PATIENCE, Request, Session, open};
+pub use client::{
+    CONNECT_TIMEOUT, Connection, Ended, Ends, HostKeys, Opened, PATIENCE, Request, Session,
+    connect, open,
+};
 pub use error::{Algorithm, HostKeyProblem, IdentityProblem, SshError, Stage};
 pub use secret::Secret;

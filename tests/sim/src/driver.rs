@@ -94,7 +94,7 @@ impl World {
                 None => self.on_message(process, handle, src, &body),
             },
             Event::Writable { dst, handle } => self.on_writable(process, dst, handle),
-            Event::Detach | Event::ChildDetached { .. } => {}
+            Event::Detach | Event::ChildDetached { .. } | Event::Image { .. } => {}
             Event::Expired { handle } => self.on_expired(process, handle),
             Event::Run(run) => self.on_run(process, run),
             // It may have returned since the node decided that.

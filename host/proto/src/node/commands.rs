@@ -142,6 +142,19 @@ impl Node {
         }
     }
 
+    /// Sends an image of the depot to a context below, unless it has it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such context below.
+    pub fn send_image(&mut self, hash: ImageHash, dst: ContextId) -> Result<(), SendError> {
+        if self.topology.link_below(dst).is_none() {
+            return Err(SendError::NoRoute(dst));
+        }
+        self.deliver_image(hash, dst);
+        Ok(())
+    }
+
     /// Whether `dst` was told of a binding, and so has its image or will have it.
     pub fn is_bound(&self, dst: ContextId, key: &control::BindingKey) -> bool {
         self.bound.get(&dst).is_some_and(|told| told.contains(key))

@@ -292,6 +292,9 @@ impl Node {
         } else if self.depot.get(&hash).is_none() {
             self.depot.give_up(hash);
         }
+        if toward == self.topology.me && self.depot.was_awaited(&hash) {
+            self.events.push_back(Event::Image { hash });
+        }
         self.schedule(now);
         true
     }

@@ -29,7 +29,7 @@ use crate::assembly::Assemblies;
 use crate::blocks::Blocks;
 use crate::callee::{CallKey, Callee};
 use crate::control::{Bind, BindingKey, CallBody, Connect, ImageHash, LogRecord, Welcome};
-use crate::depot::Depot;
+use crate::depot::{Depot, ImageState};
 use crate::handles::Handles;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{MESSAGE_MAX_DEFAULT, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX};
@@ -109,6 +109,11 @@ pub enum Event {
     Expired {
         /// The handle.
         handle: Handle,
+    },
+    /// An image that [`Node::expect_image`] was asked for is here, or will not come.
+    Image {
+        /// Which one.
+        hash: ImageHash,
     },
     /// A call is to be run; [`Node::finish`] must follow, once.
     Run(Run),
@@ -335,6 +340,12 @@ impl Node {
     /// The image of that hash, if it is here.
     pub fn image(&self, hash: &ImageHash) -> Option<&Bytes> {
         self.depot.get(hash)
+    }
+
+    /// Where an image is that an ancestor has named. If it has not come yet,
+    /// [`Event::Image`] will tell.
+    pub fn expect_image(&mut self, hash: &ImageHash) -> ImageState {
+        self.depot.expect(hash)
     }
 
     /// Forgets an image that proved not to be what its hash says.

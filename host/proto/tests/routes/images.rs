@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use offshoot_proto::control::{Bind, PluginLimits};
-use offshoot_proto::{CallRequest, ContextId, Event, Handle};
+use offshoot_proto::{CallRequest, ContextId, Event, Handle, ImageState};
 
 use crate::tree::{NOW, ROOT, Tree};
 
@@ -92,4 +92,40 @@ fn s186_a_context_gives_its_own_copy_to_those_that_it_makes() {
     assert_eq!(images_for(&mut tree, made), 1);
     assert!(tree.take(made, |event| matches!(event, Event::Run(_))));
     assert_eq!(tree.node(maker).binding_of("q"), None);
+}
+
+#[test]
+fn b013_what_a_context_waits_for_is_told_when_it_comes() {
+    let mut tree = Tree::new();
+    let middle = tree.make(ROOT, ROOT);
+    let leaf = tree.make(ROOT, middle);
+    let image = Bytes::from_static(&IMAGE);
+    let hash = [7; 32];
+    let told = |event: &Event| matches!(event, Event::Image { hash } if *hash == [7; 32]);
+
+    assert_eq!(tree.node(leaf).expect_image(&hash), ImageState::OnItsWay);
+    tree.node(ROOT).provide_image(hash, &image).unwrap();
+    tree.node(ROOT).send_image(hash, leaf).unwrap();
+    assert_eq!(images_for(&mut tree, middle), 1);
+    assert_eq!(images_for(&mut tree, leaf), 1);
+    assert!(tree.take(leaf, told));
+    assert_eq!(tree.node(leaf).expect_image(&hash), ImageState::Here(image));
+
+    // Whoever did not ask is not told, and what is there is not sent again.
+    assert!(!tree.take(middle, told));
+    tree.node(ROOT).send_image(hash, middle).unwrap();
+    tree.node(ROOT).send_image(hash, leaf).unwrap();
+    assert_eq!(images_for(&mut tree, middle), 0);
+    assert_eq!(images_for(&mut tree, leaf), 0);
+
+    // One that will not come is told too.
+    let never = [8; 32];
+    assert_eq!(tree.node(leaf).expect_image(&never), ImageState::OnItsWay);
+    tree.node(ROOT).send_image(never, leaf).unwrap();
+    tree.settle();
+    assert!(tree.take(leaf, |event| matches!(event, Event::Image { .. })));
+    assert_eq!(tree.node(leaf).expect_image(&never), ImageState::Missing);
+
+    let gone = tree.node(ROOT).send_image(hash, ContextId(999));
+    assert!(gone.is_err());
 }

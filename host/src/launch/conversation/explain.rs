@@ -141,7 +141,11 @@ impl Driver {
                     return Some(error.into());
                 }
             }
-            #[cfg(feature = "ssh")]
+            // The client inside, as a process.
+            Some(Secrets::Shown) if ending.and_then(Ending::code) == Some(SSH_FAILED) => {
+                let said = Said::new(self.kind.name(), &words);
+                return Some(StreamError::Network(NetworkError::Dropped(said)));
+            }
             Some(Secrets::Shown) => {}
             None => return None,
         }

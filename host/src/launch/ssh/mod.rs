@@ -2,25 +2,39 @@
 //! and OpenSSH's.
 
 #[cfg(feature = "ssh")]
-mod failure;
-#[cfg(feature = "ssh")]
 mod inside;
 mod program;
+#[cfg(not(feature = "ssh"))]
+mod shipped;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offshoot_proto::control::Ssh;
 
 use super::Greeted;
 use super::error::StreamError;
+use crate::hub::Hub;
 
 /// Makes the child. This is the one place that decides which client does it.
-pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
+#[cfg_attr(
+    feature = "ssh",
+    expect(unused_variables, reason = "only a child is brought a client")
+)]
+pub(super) async fn launch(
+    hub: &Arc<Hub>,
+    ssh: Ssh,
+    patience: Duration,
+) -> Result<Greeted, StreamError> {
     check(&ssh)?;
     #[cfg(feature = "ssh")]
     if !wants_program(&ssh) {
         return inside::launch(ssh, patience).await;
+    }
+    #[cfg(not(feature = "ssh"))]
+    if let Some(client) = ssh.client {
+        return shipped::launch(hub, ssh, client, patience).await;
     }
     let named = ssh.ssh_path.is_some();
     program::launch(ssh, patience)
@@ -42,15 +56,15 @@ pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, Stre
 
 /// Whether the program of the system is asked for, or something that only a program has.
 #[cfg(feature = "ssh")]
-fn wants_program(ssh: &Ssh) -> bool {
+pub(super) fn wants_program(ssh: &Ssh) -> bool {
     ssh.ssh_path.is_some() || !ssh.ssh_args.is_empty() || ssh.debug_level > 0
 }
 
-/// Whether keys that are neither given nor configured are left alone: a server hangs up after a
-/// few, before it would have asked for the password.
-fn only_given_identities(ssh: &Ssh, has_password: bool) -> bool {
-    let given = ssh.identity_file.is_some() || has_password;
-    ssh.identities_only.unwrap_or(given)
+/// What a server says to everybody is for those who look closely.
+fn note_banner(program: &str, banner: &str) {
+    for line in banner.lines() {
+        tracing::debug!(program, "its banner: {}", crate::logs::quote(line));
+    }
 }
 
 /// Refuses what the client would take for something else.
@@ -87,6 +101,16 @@ fn check(ssh: &Ssh) -> Result<(), StreamError> {
         }
     }
     Ok(())
+}
+
+/// The same with paths that lead somewhere from anywhere.
+fn with_paths(mut ssh: Ssh) -> Ssh {
+    for file in [&mut ssh.identity_file, &mut ssh.config_file] {
+        *file = file
+            .take()
+            .map(|file| expand_home(&file).to_string_lossy().into_owned());
+    }
+    ssh
 }
 
 /// The path of a file, which may be in the user's home.

@@ -12,7 +12,7 @@ use super::super::command::Errand;
 use super::super::conversation::{Secrets, Talk};
 use super::super::error::StreamError;
 use super::super::tool::Wants;
-use super::{expand_home, only_given_identities};
+use super::expand_home;
 
 /// By a program of the system, which reads its configuration itself.
 pub(super) async fn launch(mut ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
@@ -86,7 +86,7 @@ fn arguments(ssh: &Ssh, has_password: bool) -> Vec<String> {
         let word = if compression { "yes" } else { "no" };
         option(format!("Compression={word}"));
     }
-    if only_given_identities(ssh, has_password) {
+    if ssh.only_given_identities(has_password) {
         option("IdentitiesOnly=yes".to_owned());
     }
     let mut pair = |name: &str, value: String| arguments.extend([name.to_owned(), value]);

@@ -19,7 +19,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use russh::ChannelMsg;
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -28,7 +29,7 @@ pub use self::host_key::HostKeys;
 use self::line::Hold;
 use self::progress::Progress;
 pub use self::pump::Ended;
-use self::pump::{Held, Pipes};
+use self::pump::Held;
 use crate::config::{HostConfig, Said, Surroundings};
 use crate::error::{SshError, Stage};
 use crate::secret::Secret;
@@ -131,7 +132,7 @@ impl Drop for Connection {
     }
 }
 
-/// Connects to a host, authenticates, and starts a command there.
+/// Connects to a host, authenticates, and starts a command there, with pipes to it.
 ///
 /// # Errors
 ///
@@ -141,6 +142,22 @@ impl Drop for Connection {
 ///
 /// Dropping the future ends the connection, wherever it has come to.
 pub async fn open(request: Request) -> Result<Session, SshError> {
+    connect(request)
+        .await?
+        .with_pipes()
+        .map_err(SshError::Local)
+}
+
+/// The same, and leaves it to the caller where the command's input and output go.
+///
+/// # Errors
+///
+/// Every way to fail is a variant of [`SshError`].
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the connection, wherever it has come to.
+pub async fn connect(request: Request) -> Result<Opened, SshError> {
     let host = request.host.clone();
     // In a task of its own, so that a panic in the library is the end of this connection only.
     let mut task = JoinSet::new();
@@ -154,7 +171,62 @@ pub async fn open(request: Request) -> Result<Session, SshError> {
     }
 }
 
-async fn open_in_time(request: Request) -> Result<Session, SshError> {
+/// A command that has started on another machine, and that nobody hears yet. It ends when this is
+/// dropped.
+pub struct Opened {
+    channel: Channel<Msg>,
+    held: Held,
+    holds: CutOnDrop,
+    /// What the server says to everybody before it lets in, as it came.
+    pub banner: String,
+}
+
+/// Pipes of the caller's for a command: it reads the first and writes the others.
+#[derive(Debug)]
+pub struct Ends {
+    /// Where its input comes from.
+    pub input: OwnedFd,
+    /// Where its output goes.
+    pub output: OwnedFd,
+    /// Where its standard error goes.
+    pub errors: OwnedFd,
+}
+
+impl Opened {
+    /// Makes pipes to the command.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there can be no pipes.
+    pub fn with_pipes(self) -> std::io::Result<Session> {
+        let (ours, ends) = pump::pipes()?;
+        let banner = self.banner.clone();
+        let connection = self.between(ends)?;
+        Ok(Session {
+            output: ours.output,
+            input: ours.input,
+            errors: ours.errors,
+            banner,
+            connection,
+        })
+    }
+
+    /// Connects the command to pipes, which do not block from here on.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they are no pipes.
+    pub fn between(self, ends: Ends) -> std::io::Result<Connection> {
+        let (ended, pump) = pump::start(ends, self.channel, self.held)?;
+        Ok(Connection {
+            ended,
+            pump,
+            holds: self.holds.keep(),
+        })
+    }
+}
+
+async fn open_in_time(request: Request) -> Result<Opened, SshError> {
     let config = HostConfig::resolve(&request.host, &request.said, &request.around)?;
     let after = request.patience.unwrap_or_else(|| {
         // Whoever wants to wait long for a connection has it.
@@ -175,7 +247,7 @@ async fn open_now(
     config: HostConfig,
     progress: &Progress,
     until: Instant,
-) -> Result<Session, SshError> {
+) -> Result<Opened, SshError> {
     let route = Route {
         request,
         progress,
@@ -228,22 +300,14 @@ async fn open_now(
             Some(_) => {}
         }
     }
-    let pipes = Pipes::new().map_err(SshError::Local)?;
     let banner = std::mem::take(&mut notes.lock().banner);
     let mut sessions = below;
     sessions.insert(0, Box::new(KeptOpen::new(handle)));
-    let held = Held { sessions, notes };
-    let (output, input, errors, ended, pump) = pump::start(pipes, channel, held);
-    Ok(Session {
-        output,
-        input,
-        errors,
+    Ok(Opened {
+        channel,
+        held: Held { sessions, notes },
+        holds: cut,
         banner,
-        connection: Connection {
-            ended,
-            pump,
-            holds: cut.keep(),
-        },
     })
 }
 

@@ -4,7 +4,6 @@
 //! by the channel's queue in the library, and what is to go there by its window.
 
 use std::io;
-use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -15,6 +14,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::watch;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::Ends;
 use super::handler::Shared;
 use crate::error::printable;
 
@@ -41,34 +41,27 @@ pub enum Ended {
     Lost(String),
 }
 
-/// The pipes of a session: this process's ends, and the pump's.
-pub(crate) struct Pipes {
-    pub(crate) output: OwnedFd,
-    pub(crate) input: OwnedFd,
-    pub(crate) errors: OwnedFd,
-    to_output: Sender,
-    from_input: Receiver,
-    to_errors: Sender,
-}
-
-impl Pipes {
-    pub(crate) fn new() -> io::Result<Self> {
-        let (output, to_output) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (from_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (errors, to_errors) = pipe_with(PipeFlags::CLOEXEC)?;
-        for pipe in [&output, &input] {
-            // The kernel may refuse, per user: bulk is then slower, no more.
-            let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
-        }
-        Ok(Self {
-            output,
-            input,
-            errors,
-            to_output: Sender::from_owned_fd(to_output)?,
-            from_input: Receiver::from_owned_fd(from_input)?,
-            to_errors: Sender::from_owned_fd(to_errors)?,
-        })
+/// Pipes for a command: the ends of whoever talks to it, in which its output is read and its input
+/// is written, and the command's.
+pub(crate) fn pipes() -> io::Result<(Ends, Ends)> {
+    let (output, to_output) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (from_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (errors, to_errors) = pipe_with(PipeFlags::CLOEXEC)?;
+    for pipe in [&output, &input] {
+        // The kernel may refuse, per user: bulk is then slower, no more.
+        let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
     }
+    let ours = Ends {
+        input,
+        output,
+        errors,
+    };
+    let theirs = Ends {
+        input: from_input,
+        output: to_output,
+        errors: to_errors,
+    };
+    Ok((ours, theirs))
 }
 
 /// What a running session holds until it ends.
@@ -79,26 +72,15 @@ pub(crate) struct Held {
     pub(crate) notes: Shared,
 }
 
-/// Starts to copy. Gives our ends, and what to abort.
+/// Starts to copy. Gives the end, once it has come, and what to abort.
 pub(crate) fn start(
-    pipes: Pipes,
+    ends: Ends,
     channel: Channel<Msg>,
     held: Held,
-) -> (
-    OwnedFd,
-    OwnedFd,
-    OwnedFd,
-    watch::Receiver<Option<Ended>>,
-    tokio::task::AbortHandle,
-) {
-    let Pipes {
-        output,
-        input,
-        errors,
-        to_output,
-        from_input,
-        to_errors,
-    } = pipes;
+) -> io::Result<(watch::Receiver<Option<Ended>>, tokio::task::AbortHandle)> {
+    let from_input = Receiver::from_owned_fd(ends.input)?;
+    let to_output = Sender::from_owned_fd(ends.output)?;
+    let to_errors = Sender::from_owned_fd(ends.errors)?;
     let (tell, ended) = watch::channel(None);
     let (reading, writing) = channel.split();
     let task = tokio::spawn(async move {
@@ -116,7 +98,7 @@ pub(crate) fn start(
         let _ = tell.send(Some(ended));
         drop(held);
     });
-    (output, input, errors, ended, task.abort_handle())
+    Ok((ended, task.abort_handle()))
 }
 
 pub(crate) struct AbortOnDrop(pub(crate) tokio::task::AbortHandle);

@@ -8,6 +8,7 @@ mod endings;
 mod host_keys;
 mod lines;
 mod liveness;
+mod no_client;
 mod prompts;
 mod secrets;
 mod ssh;

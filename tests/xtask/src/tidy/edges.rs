@@ -59,11 +59,18 @@ const RULES: &[Rule] = &[
         theirs: None,
     },
     Rule {
+        package: "offshoot-client",
+        // The words of the tree for what the other one does.
+        ours: &["offshoot-proto", "offshoot-ssh"],
+        theirs: None,
+    },
+    Rule {
         package: "offshoot",
         // The macros for `#[offshoot::main]` only.
         ours: &[
             "offshoot-abi",
             "offshoot-build",
+            "offshoot-client",
             "offshoot-macros",
             "offshoot-proto",
             "offshoot-ssh",

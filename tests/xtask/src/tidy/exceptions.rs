@@ -22,6 +22,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "the imports that the host offers, with addresses instead of references",
     ),
     (
+        "host/client/src/names.rs",
+        "tells the C library how to look names up, for which there is no safe call",
+    ),
+    (
         "host/src/launch/tool.rs",
         "makes a tool the leader of a session with a terminal, between fork and exec",
     ),

@@ -4,27 +4,23 @@
 use std::time::Duration;
 
 use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::control::Failure;
 use offshoot_proto::login::{
     AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Said, Tool, classify,
 };
 use offshoot_ssh::{HostKeyProblem, SshError, Stage as SshStage};
 
-use super::super::error::StreamError;
-
 /// What the client's error is called in the tree. `patience` is the time that it was given.
-pub(super) fn explain(error: &SshError, program: &str, patience: Duration) -> StreamError {
+pub(crate) fn explain(error: &SshError, program: &str, patience: Duration) -> Failure {
     match error {
-        SshError::Timeout { stage, after, .. } if *after >= patience => StreamError::Timeout {
+        SshError::Timeout { stage, after, .. } if *after >= patience => Failure::TimedOut {
             program: program.to_owned(),
             stage: stage_of(*stage),
-            after: patience,
+            after_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
             printed: String::new(),
         },
-        SshError::Local(source) => StreamError::Start {
-            program: program.to_owned(),
-            source: std::io::Error::new(source.kind(), source.to_string()),
-        },
-        error => login(error, &error.to_string()).into(),
+        SshError::Local(source) => Failure::Other(format!("cannot start `{program}`: {source}")),
+        error => Failure::Login(login(error, &error.to_string())),
     }
 }
 
@@ -137,12 +133,25 @@ mod tests {
 
     #[test]
     fn b011_our_own_time_is_told_from_that_of_the_configuration() {
-        let ours = explain(&timeout(PATIENCE), "ssh web1", PATIENCE).to_string();
-        assert!(ours.contains("(it was exchanging keys)"), "{ours}");
+        let ours = explain(&timeout(PATIENCE), "ssh web1", PATIENCE);
+        assert!(
+            matches!(
+                ours,
+                Failure::TimedOut {
+                    stage: Stage::KeyExchange,
+                    after_ms: 10_000,
+                    ..
+                }
+            ),
+            "{ours:?}"
+        );
         let theirs = explain(&timeout(Duration::from_secs(1)), "ssh web1", PATIENCE);
         assert!(
-            matches!(theirs, StreamError::Network(NetworkError::TimedOut(_))),
-            "{theirs}"
+            matches!(
+                theirs,
+                Failure::Login(LoginError::Network(NetworkError::TimedOut(_)))
+            ),
+            "{theirs:?}"
         );
     }
 
@@ -156,7 +165,7 @@ mod tests {
             source: Box::new(refused),
         };
         let error = explain(&error, "ssh web1", PATIENCE);
-        let StreamError::Network(NetworkError::Refused(said)) = &error else {
+        let Failure::Login(LoginError::Network(NetworkError::Refused(said))) = &error else {
             panic!("{error:?}");
         };
         assert!(said.words.contains("gate"), "{said:?}");
@@ -173,13 +182,19 @@ mod tests {
         };
         let refused = of("ended with exit status: 1: nc: Connection refused");
         assert!(
-            matches!(refused, StreamError::Network(NetworkError::Refused(_))),
+            matches!(
+                refused,
+                Failure::Login(LoginError::Network(NetworkError::Refused(_)))
+            ),
             "{refused:?}"
         );
         // It may say what it likes, and is no judge of keys.
         let forged = of("ended with exit status: 1: Host key verification failed.");
         assert!(
-            matches!(forged, StreamError::Network(NetworkError::Dropped(_))),
+            matches!(
+                forged,
+                Failure::Login(LoginError::Network(NetworkError::Dropped(_)))
+            ),
             "{forged:?}"
         );
     }

@@ -1,0 +1,69 @@
+//! From what a context asks for ([`Ssh`]) to a command that runs on another machine, or to what the
+//! tree calls the reason why not ([`Failure`]).
+//!
+//! The controller does this itself. The program `offshoot-ssh` does nothing else: it is sent to
+//! machines that have no ssh client. Neither knows contexts.
+
+mod failure;
+
+use std::time::Duration;
+
+use offshoot_proto::control::{CheckHostKeys, Failure, Password, Ssh};
+use offshoot_ssh::config::{Hop, Said, Surroundings};
+use offshoot_ssh::{HostKeys, Opened, Request, Secret};
+
+/// Connects, and starts a command: a line for the login shell there. Paths must be expanded.
+///
+/// The secrets are taken out of `ssh`, so that one copy of them is left.
+///
+/// # Errors
+///
+/// Fails for any reason for which OpenSSH's client would, with the same error of the tree.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the connection, wherever it has come to.
+pub async fn connect(ssh: &mut Ssh, line: String, patience: Duration) -> Result<Opened, Failure> {
+    let program = format!("ssh {}", ssh.hostname);
+    let request = request(ssh, line, patience).map_err(Failure::Other)?;
+    let opened = offshoot_ssh::connect(request).await;
+    opened.map_err(|error| failure::explain(&error, &program, patience))
+}
+
+fn request(ssh: &mut Ssh, line: String, patience: Duration) -> Result<Request, String> {
+    let mut around = Surroundings::of_process();
+    if let Some(file) = &ssh.config_file {
+        around = around.with_config(file.as_ref());
+    }
+    let secret = |password: Option<Password>| {
+        password.map(|password| Secret::new(password.expose().to_owned()))
+    };
+    let (password, passphrase) = (secret(ssh.password.take()), secret(ssh.passphrase.take()));
+    let jump = ssh.jump.as_deref().map(Hop::list).transpose();
+    let said = Said {
+        user: ssh.username.clone(),
+        port: ssh.port,
+        identity_file: ssh.identity_file.as_ref().map(Into::into),
+        identities_only: ssh
+            .only_given_identities(password.is_some())
+            .then_some(true),
+        compression: ssh.compression,
+        connect_timeout: None,
+        keepalive_interval: Some(Duration::from_secs(ssh.keepalive.seconds.into())),
+        keepalive_count: Some(ssh.keepalive.count.max(1)),
+        jump: jump.map_err(|error| format!("jump {error}"))?,
+    };
+    Ok(Request {
+        said,
+        host_keys: ssh.check_host_keys.map(|check| match check {
+            CheckHostKeys::Enforce => HostKeys::Enforce,
+            CheckHostKeys::Accept => HostKeys::Accept,
+            CheckHostKeys::Ignore => HostKeys::Ignore,
+        }),
+        password,
+        passphrase,
+        patience: Some(patience),
+        around,
+        ..Request::new(&ssh.hostname, &line)
+    })
+}
