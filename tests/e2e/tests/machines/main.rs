@@ -6,6 +6,7 @@ mod chains;
 mod credentials;
 mod endings;
 mod host_keys;
+mod leaving;
 mod lines;
 mod liveness;
 mod no_client;
