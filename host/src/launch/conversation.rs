@@ -22,6 +22,7 @@ use super::command::{Errand, What};
 use super::error::StreamError;
 use super::exchange::{Printed, Sending, next_question, read_terminal, send, type_in};
 use super::payload::Payload;
+use super::platform;
 use super::process::describe;
 use super::terminal::read;
 use super::tool::{Tool, Wants};
@@ -84,18 +85,16 @@ impl Talk {
                 source,
             },
         })?;
-        let (stage0, conversation, payload) = match self.errand.what {
-            What::Stage0(stage0, payload) => {
-                (true, Some(Conversation::new(&stage0)), Some(payload))
-            }
-            What::Child { .. } => (false, None, None),
+        let (stage0, conversation, payloads) = match self.errand.what {
+            What::Stage0(stage0, payloads) => (true, Some(Conversation::new(&stage0)), payloads),
+            What::Child { .. } => (false, None, Vec::new()),
         };
         let mut driver = Driver {
             kind: self.tool,
             tool,
             secrets: Some(self.secrets),
             conversation,
-            payload,
+            payloads,
             expect: ExpectHello::new(&self.errand.nonce, BUILD_ID),
             sending: None,
             stage: Stage::Connect,
@@ -131,7 +130,8 @@ struct Driver {
     secrets: Option<Secrets>,
     /// Gone once the child has been started.
     conversation: Option<Conversation>,
-    payload: Option<std::sync::Arc<Payload>>,
+    /// What can be sent, in the order in which the command offers it.
+    payloads: Vec<std::sync::Arc<Payload>>,
     expect: ExpectHello,
     sending: Option<Sending>,
     stage: Stage,
@@ -212,10 +212,10 @@ impl Driver {
             self.let_in()?;
             match step {
                 Step::Upload {
+                    platform,
                     encoding,
                     directory,
-                    ..
-                } => self.begin_to_send(encoding, &directory)?,
+                } => self.begin_to_send(platform, encoding, &directory)?,
                 Step::Serving { behind, noise } => {
                     if !noise.is_empty() {
                         let noise = String::from_utf8_lossy(&noise);
@@ -263,10 +263,11 @@ impl Driver {
 
     fn begin_to_send(
         &mut self,
+        platform: usize,
         encoding: offshoot_proto::bootstrap::Encoding,
         directory: &str,
     ) -> Result<(), End> {
-        let payload = self.payload.as_ref();
+        let payload = self.payloads.get(platform);
         let payload = payload.ok_or_else(|| std::io::Error::other("there is no child to send"))?;
         let bytes = payload.encoded(encoding)?;
         let total = bytes.len();
@@ -441,7 +442,8 @@ impl Driver {
             }
             End::Bootstrap(BootstrapError::ClosedEarly { when, printed }) => (Some(when), printed),
             End::Bootstrap(BootstrapError::UnsupportedPlatform { uname }) => {
-                return StreamError::UnsupportedPlatform { uname };
+                let offered = self.payloads.iter().map(|one| one.platform(false));
+                return platform::unsupported(uname, &offered.collect::<Vec<_>>());
             }
             End::Bootstrap(BootstrapError::NoDirectory(refused)) => {
                 return StreamError::NoDirectory(refused);

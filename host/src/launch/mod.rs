@@ -15,6 +15,7 @@ mod exchange;
 mod failure;
 mod local;
 mod payload;
+mod platform;
 mod process;
 mod remote_name;
 mod ssh;

@@ -2,5 +2,6 @@
 
 mod becoming;
 mod chains;
+mod platforms;
 mod ssh;
 mod world;
