@@ -83,8 +83,11 @@ pub struct Ssh {
     /// Whether keys that are not configured are left alone; `None` does so where an identity or a
     /// password is given.
     pub identities_only: Option<bool>,
-    /// What to do about the server's key.
-    pub check_host_keys: CheckHostKeys,
+    /// What to do about the server's key; `None` leaves it to the client, and what that would ask
+    /// about is refused.
+    pub check_host_keys: Option<CheckHostKeys>,
+    /// The client's configuration; `None` is the user's and the machine's.
+    pub config_file: Option<String>,
     /// Whether to compress; `None` leaves it to the client.
     pub compression: Option<bool>,
     /// How often to ask a silent server for a sign of life.

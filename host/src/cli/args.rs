@@ -235,12 +235,22 @@ pub(super) struct TargetArgs {
     pub(super) become_method: BecomeMethod,
 }
 
-/// How long to wait for a connection.
-#[derive(Debug, Args)]
+/// How to connect, and how long to wait for it.
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct ConnectArgs {
     /// Give up on each hop after this time; the default is 30s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) connect_timeout: Option<Duration>,
+
+    /// Read this instead of `~/.ssh/config` and `/etc/ssh/ssh_config` for `ssh` hops that start here;
+    /// `none` is no configuration at all
+    #[arg(long, value_name = "FILE")]
+    pub(super) ssh_config: Option<String>,
+
+    /// Make `ssh` hops that start here with this program, such as `ssh`, instead of the client in
+    /// `offshoot` itself
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) ssh_path: Option<String>,
 }
 
 /// Where plugins are found by name.

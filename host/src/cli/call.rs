@@ -83,7 +83,7 @@ fn prepare(args: &CallArgs) -> Result<Work, Problem> {
         timeout: args.timeout,
         forks: usize::try_from(args.forks).unwrap_or(usize::MAX),
         passwords: Passwords::get(&args.passwords)?,
-        connect_timeout: args.connect.connect_timeout,
+        connect: args.connect.clone(),
         plugin: grants.into_iter().fold(plugin, Plugin::grant),
     })
 }

@@ -11,6 +11,7 @@ use offshoot_abi::Type;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::args::ConnectArgs;
 use super::passwords::Passwords;
 use super::plan::{Node, Plan};
 use super::reach::Wanted;
@@ -33,8 +34,7 @@ pub(super) struct Work {
     pub(super) result: Type,
     /// The arguments in postcard.
     pub(super) arguments: Vec<u8>,
-    /// For each context, until it is there; `None` is the library's.
-    pub(super) connect_timeout: Option<Duration>,
+    pub(super) connect: ConnectArgs,
     /// For each call, until its answer.
     pub(super) timeout: Option<Duration>,
     pub(super) passwords: Passwords,
@@ -203,7 +203,7 @@ impl Fleet {
             parent,
             name: (name.len() <= NAME_MAX).then_some(name),
             passwords: &self.work.passwords,
-            connect_timeout: self.work.connect_timeout,
+            connect: &self.work.connect,
         };
         wanted.make(&self.router).await
     }

@@ -1,7 +1,6 @@
 //! From a hop, as the command line has it, to the library's builder of such contexts.
 
-use std::time::Duration;
-
+use super::args::ConnectArgs;
 use super::passwords::Passwords;
 use super::target::Hop;
 use crate::{Context, Error, Router};
@@ -14,8 +13,7 @@ pub(super) struct Wanted<'a> {
     /// `None` is the library's choice.
     pub(super) name: Option<String>,
     pub(super) passwords: &'a Passwords,
-    /// `None` is the library's choice.
-    pub(super) connect_timeout: Option<Duration>,
+    pub(super) connect: &'a ConnectArgs,
 }
 
 impl Wanted<'_> {
@@ -30,7 +28,7 @@ impl Wanted<'_> {
                 if let Some(name) = self.name {
                     builder = builder.name(name);
                 }
-                if let Some(timeout) = self.connect_timeout {
+                if let Some(timeout) = self.connect.connect_timeout {
                     builder = builder.connect_timeout(timeout);
                 }
                 builder.await
@@ -65,6 +63,15 @@ impl Wanted<'_> {
                 }
                 if let Some(file) = identity_file {
                     builder = builder.identity_file(file);
+                }
+                // These are of the machine where the client runs.
+                if self.parent.is_none() {
+                    if let Some(file) = &self.connect.ssh_config {
+                        builder = builder.config_file(file);
+                    }
+                    if let Some(program) = &self.connect.ssh_path {
+                        builder = builder.ssh_path(program);
+                    }
                 }
                 if let Some(password) = &self.passwords.login {
                     builder = builder.password(password.clone());

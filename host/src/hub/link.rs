@@ -10,7 +10,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::output::{Output, Signals, Written};
 use super::{Hub, Known};
-use crate::launch::Process;
+use crate::launch::Carrier;
 
 /// Bytes to read at once. One buffer of the thread serves all its links.
 const READ: usize = 256 * 1024;
@@ -33,8 +33,8 @@ pub(crate) struct LinkParts {
     pub(crate) input: AsyncFd<Arc<OwnedFd>>,
     /// Where its bytes go; must not block.
     pub(crate) output: OwnedFd,
-    /// The child at its other end.
-    pub(crate) process: Process,
+    /// What carries it to the child at its other end.
+    pub(crate) carrier: Carrier,
 }
 
 impl Hub {
@@ -50,7 +50,7 @@ impl Hub {
         let LinkParts {
             input,
             output,
-            process,
+            carrier,
         } = parts;
         let signals = Signals::default();
         let attached = self.drive(|state, now| {
@@ -76,7 +76,7 @@ impl Hub {
                     link,
                     input,
                     signals,
-                    process,
+                    carrier,
                     grace: self.grace(),
                 }));
                 Ok(())
@@ -84,7 +84,7 @@ impl Hub {
             Err(output) => Err(LinkParts {
                 input,
                 output,
-                process,
+                carrier,
             }),
         }
     }
@@ -131,7 +131,7 @@ struct Task {
     link: LinkId,
     input: AsyncFd<Arc<OwnedFd>>,
     signals: Signals,
-    process: Process,
+    carrier: Carrier,
     grace: Duration,
 }
 
@@ -149,22 +149,22 @@ async fn run(mut task: Task) {
         hub,
         link,
         input,
-        mut process,
+        mut carrier,
         grace,
         signals,
     } = task;
     drop(input);
     if signals.is_detached() {
-        process.release();
+        carrier.release();
     }
     let reason = match end {
         End::Ours => "the link was closed".to_owned(),
-        End::Peer(reason) => process.epitaph(REASON_WAIT).await.unwrap_or(reason),
+        End::Peer(reason) => carrier.epitaph(REASON_WAIT).await.unwrap_or(reason),
     };
     if let Some(hub) = hub.upgrade() {
         hub.close_link(link, &reason);
     }
-    process.end(grace).await;
+    carrier.end(grace).await;
 }
 
 impl Task {

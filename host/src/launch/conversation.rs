@@ -5,15 +5,15 @@
 //! come from its terminal, its error stream or a helper, and are answered once at most, and only
 //! until the far end has said anything of ours.
 
-use std::process::{Command, ExitStatus};
+mod explain;
+
+use std::process::Command;
 use std::time::Duration;
 
 use offshoot_proto::bootstrap::{BootstrapError, Conversation, Moment, Stage, Step};
 use offshoot_proto::control::Password;
 use offshoot_proto::handshake::{ExpectHello, Greeted as Hello, HandshakeError};
-use offshoot_proto::login::{
-    self, AccessError, Asked, LoginError, PasswordError, Prompt, Said, classify,
-};
+use offshoot_proto::login::{self, Asked, LoginError, PasswordError, Prompt, Said};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
@@ -22,8 +22,6 @@ use super::command::{Errand, What};
 use super::error::StreamError;
 use super::exchange::{Printed, Sending, next_question, read_terminal, send, type_in};
 use super::payload::Payload;
-use super::platform;
-use super::process::describe;
 use super::terminal::read;
 use super::tool::{Tool, Wants};
 use super::{Greeted, STEPS};
@@ -34,12 +32,6 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// How long a line that looks like a question may stand before it is taken for one.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// How long an ended tool's last words, and its status, may take to arrive.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// The status that OpenSSH's client ends with when it failed itself.
-const SSH_FAILED: i32 = 255;
 
 /// What is to be said, and by which tool.
 pub(super) struct Talk {
@@ -56,6 +48,9 @@ pub(super) struct Talk {
 
 /// How questions come.
 pub(super) enum Secrets {
+    /// Not at all any more: who we are was shown before.
+    #[cfg(feature = "ssh")]
+    Shown,
     /// By a helper.
     Helper(Askpass),
     /// As a prompt.
@@ -85,19 +80,49 @@ impl Talk {
                 source,
             },
         })?;
+        let visit = Visit {
+            kind: self.tool,
+            program,
+            secrets: self.secrets,
+            errand: self.errand,
+            stage: Stage::Connect,
+            started,
+            patience,
+        };
+        visit.greet(tool).await
+    }
+}
+
+/// What is to be said to whom, once a tool runs.
+pub(super) struct Visit {
+    pub(super) kind: login::Tool,
+    pub(super) program: String,
+    pub(super) secrets: Secrets,
+    pub(super) errand: Errand,
+    /// How far it has come.
+    pub(super) stage: Stage,
+    pub(super) started: Instant,
+    /// How long it may take since then.
+    pub(super) patience: Duration,
+}
+
+impl Visit {
+    /// Waits for the hello of the child at the tool's other end.
+    pub(super) async fn greet(self, tool: Tool) -> Result<Greeted, StreamError> {
+        let (program, started, patience) = (self.program, self.started, self.patience);
         let (stage0, conversation, payloads) = match self.errand.what {
             What::Stage0(stage0, payloads) => (true, Some(Conversation::new(&stage0)), payloads),
             What::Child { .. } => (false, None, Vec::new()),
         };
         let mut driver = Driver {
-            kind: self.tool,
+            kind: self.kind,
             tool,
             secrets: Some(self.secrets),
             conversation,
             payloads,
             expect: ExpectHello::new(&self.errand.nonce, BUILD_ID),
             sending: None,
-            stage: Stage::Connect,
+            stage: self.stage,
             errors: Printed::default(),
             question_since: None,
         };
@@ -105,7 +130,8 @@ impl Talk {
             tracing::debug!(target: STEPS, "there");
             tracing::debug!(program, "a child is there already");
         }
-        match tokio::time::timeout(patience, driver.run()).await {
+        let left = patience.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, driver.run()).await {
             Ok(Ok(hello)) => {
                 tracing::debug!(target: STEPS, "hello");
                 let took = started.elapsed();
@@ -409,140 +435,6 @@ impl Driver {
             Some(Step::Failed(error)) => End::Bootstrap(error),
             _ => End::Closed,
         }
-    }
-
-    /// What was printed where the child's greeting should have been, and on the error stream.
-    fn printed(&self) -> String {
-        let output = match &self.conversation {
-            Some(conversation) => conversation.printed(),
-            None => self.expect.noise_text(),
-        };
-        let shown = match &self.secrets {
-            Some(Secrets::Prompt {
-                prompt,
-                on_terminal: true,
-                ..
-            }) => prompt.printed(),
-            _ => String::new(),
-        };
-        let all = [output, self.errors.text(), shown].join("\n");
-        Said::new("", &all).words
-    }
-
-    /// Makes an error of what happened, with the tool's own last words.
-    async fn explain(mut self, end: End, program: String) -> StreamError {
-        let (when, printed) = match end {
-            End::Login(error) => return error.into(),
-            End::Io(source) => return StreamError::Start { program, source },
-            End::Handshake(error) => {
-                return StreamError::Handshake {
-                    program,
-                    reason: error.to_string(),
-                };
-            }
-            End::Bootstrap(BootstrapError::ClosedEarly { when, printed }) => (Some(when), printed),
-            End::Bootstrap(BootstrapError::UnsupportedPlatform { uname }) => {
-                let offered = self.payloads.iter().map(|one| one.platform(false));
-                return platform::unsupported(uname, &offered.collect::<Vec<_>>());
-            }
-            End::Bootstrap(BootstrapError::NoDirectory(refused)) => {
-                return StreamError::NoDirectory(refused);
-            }
-            End::Bootstrap(error) => {
-                return StreamError::Handshake {
-                    program,
-                    reason: error.to_string(),
-                };
-            }
-            End::Closed => (None, self.expect.noise_text()),
-        };
-        let status = self.hear_the_end().await;
-        // Once the far end has said something of ours, the tool had let us in.
-        let outside = matches!(when, None | Some(Moment::BeforeMarker))
-            && self.stage < Stage::Look
-            && self.secrets.is_some();
-        if outside && let Some(error) = self.refusal(status, &printed) {
-            return error;
-        }
-        let status = status.map(|status| describe(self.tool.process.id(), status));
-        let status = status.unwrap_or_else(|| "it closed its output".to_owned());
-        let words = Said::new("", &format!("{printed}\n{}", self.errors.text())).words;
-        let reason = match &*words {
-            "" => status,
-            words => format!("{status}; it printed: {words}"),
-        };
-        StreamError::ClosedEarly {
-            program,
-            stage: self.stage,
-            reason,
-        }
-    }
-
-    /// Takes in what the tool says last, and how it ended.
-    async fn hear_the_end(&mut self) -> Option<ExitStatus> {
-        let status = self.tool.process.status(LAST_WORDS).await;
-        let mut buffer = [0; 1024];
-        let rest = async {
-            while let Ok(count @ 1..) = read(&self.tool.errors, &mut buffer).await {
-                self.errors.push(&buffer[..count]);
-            }
-        };
-        // Something that the tool has left behind may still have it open.
-        let _ = tokio::time::timeout(LAST_WORDS, rest).await;
-        let Some(terminal) = &self.tool.terminal else {
-            return status;
-        };
-        if let Some(Secrets::Prompt {
-            prompt,
-            on_terminal: true,
-            ..
-        }) = &mut self.secrets
-        {
-            while let Ok(count @ 1..) = rustix::io::read(terminal.ours.get_ref(), &mut buffer) {
-                prompt.handle_bytes(&buffer[..count]);
-            }
-        }
-        status
-    }
-
-    /// What the tool meant, if it did not let us in.
-    fn refusal(&self, status: Option<ExitStatus>, printed: &str) -> Option<StreamError> {
-        let mut words = self.errors.text();
-        match &self.secrets {
-            Some(Secrets::Helper(askpass)) => {
-                if status.and_then(|status| status.code()) == Some(SSH_FAILED) {
-                    let error = classify(self.kind, &words);
-                    let refused = matches!(
-                        error,
-                        Some(LoginError::Access(
-                            AccessError::AuthenticationRefused { .. }
-                        )) | None
-                    );
-                    return match askpass.complaint(&words).filter(|_| refused) {
-                        Some(complaint) => Some(LoginError::from(complaint).into()),
-                        None => error.map(Into::into),
-                    };
-                }
-            }
-            Some(Secrets::Prompt {
-                prompt,
-                on_terminal,
-                ..
-            }) => {
-                if *on_terminal {
-                    words.push_str(&prompt.printed());
-                }
-                if let Some(error) = classify(self.kind, &words) {
-                    return Some(error.into());
-                }
-            }
-            None => return None,
-        }
-        let status = status?;
-        status.code()?;
-        let status = describe(self.tool.process.id(), status);
-        let said = Said::new(self.kind.name(), &format!("{printed}\n{words}"));
-        Some(LoginError::from(AccessError::ShellRefused { status, said }).into())
     }
 
     fn greeted(self, hello: Hello, program: String) -> Greeted {

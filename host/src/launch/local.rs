@@ -18,7 +18,7 @@ use tokio::io::unix::AsyncFd;
 use super::binary::ChildBinary;
 use super::error::StreamError;
 use super::remote_name::remote_name;
-use super::{Greeted, Process};
+use super::{Carrier, Greeted, Process};
 use crate::BUILD_ID;
 use crate::hub::LinkParts;
 use crate::watched::watched;
@@ -77,7 +77,7 @@ pub(crate) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
                 parts: LinkParts {
                     input,
                     output,
-                    process,
+                    carrier: Carrier::Process(process),
                 },
                 rest,
                 errors,

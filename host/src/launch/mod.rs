@@ -3,6 +3,7 @@
 mod askpass;
 mod become_user;
 mod binary;
+mod carrier;
 mod command;
 mod connect;
 mod conversation;
@@ -37,6 +38,7 @@ use crate::hub::{Hub, Known, LinkParts};
 pub(crate) use askpass::help;
 #[cfg(feature = "cli")]
 pub(crate) use binary::ChildBinary;
+pub(crate) use carrier::Carrier;
 pub(crate) use connect::{CONNECT_TIMEOUT, ConnectError, Wanted, connect};
 #[cfg(feature = "controller")]
 pub(crate) use error::Seconds;
@@ -46,7 +48,7 @@ pub(crate) use error::Seconds;
 )]
 pub use error::StreamError;
 pub(crate) use local::LocalSpec;
-pub(crate) use process::Process;
+use process::Process;
 
 use terminal::Terminal;
 
@@ -219,7 +221,7 @@ fn welcome(
         target: hello.target.as_str().into(),
     };
     if let Some(terminal) = terminal {
-        parts.process.hold(terminal.keep(hub, name.clone()));
+        parts.carrier.hold(terminal.keep(hub, name.clone()));
     }
     match hub.attach_child(child.id, known, parts, &rest) {
         Ok(()) => {

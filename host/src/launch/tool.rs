@@ -10,9 +10,9 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::Process;
 use super::local::PIPE_SIZE;
 use super::terminal::Terminal;
+use super::{Carrier, Process};
 use crate::hub::LinkParts;
 use crate::watched::watched;
 
@@ -38,7 +38,7 @@ pub(super) struct Tool {
     pub(super) errors: AsyncFd<OwnedFd>,
     pub(super) terminal: Option<Terminal>,
     pub(super) wants: Wants,
-    pub(super) process: Process,
+    pub(super) carrier: Carrier,
 }
 
 impl Tool {
@@ -84,7 +84,7 @@ impl Tool {
             terminal.give_away();
         }
         Ok(Self {
-            process: Process::new(child)?,
+            carrier: Carrier::Process(Process::new(child)?),
             output: watched(output, Interest::WRITABLE)?,
             input: watched(Arc::new(input), Interest::READABLE)?,
             errors: watched(errors, Interest::READABLE)?,
@@ -93,10 +93,33 @@ impl Tool {
         })
     }
 
+    /// The same for what is no process: the pipes to it, and what carries them.
+    #[cfg(feature = "ssh")]
+    pub(super) fn over(
+        input: OwnedFd,
+        output: OwnedFd,
+        errors: OwnedFd,
+        carrier: Carrier,
+    ) -> std::io::Result<Self> {
+        for descriptor in [&output, &input, &errors] {
+            rustix::io::ioctl_fionbio(descriptor, true)?;
+        }
+        Ok(Self {
+            output: watched(output, Interest::WRITABLE)?,
+            input: watched(Arc::new(input), Interest::READABLE)?,
+            errors: watched(errors, Interest::READABLE)?,
+            terminal: None,
+            wants: Wants::Nothing,
+            carrier,
+        })
+    }
+
     /// Whether the program has started none itself, as long as it has not let us in: what runs
     /// then must not be able to ask in its name.
     pub(super) fn is_alone(&self) -> bool {
-        let me = self.process.id();
+        let Some(me) = self.carrier.pid() else {
+            return true;
+        };
         let Ok(entries) = std::fs::read_dir("/proc") else {
             return true;
         };
@@ -114,7 +137,7 @@ impl Tool {
         let parts = LinkParts {
             input: self.input,
             output: self.output.into_inner(),
-            process: self.process,
+            carrier: self.carrier,
         };
         let errors = PipeReader::from(self.errors.into_inner());
         let questions = self.wants == Wants::Questions;

@@ -81,9 +81,17 @@ impl Ssh {
         self
     }
 
-    /// What to do about the server's key; the default is to enforce that it is known (`B002`).
+    /// What to do about the server's key (`B002`). The default is what the client's configuration
+    /// says, and to refuse where it would ask: a key has to be known (`S095`).
     pub fn check_host_keys(mut self, check: CheckHostKeys) -> Self {
-        self.spec.check_host_keys = check;
+        self.spec.check_host_keys = Some(check);
+        self
+    }
+
+    /// The client's configuration, instead of `~/.ssh/config` and the machine's own, as with
+    /// `ssh -F`; `none` is no configuration at all. It lies where the client runs.
+    pub fn config_file(mut self, path: impl Into<String>) -> Self {
+        self.spec.config_file = Some(path.into());
         self
     }
 

@@ -13,7 +13,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
 
-use crate::{Ended, offshoot, path, sample, scratch, script};
+use crate::{Ended, offshoot, path, sample, scratch};
 
 const PASSWORD: &str = "corr3ct-h0rse";
 
@@ -62,26 +62,28 @@ impl World {
         );
         let file = ssh.join("config");
         std::fs::write(&file, config).expect("it can be written");
-        let bin = home.join("bin");
-        std::fs::create_dir(&bin).expect("it can be made");
-        // The client looks for a home in the user database, not in the environment.
-        let text = format!("exec /usr/bin/ssh -F {} \"$@\"", file.display());
-        script(&bin.join("ssh"), &text);
         Self { machine, home }
     }
 
-    fn environment(&self, command: &mut Command) {
-        let paths = std::env::var("PATH").unwrap_or_default();
-        let bin = self.home.join("bin");
+    fn config(&self) -> PathBuf {
+        self.home.join(".ssh/config")
+    }
+
+    /// The command, for which this world's configuration is the user's own.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let config = self.config();
+        let (verb, rest) = arguments.split_first().expect("there is a command");
+        let mut command = offshoot(&[&[*verb, "--ssh-config", path(&config)], rest].concat());
+        self.environment(&mut command);
         command
-            .env("HOME", &self.home)
-            .env("PATH", format!("{}:{paths}", bin.display()))
-            .env_remove("SSH_AUTH_SOCK");
+    }
+
+    fn environment(&self, command: &mut Command) {
+        command.env("HOME", &self.home).env_remove("SSH_AUTH_SOCK");
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        let mut command = offshoot(arguments);
-        self.environment(&mut command);
+        let mut command = self.command(arguments);
         command.output().expect("it starts").into()
     }
 
@@ -106,7 +108,8 @@ impl World {
         command
             .arg("--ctty")
             .arg(plain.get_program())
-            .args(["call", "--plugin", path(sample::wasm())])
+            .args(["call", "--ssh-config", path(&self.config())])
+            .args(["--plugin", path(sample::wasm())])
             .args(arguments)
             .env_remove("OFFSHOOT_CHILD")
             .stdin(terminal)
@@ -184,7 +187,7 @@ fn passwords_come_from_a_command_and_a_descriptor() {
         listed.stderr
     );
 
-    let mut command = offshoot(
+    let mut command = world.command(
         &[
             &[
                 "call",
@@ -198,7 +201,6 @@ fn passwords_come_from_a_command_and_a_descriptor() {
         ]
         .concat(),
     );
-    world.environment(&mut command);
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -230,8 +232,7 @@ fn forks_bound_the_connections_at_the_server() {
         "-f",
         "2",
     ];
-    let mut command = offshoot(&arguments);
-    world.environment(&mut command);
+    let mut command = world.command(&arguments);
     let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
     let mut most = 0;
     let status = loop {
@@ -436,8 +437,7 @@ fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
     let plugin = path(sample::wasm());
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let arguments = ["call", "--plugin", plugin, "ssh:fine", "sample::hang"];
-        let mut command = offshoot(&arguments);
-        world.environment(&mut command);
+        let mut command = world.command(&arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut stderr = child.stderr.take().expect("it is piped");
         let mut line = [0; 23];
@@ -447,10 +447,26 @@ fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
         assert_eq!(child.wait().expect("it ends").code(), Some(code));
         world.is_empty();
     }
-    // The second one does not wait for a machine that does not answer.
-    let arguments = ["call", "--plugin", plugin, "ssh:fine", "sample::hang"];
-    let mut command = offshoot(&arguments);
-    world.environment(&mut command);
+    for client in [&[][..], &["--ssh-path", "ssh"]] {
+        a_second_interrupt_does_not_wait(&world, client);
+    }
+    // The doctor's reader may leave, too.
+    let mut command = world.command(&["doctor", "ssh:fine"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let ended: Ended = child.wait_with_output().expect("it ends").into();
+    assert_eq!((ended.code, &*ended.stderr), (Some(141), ""));
+    world.is_empty();
+}
+
+/// Not even for a machine that does not answer.
+fn a_second_interrupt_does_not_wait(world: &World, client: &[&str]) {
+    let hang = ["--plugin", path(sample::wasm()), "ssh:fine", "sample::hang"];
+    let mut command = world.command(&[&["call"], client, &hang].concat());
     let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
     let mut stderr = child.stderr.take().expect("it is piped");
     let mut line = [0; 23];
@@ -459,17 +475,17 @@ fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
         .machine
         .sh("ps -eo pid=,comm= | awk '$2 ~ /^offshoot/ {print $1}'");
     world.machine.sh(&format!("kill -STOP {far}"));
-    let config = world.home.join(".ssh/config");
+    let config = world.config();
     let clients = || {
         let entries = std::fs::read_dir("/proc").expect("it is there").flatten();
         let lines = entries.map(|it| std::fs::read(it.path().join("cmdline")));
         let ours = lines.flatten().filter(|line| {
             let line = String::from_utf8_lossy(line);
-            line.starts_with("/usr/bin/ssh") && line.contains(path(&config))
+            line.starts_with("ssh\0") && line.contains(path(&config))
         });
         ours.count()
     };
-    assert_eq!(clients(), 1);
+    assert_eq!(clients(), client.len() / 2);
     let id = Pid::from_child(&child);
     kill_process(id, Signal::INT).expect("it is ours");
     std::thread::sleep(Duration::from_millis(300));
@@ -482,17 +498,5 @@ fn a_call_that_is_ended_leaves_nothing_on_the_machine() {
         assert!(Instant::now() < deadline, "a client is left");
     }
     world.machine.sh(&format!("kill -CONT {far}"));
-    world.is_empty();
-    // The doctor's reader may leave, too.
-    let mut command = offshoot(&["doctor", "ssh:fine"]);
-    world.environment(&mut command);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    drop(child.stdout.take());
-    let ended: Ended = child.wait_with_output().expect("it ends").into();
-    assert_eq!((ended.code, &*ended.stderr), (Some(141), ""));
     world.is_empty();
 }

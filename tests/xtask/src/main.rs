@@ -10,6 +10,7 @@ mod ci;
 mod command;
 mod demo;
 mod lint;
+mod machines;
 mod python;
 mod setup;
 mod sim;
@@ -28,6 +29,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
 
   setup    make this machine ready: a guest target for plugins, a C compiler
   demo     build everything, start eight children, run two plugins in them
+  machines hold machines with sshd and sudo, to try things on by hand
   test     run all tests
   lint     formatting, clippy, rustdoc, licences, and the rules of `tidy`
   tidy     the project's own rules: crate edges, file sizes, unsafe, documents
@@ -43,6 +45,7 @@ type Run = fn(&[String]) -> Result<()>;
 const COMMANDS: &[(&str, &str, Run)] = &[
     ("setup", setup::HELP, setup::main),
     ("demo", demo::HELP, demo::main),
+    ("machines", machines::HELP, machines::main),
     ("test", test::HELP, test::main),
     ("lint", lint::HELP, lint::main),
     ("tidy", tidy::HELP, tidy::main),

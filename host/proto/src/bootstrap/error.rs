@@ -65,9 +65,13 @@ impl fmt::Display for Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Stage {
+    /// Its name is being looked up.
+    Resolve,
     /// The machine is being reached.
     Connect,
-    /// A password was sent.
+    /// It shows who it is.
+    KeyExchange,
+    /// We show who we are.
     Authenticate,
     /// The command is about to run there.
     Command,
@@ -82,7 +86,9 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Resolve => "looking up its name",
             Self::Connect => "connecting",
+            Self::KeyExchange => "exchanging keys",
             Self::Authenticate => "authenticating",
             Self::Command => "starting the command",
             Self::Look => "looking for a directory",

@@ -151,6 +151,9 @@ pub enum AccessError {
     /// The account or its password has expired.
     #[error("the account or its password has expired{}", Words(.0))]
     AccountExpired(Said),
+    /// What the tool is told to do makes no sense to it, or cannot be done.
+    #[error("{} cannot do what its configuration says{}", .0.tool, Words(.0))]
+    Configuration(Said),
     /// The tool itself is not set up right.
     #[error("{} is not installed correctly{}", .0.tool, Words(.0))]
     BrokenTool(Said),

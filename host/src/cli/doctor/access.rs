@@ -83,6 +83,7 @@ fn place_of(error: &Error) -> Step {
         StreamError::UnsupportedPlatform { .. } | StreamError::NoDirectory(_) => Step::Directory,
         StreamError::Timeout { stage, .. } | StreamError::ClosedEarly { stage, .. } => {
             match stage {
+                Stage::KeyExchange => Step::HostKey,
                 Stage::Look => Step::Directory,
                 Stage::Upload => Step::Upload,
                 Stage::Hello => Step::Handshake,
@@ -123,6 +124,12 @@ fn remedy(error: &Error) -> &'static str {
         }
         StreamError::Access(AccessError::ShellRefused { .. }) => {
             "the account needs a login shell that runs commands: look at it in /etc/passwd there"
+        }
+        StreamError::Access(AccessError::Configuration(_)) => {
+            "change that line of ssh_config, or use the system's client: `--ssh-path ssh`"
+        }
+        StreamError::Access(AccessError::Identity(_)) => {
+            "name a private key that is yours alone (mode 0600) with IdentityFile in ssh_config"
         }
         StreamError::Access(_) => "ask whoever administers that machine, with the words above",
         StreamError::Network(_) => "look at the network and at firewalls on the way",

@@ -94,7 +94,7 @@ async fn examine(
     interrupt::first(move |status| {
         let _ = stop.try_send(status);
     });
-    let mut patient = Patient::new(router.clone(), passwords, args.connect.connect_timeout);
+    let mut patient = Patient::new(router.clone(), passwords, args.connect.clone());
     let places = hops.iter().map(|hop| hop.label.chars().count() + 2);
     let width = places.max().unwrap_or(0).clamp(PLACE_MIN, PLACE_MAX);
     let examined = async {

@@ -5,8 +5,11 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use offshoot_ssh::config::{HostConfig, Said, Surroundings, Way};
+
 use super::Hop;
 use super::step::{Trouble, trouble};
+use crate::cli::args::ConnectArgs;
 
 /// How long the server may take to answer, unless the user says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,8 +27,11 @@ pub(super) struct Place {
 }
 
 /// Looks a host's name up.
-pub(super) fn resolve(hop: &Hop) -> Result<(Place, Vec<SocketAddr>, String), Trouble> {
-    let place = place_of(hop)?;
+pub(super) fn resolve(
+    hop: &Hop,
+    connect: &ConnectArgs,
+) -> Result<(Place, Vec<SocketAddr>, String), Trouble> {
+    let place = place_of(hop, connect)?;
     if let Some(proxy) = &place.proxy {
         let detail = format!("{} is reached by {proxy}, which looks it up", place.host);
         return Ok((place, Vec::new(), detail));
@@ -105,30 +111,64 @@ fn banner(stream: TcpStream, address: SocketAddr, patience: Duration) -> Result<
     }
 }
 
-/// Asks the client where a name leads; without a client, it leads where it says.
-fn place_of(hop: &Hop) -> Result<Place, Trouble> {
+/// Asks the client that will connect where a name leads.
+fn place_of(hop: &Hop, connect: &ConnectArgs) -> Result<Place, Trouble> {
     let Hop::Ssh {
         user, host, port, ..
     } = hop
     else {
         return Err(trouble("it is no machine", "report this: a step is wrong"));
     };
-    let mut command = Command::new("ssh");
+    let said = Said {
+        user: user.clone(),
+        port: *port,
+        ..Said::default()
+    };
+    match &connect.ssh_path {
+        Some(program) => Ok(ask_program(program, host, &said, connect)),
+        None => read_config(host, &said, connect),
+    }
+}
+
+fn read_config(host: &str, said: &Said, connect: &ConnectArgs) -> Result<Place, Trouble> {
+    let mut around = Surroundings::of_process();
+    if let Some(file) = &connect.ssh_config {
+        around = around.with_config(file.as_ref());
+    }
+    let config = HostConfig::resolve(host, said, &around)
+        .map_err(|error| trouble(error, "change that line of ssh_config"))?;
+    let proxy = match &config.way {
+        Way::Direct => None,
+        Way::Command(command) => Some(format!("`{command}`")),
+        Way::Jump(hops) => {
+            let hosts: Vec<&str> = hops.iter().map(|hop| hop.host.as_str()).collect();
+            Some(format!("`{}`", hosts.join(",")))
+        }
+    };
+    Ok(Place {
+        host: config.hostname,
+        port: config.port,
+        proxy,
+    })
+}
+
+/// Without an answer, a name leads where it says.
+fn ask_program(program: &str, host: &str, said: &Said, connect: &ConnectArgs) -> Place {
+    let mut command = Command::new(program);
     command.arg("-G").stdin(Stdio::null()).stderr(Stdio::null());
-    if let Some(user) = user {
+    if let Some(file) = &connect.ssh_config {
+        command.args(["-F", file]);
+    }
+    if let Some(user) = &said.user {
         command.args(["-l", user]);
     }
-    if let Some(port) = port {
+    if let Some(port) = said.port {
         command.args(["-p", &port.to_string()]);
     }
     let output = command.args(["--", host]).output();
-    let said = output.ok().filter(|output| output.status.success());
-    let said = said.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    Ok(read_place(
-        &said.unwrap_or_default(),
-        host,
-        port.unwrap_or(22),
-    ))
+    let told = output.ok().filter(|output| output.status.success());
+    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    read_place(&told.unwrap_or_default(), host, said.port.unwrap_or(22))
 }
 
 fn read_place(said: &str, host: &str, port: u16) -> Place {

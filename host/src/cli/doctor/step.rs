@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::access::{self, Known};
 use super::{Hop, journal, plugin, reach};
+use crate::cli::args::ConnectArgs;
 use crate::cli::passwords::Passwords;
 use crate::cli::reach::Wanted;
 use crate::launch::ChildBinary;
@@ -77,7 +78,7 @@ pub(super) fn trouble(what: impl ToString, help: &str) -> Trouble {
 pub(super) struct Patient {
     router: Router,
     passwords: Passwords,
-    connect_timeout: Option<Duration>,
+    connect: ConnectArgs,
     binary: Option<ChildBinary>,
     contexts: Vec<Context>,
     /// Where the hop leads.
@@ -91,15 +92,11 @@ pub(super) struct Patient {
 }
 
 impl Patient {
-    pub(super) fn new(
-        router: Router,
-        passwords: Passwords,
-        connect_timeout: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(router: Router, passwords: Passwords, connect: ConnectArgs) -> Self {
         Self {
             router,
             passwords,
-            connect_timeout,
+            connect,
             binary: None,
             contexts: Vec::new(),
             place: None,
@@ -190,14 +187,14 @@ impl Step {
             Self::Binary => find(patient),
             Self::Program => try_program(patient).await,
             Self::Name => {
-                let hop = hop.clone();
-                let found = blocking(move || reach::resolve(&hop)).await?;
+                let (hop, connect) = (hop.clone(), patient.connect.clone());
+                let found = blocking(move || reach::resolve(&hop, &connect)).await?;
                 patient.place = Some((found.0, found.1));
                 Ok(found.2)
             }
             Self::Port => {
                 let (place, addresses) = patient.place.take().ok_or_else(left_out)?;
-                let patience = patient.connect_timeout;
+                let patience = patient.connect.connect_timeout;
                 blocking(move || reach::knock(&place, &addresses, patience)).await
             }
             Self::HostKey => access(patient, hop, &ACCESS, self).await,
@@ -326,7 +323,7 @@ async fn access(
             parent: patient.contexts.last(),
             name: None,
             passwords: &patient.passwords,
-            connect_timeout: patient.connect_timeout,
+            connect: &patient.connect,
         };
         let made = wanted.make(&patient.router).await;
         let said = journal::take();
@@ -360,7 +357,7 @@ async fn connect(patient: &mut Patient, hop: &Hop) -> Result<String, Trouble> {
         parent: patient.contexts.last(),
         name: None,
         passwords: &patient.passwords,
-        connect_timeout: patient.connect_timeout,
+        connect: &patient.connect,
     };
     let context = wanted.make(&patient.router).await.map_err(|error| {
         trouble(

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, join};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::process::{Child, Command};
@@ -197,5 +198,27 @@ impl ProxyCommand {
             command: printable(&self.command),
             reason,
         })
+    }
+}
+
+/// How often to look whether a killed command is gone, a millisecond apart.
+const LOOKS: u32 = 100;
+
+impl Drop for ProxyCommand {
+    /// Ends it and what it has started, and leaves no zombie: the runtime, which would see to that,
+    /// may end with us.
+    fn drop(&mut self) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        let Some(pid) = pid.and_then(Pid::from_raw) else {
+            return;
+        };
+        // Fails only when there is nothing to kill any more.
+        let _ = kill_process_group(pid, Signal::KILL);
+        for _ in 0..LOOKS {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

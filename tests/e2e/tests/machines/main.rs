@@ -2,6 +2,10 @@
 
 mod becoming;
 mod chains;
+mod credentials;
+mod host_keys;
+mod lines;
 mod platforms;
 mod ssh;
+mod ssh_config;
 mod world;

@@ -1,4 +1,4 @@
-//! Another machine, by OpenSSH's client.
+//! Another machine, by each of the two clients: what works, and what does not, is the same.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,18 @@ use offshoot::{
 use offshoot_bed::{Machine, SshdOptions, User};
 
 use crate::world::{
-    Door, PASSWORD, is_empty, no_litter, refused, start, take_turn, uid, with_bob, works,
+    Client, Door, PASSWORD, is_empty, no_litter, over_both, refused, start, take_turn, uid,
+    with_bob, works,
 };
 
 #[test]
 fn s091_ssh_makes_a_context_cold_and_warm_and_leaves_nothing() {
+    over_both(ssh_makes_a_context_cold_and_warm_and_leaves_nothing);
+}
+
+fn ssh_makes_a_context_cold_and_warm_and_leaves_nothing(client: Client) {
     let machine = start(&with_bob());
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         for _ in ["cold", "warm"] {
             let bob = door.ssh(&router, "bob").await.unwrap();
@@ -33,8 +38,12 @@ fn s091_ssh_makes_a_context_cold_and_warm_and_leaves_nothing() {
 
 #[test]
 fn s081_process_listings_show_whose_child_it_is() {
+    over_both(process_listings_show_whose_child_it_is);
+}
+
+fn process_listings_show_whose_child_it_is(client: Client) {
     let machine = start(&with_bob());
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         let _named = door
             .ssh(&router, "bob")
@@ -52,8 +61,12 @@ fn s081_process_listings_show_whose_child_it_is() {
 
 #[test]
 fn s096_a_password_lets_one_in_and_a_wrong_one_does_not() {
+    over_both(a_password_lets_one_in_and_a_wrong_one_does_not);
+}
+
+fn a_password_lets_one_in_and_a_wrong_one_does_not(client: Client) {
     let machine = start(&with_bob());
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         let bob = door.knock(&router, "bob").password(PASSWORD).await.unwrap();
         works(&bob).await;
@@ -77,12 +90,16 @@ fn s096_a_password_lets_one_in_and_a_wrong_one_does_not() {
 
 #[test]
 fn s096_keyboard_interactive_is_answered_like_a_password() {
+    over_both(keyboard_interactive_is_answered_like_a_password);
+}
+
+fn keyboard_interactive_is_answered_like_a_password(client: Client) {
     let options = SshdOptions::default()
         .line("PasswordAuthentication no")
         .line("KbdInteractiveAuthentication yes");
     let bob = User::new("bob").password(PASSWORD);
     let machine = start(&Machine::builder().sshd(options).user(bob));
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         let bob = door.knock(&router, "bob").password(PASSWORD).await.unwrap();
         works(&bob).await;
@@ -96,10 +113,14 @@ fn s096_keyboard_interactive_is_answered_like_a_password() {
 
 #[test]
 fn f41_refused_credentials_name_the_methods() {
+    over_both(refused_credentials_name_the_methods);
+}
+
+fn refused_credentials_name_the_methods(client: Client) {
     let options = SshdOptions::default().line("PasswordAuthentication no");
     let user = User::new("bob").without_key();
     let machine = start(&Machine::builder().sshd(options).user(user));
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         let error = refused(door.ssh(&router, "bob").password("unused").await);
         let StreamError::Access(AccessError::AuthenticationRefused { methods, .. }) = &error else {
@@ -111,19 +132,20 @@ fn f41_refused_credentials_name_the_methods() {
 
 #[test]
 fn s097_an_encrypted_identity_wants_its_passphrase() {
+    over_both(an_encrypted_identity_wants_its_passphrase);
+}
+
+fn an_encrypted_identity_wants_its_passphrase(client: Client) {
     let machine = start(&with_bob());
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     machine.sh("cp /run/bed/id /run/bed/enc; ssh-keygen -q -p -f /run/bed/enc -N opensesame");
     let identity = machine.identity().with_file_name("enc");
     let identity = identity.to_str().unwrap();
     with_router(async |router| {
         let ssh = || door.knock(&router, "bob").identity_file(identity);
         works(&ssh().passphrase("opensesame").await.unwrap()).await;
-        let no_password = || {
-            ssh()
-                .ssh_args(["-F", "none", "-o", "PasswordAuthentication=no"])
-                .check_host_keys(CheckHostKeys::Ignore)
-        };
+        door.configure("PasswordAuthentication no");
+        let no_password = ssh;
         let error = refused(no_password().await);
         assert!(
             matches!(&error, StreamError::Password(PasswordError::PassphraseRequired { key, .. }) if key == identity),
@@ -144,9 +166,13 @@ fn s097_an_encrypted_identity_wants_its_passphrase() {
 
 #[test]
 fn b002_host_keys_are_judged_in_each_mode() {
+    over_both(host_keys_are_judged_in_each_mode);
+}
+
+fn host_keys_are_judged_in_each_mode(client: Client) {
     let options = SshdOptions::default().host_keys(&["ed25519", "ecdsa"]);
     let machine = start(&Machine::builder().sshd(options).user(User::new("bob")));
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     let other = start(&with_bob());
     let addr = machine.ssh_addr();
     let changed = format!("[{}]:{} {}\n", addr.ip(), addr.port(), other.host_key());
@@ -198,13 +224,14 @@ fn b002_host_keys_are_judged_in_each_mode() {
 #[test]
 fn f50_a_network_that_fails_is_named() {
     take_turn();
+    over_both(network_that_fails);
+}
+
+fn network_that_fails(client: Client) {
     with_router(async |router| {
         let to = |host: &str| {
-            router
-                .ssh(host)
-                .ssh_path("ssh")
-                .ssh_args(["-F", "none"])
-                .connect_timeout(Duration::from_secs(5))
+            let ssh = client.with(router.ssh(host)).config_file("none");
+            ssh.connect_timeout(Duration::from_secs(5))
         };
         let error = refused(to("127.0.0.1").port(1).await);
         assert!(
@@ -239,9 +266,13 @@ fn f50_a_network_that_fails_is_named() {
 
 #[test]
 fn f38_a_shell_that_refuses_is_quoted() {
+    over_both(a_shell_that_refuses_is_quoted);
+}
+
+fn a_shell_that_refuses_is_quoted(client: Client) {
     let builder = with_bob().user(User::new("eve").shell("/usr/sbin/nologin"));
     let machine = start(&builder);
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         let error = refused(door.ssh(&router, "eve").await);
         let StreamError::Access(AccessError::ShellRefused { said, .. }) = &error else {
@@ -257,6 +288,10 @@ fn f38_a_shell_that_refuses_is_quoted() {
 
 #[test]
 fn f49_a_banner_that_says_password_is_no_prompt() {
+    over_both(a_banner_that_says_password_is_no_prompt);
+}
+
+fn a_banner_that_says_password_is_no_prompt(client: Client) {
     let options = SshdOptions::default().line("Banner /etc/issue.bed");
     let builder = Machine::builder()
         .sshd(options)
@@ -267,7 +302,7 @@ fn f49_a_banner_that_says_password_is_no_prompt() {
         ))
         .run("echo 'enter your password: ' >/etc/issue.bed");
     let machine = start(&builder);
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         works(
             &door
@@ -284,8 +319,12 @@ fn f49_a_banner_that_says_password_is_no_prompt() {
 
 #[test]
 fn s083_a_child_that_is_there_already_is_not_sent() {
+    over_both(a_child_that_is_there_already_is_not_sent);
+}
+
+fn a_child_that_is_there_already_is_not_sent(client: Client) {
     let machine = start(&with_bob());
-    let door = Door::to(&machine);
+    let door = Door::by(client, &machine);
     with_router(async |router| {
         let _cold = door.ssh(&router, "bob").await.unwrap();
         machine.sh("mv /home/bob/.cache/offshoot/* /opt/child; chmod 755 /opt/child");

@@ -42,45 +42,103 @@ pub(crate) fn start(builder: &Builder) -> Machine {
     builder.start().unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A client to connect with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// The one in the library.
+    Inside,
+    /// The system's.
+    Program,
+}
+
+impl Client {
+    /// Its name, if it has one.
+    pub(crate) fn program(self) -> Option<&'static str> {
+        match self {
+            Self::Inside => None,
+            Self::Program => Some("ssh"),
+        }
+    }
+
+    /// Has a builder use it.
+    pub(crate) fn with(self, builder: Ssh) -> Ssh {
+        match self.program() {
+            Some(program) => builder.ssh_path(program),
+            None => builder,
+        }
+    }
+}
+
+/// Runs a test over each of the clients: they are to do the same.
+pub(crate) fn over_both(test: impl Fn(Client)) {
+    for client in [Client::Inside, Client::Program] {
+        eprintln!("over {client:?}");
+        test(client);
+    }
+}
+
 /// What a client needs to get to a machine, and nothing of this one's own.
 pub(crate) struct Door<'a> {
     pub(crate) machine: &'a Machine,
+    client: Client,
     directory: tempfile::TempDir,
 }
 
 impl<'a> Door<'a> {
+    /// By the client that is used if nobody names one.
     pub(crate) fn to(machine: &'a Machine) -> Self {
+        Self::by(Client::Inside, machine)
+    }
+
+    pub(crate) fn by(client: Client, machine: &'a Machine) -> Self {
         let door = Self {
             machine,
+            client,
             directory: tempfile::tempdir().unwrap(),
         };
         std::fs::write(door.known_hosts(), machine.known_hosts_line()).unwrap();
+        door.configure("");
         door
     }
 
+    /// A file of the door's own.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     pub(crate) fn known_hosts(&self) -> PathBuf {
-        self.directory.path().join("known_hosts")
+        self.path("known_hosts")
+    }
+
+    /// The client's configuration.
+    pub(crate) fn config(&self) -> String {
+        self.path("config").to_str().unwrap().to_owned()
+    }
+
+    /// Has the client read these lines first.
+    pub(crate) fn configure(&self, lines: &str) {
+        let known_hosts = self.known_hosts();
+        let text = format!(
+            "{lines}\nHost *\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  \
+             IdentityAgent none\n",
+            known_hosts.display()
+        );
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    /// A client that knows its configuration and nothing else.
+    pub(crate) fn to_host(&self, router: &Router, host: &str) -> Ssh {
+        self.client
+            .with(router.ssh(host))
+            .config_file(self.config())
     }
 
     /// A client without credentials.
     pub(crate) fn knock(&self, router: &Router, user: &str) -> Ssh {
-        let known_hosts = format!("UserKnownHostsFile={}", self.known_hosts().display());
-        router
-            .ssh("127.0.0.1")
-            .ssh_path("ssh")
+        self.to_host(router, "127.0.0.1")
             .port(self.machine.ssh_addr().port())
             .username(user)
             .identities_only(true)
-            .ssh_args([
-                "-F",
-                "none",
-                "-o",
-                &known_hosts,
-                "-o",
-                "GlobalKnownHostsFile=/dev/null",
-                "-o",
-                "IdentityAgent=none",
-            ])
     }
 
     /// A client with the machine's test key.
@@ -150,4 +208,18 @@ pub(crate) fn no_litter(machine: &Machine) {
     let list = machine
         .sh("find /home /root /tmp /var/tmp /dev/shm -path '*offshoot*' -name '.?*' -type f");
     assert_eq!(list, "");
+}
+
+/// What kind of error it is: `HostKey Changed`, `Timeout`.
+pub(crate) fn kind(error: &StreamError) -> String {
+    let name = format!("{error:?}");
+    let mut words = name.split(|c: char| !c.is_alphanumeric());
+    let group = words.next().unwrap_or_default();
+    match error {
+        StreamError::Password(_)
+        | StreamError::HostKey(_)
+        | StreamError::Access(_)
+        | StreamError::Network(_) => format!("{group} {}", words.next().unwrap_or_default()),
+        _ => group.to_owned(),
+    }
 }

@@ -1,0 +1,125 @@
+//! A child on another machine, by one of two clients that do the same: the one inside this program,
+//! and OpenSSH's.
+
+#[cfg(feature = "ssh")]
+mod failure;
+#[cfg(feature = "ssh")]
+mod inside;
+mod program;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use offshoot_proto::control::Ssh;
+
+use super::Greeted;
+use super::error::StreamError;
+
+/// Makes the child. This is the one place that decides which client does it.
+pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
+    check(&ssh)?;
+    #[cfg(feature = "ssh")]
+    if !wants_program(&ssh) {
+        return inside::launch(ssh, patience).await;
+    }
+    let named = ssh.ssh_path.is_some();
+    program::launch(ssh, patience)
+        .await
+        .map_err(|error| match error {
+            // Who asks for it by name knows what is missing.
+            StreamError::ToolMissing { tool, reason } if !named && crate::child::is_child() => {
+                StreamError::ToolMissing {
+                    tool,
+                    reason: format!(
+                        "{reason}; a machine without it can still be gone through, with `jump` \
+                     instead of `via`"
+                    ),
+                }
+            }
+            error => error,
+        })
+}
+
+/// Whether the program of the system is asked for, or something that only a program has.
+#[cfg(feature = "ssh")]
+fn wants_program(ssh: &Ssh) -> bool {
+    ssh.ssh_path.is_some() || !ssh.ssh_args.is_empty() || ssh.debug_level > 0
+}
+
+/// Whether keys that are neither given nor configured are left alone: a server hangs up after a
+/// few, before it would have asked for the password.
+fn only_given_identities(ssh: &Ssh, has_password: bool) -> bool {
+    let given = ssh.identity_file.is_some() || has_password;
+    ssh.identities_only.unwrap_or(given)
+}
+
+/// Refuses what the client would take for something else.
+fn check(ssh: &Ssh) -> Result<(), StreamError> {
+    let refused = |what: &str, text: &str, rule: &str| {
+        let text = text.escape_debug();
+        Err(StreamError::Name(format!("{what} `{text}` {rule}")))
+    };
+    let bad = |text: &str| {
+        text.is_empty()
+            || text.starts_with('-')
+            || text.chars().any(|c| c.is_control() || c.is_whitespace())
+    };
+    let rule = "must not be empty, begin with `-` or contain spaces";
+    if bad(&ssh.hostname) {
+        return refused("hostname", &ssh.hostname, rule);
+    }
+    if let Some(username) = ssh.username.as_deref().filter(|text| bad(text)) {
+        return refused("username", username, rule);
+    }
+    if let Some(jump) = ssh.jump.as_deref().filter(|text| bad(text)) {
+        return refused("jump", jump, rule);
+    }
+    // `none` is a word of the client's own for no file at all.
+    let config = ssh.config_file.as_ref().filter(|file| *file != "none");
+    for (what, file) in [
+        ("identity file", ssh.identity_file.as_ref()),
+        ("ssh_config", config),
+    ] {
+        if let Some(file) = file
+            && let Err(error) = std::fs::File::open(expand_home(file))
+        {
+            return refused(what, file, &format!("cannot be read: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// The path of a file, which may be in the user's home.
+fn expand_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => path.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(hostname: &str) -> Ssh {
+        Ssh {
+            hostname: hostname.to_owned(),
+            ..Ssh::default()
+        }
+    }
+
+    #[test]
+    fn what_looks_like_an_option_is_no_host() {
+        for bad in ["", "-oProxyCommand=id", "a b", "a\nb"] {
+            let error = check(&to(bad)).unwrap_err();
+            assert!(error.to_string().starts_with("hostname"), "{error}");
+        }
+        let mut ssh = to("web1");
+        ssh.jump = Some("-oProxyCommand=id".to_owned());
+        assert!(check(&ssh).is_err());
+        let mut ssh = to("web1");
+        ssh.identity_file = Some("/no/such/key".to_owned());
+        let error = check(&ssh).unwrap_err().to_string();
+        assert!(error.contains("`/no/such/key` cannot be read"), "{error}");
+    }
+}
