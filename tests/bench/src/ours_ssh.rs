@@ -105,10 +105,11 @@ impl Far {
             .port(self.site.port())
             .username(USER)
             .identity_file(self.site.identity())
+            .config_file("none")
             .check_host_keys(CheckHostKeys::Ignore);
         match self.client {
             Client::Default => ssh,
-            Client::OpenSsh => ssh.ssh_path("ssh").ssh_args(["-F", "none"]),
+            Client::OpenSsh => ssh.ssh_path("ssh"),
         }
     }
 

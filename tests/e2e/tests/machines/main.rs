@@ -10,6 +10,7 @@ mod leaving;
 mod lines;
 mod liveness;
 mod no_client;
+mod platforms;
 mod prompts;
 mod secrets;
 mod ssh;
