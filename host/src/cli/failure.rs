@@ -85,7 +85,7 @@ fn without(text: &str, name: &str) -> String {
         clean.push_str(before);
         match before.ends_with(is_part) || after.starts_with(is_part) {
             true => clean.push_str(name),
-            false => clean.push_str("it"),
+            false => clean.push('…'),
         }
         rest = after;
     }
@@ -133,9 +133,9 @@ mod tests {
     fn a_reason_does_not_name_the_target() {
         assert_eq!(
             without("connect to host web1 port 22: refused", "web1"),
-            "connect to host it port 22: refused"
+            "connect to host … port 22: refused"
         );
-        assert_eq!(without("web10 and web1", "web1"), "web10 and it");
+        assert_eq!(without("web10 and web1", "web1"), "web10 and …");
         assert_eq!(without("my-web1", "web1"), "my-web1");
         assert_eq!(without("", ""), "");
     }
