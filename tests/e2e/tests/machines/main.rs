@@ -4,6 +4,7 @@ mod becoming;
 mod chains;
 mod credentials;
 mod host_keys;
+mod leaving;
 mod lines;
 mod no_client;
 mod ssh;
