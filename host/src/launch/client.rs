@@ -69,3 +69,60 @@ pub(super) fn send(hub: &Arc<Hub>, wanted: &mut Wanted<Method>) -> bool {
         }
     }
 }
+
+/// Checks an image that an ancestor has named, and puts the program in it where it can run and
+/// nobody can change it.
+#[cfg(any(test, not(feature = "ssh")))]
+pub(super) fn unpack(image: &Bytes, hash: ImageHash) -> std::io::Result<std::os::fd::OwnedFd> {
+    use std::io::Read as _;
+
+    /// Bytes of the program at most.
+    const PROGRAM_MAX: u64 = 64 << 20;
+
+    if *blake3::hash(image).as_bytes() != hash {
+        return Err(std::io::Error::other("it changed on its way here"));
+    }
+    let mut program = Vec::new();
+    let mut unpacked = flate2::read::GzDecoder::new(&image[..]).take(PROGRAM_MAX + 1);
+    unpacked.read_to_end(&mut program)?;
+    if program.len() as u64 > PROGRAM_MAX {
+        return Err(std::io::Error::other("it is too large"));
+    }
+    super::binary::in_memory("offshoot-ssh", &program)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    fn packed(program: &[u8]) -> (Bytes, ImageHash) {
+        let fast = flate2::Compression::fast();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), fast);
+        encoder.write_all(program).unwrap();
+        let image = Bytes::from(encoder.finish().unwrap());
+        let hash = *blake3::hash(&image).as_bytes();
+        (image, hash)
+    }
+
+    #[test]
+    fn t17_a_client_is_what_its_hash_says_and_cannot_be_changed() {
+        let (image, hash) = packed(b"a program");
+        let mut file = std::fs::File::from(unpack(&image, hash).unwrap());
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a program");
+        assert!(file.write_all(b"x").is_err());
+        let seals = rustix::fs::fcntl_get_seals(&file).unwrap();
+        assert!(seals.contains(rustix::fs::SealFlags::WRITE));
+
+        let error = unpack(&image, [0; 32]).unwrap_err().to_string();
+        assert!(error.contains("changed on its way"), "{error}");
+        let noise = Bytes::from_static(b"noise");
+        assert!(unpack(&noise, *blake3::hash(&noise).as_bytes()).is_err());
+        let (bomb, hash) = packed(&vec![0; (64 << 20) + 1]);
+        let error = unpack(&bomb, hash).unwrap_err().to_string();
+        assert!(error.contains("too large"), "{error}");
+    }
+}

@@ -3,7 +3,6 @@
 //! It comes as images of plugins do, from an ancestor who named its hash, and is never in a file
 //! that has a name. The configuration and the keys are those of the user here.
 
-use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -11,8 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use flate2::read::GzDecoder;
 use offshoot_proto::ImageState;
 use offshoot_proto::bootstrap::Stage;
 use offshoot_proto::client::{self, Answer, HEAD, Misread, Order};
@@ -22,7 +19,7 @@ use tokio::io::Interest;
 use tokio::time::Instant;
 
 use super::super::Greeted;
-use super::super::binary::in_memory;
+use super::super::client::unpack;
 use super::super::command::Errand;
 use super::super::conversation::{Secrets, Visit};
 use super::super::error::StreamError;
@@ -30,9 +27,6 @@ use super::super::terminal::read;
 use super::super::tool::{Tool, Wants};
 use super::{note_banner, with_paths};
 use crate::hub::Hub;
-
-/// Bytes of the program at most.
-const PROGRAM_MAX: u64 = 64 << 20;
 
 /// How much longer than it was given the program may take to say that time is up.
 const GRACE: Duration = Duration::from_secs(1);
@@ -141,20 +135,6 @@ async fn brought(hub: &Arc<Hub>, hash: ImageHash) -> Result<Arc<Program>, Stream
     });
     *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(program.clone());
     Ok(program)
-}
-
-/// Checks an image, and puts the program in it where it can run and nobody can change it.
-fn unpack(image: &Bytes, hash: ImageHash) -> std::io::Result<OwnedFd> {
-    if *blake3::hash(image).as_bytes() != hash {
-        return Err(std::io::Error::other("it changed on its way here"));
-    }
-    let mut program = Vec::new();
-    let mut unpacked = GzDecoder::new(&image[..]).take(PROGRAM_MAX + 1);
-    unpacked.read_to_end(&mut program)?;
-    if program.len() as u64 > PROGRAM_MAX {
-        return Err(std::io::Error::other("it is too large"));
-    }
-    in_memory("offshoot-ssh", &program)
 }
 
 async fn say(tool: &Tool, mut bytes: &[u8]) -> std::io::Result<()> {
