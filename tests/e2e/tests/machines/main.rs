@@ -7,6 +7,7 @@ mod host_keys;
 mod leaving;
 mod lines;
 mod no_client;
+mod platforms;
 mod ssh;
 mod ssh_config;
 mod world;
