@@ -4,8 +4,8 @@
 //! Parent and child must come from the same sources. Both are built by this script's package, so
 //! both compute the same id from the sources, whatever machine or profile they are built with.
 
-#[path = "build/recipe.rs"]
-mod recipe;
+#[path = "build/child.rs"]
+mod child;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,6 @@ use std::{env, fs};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-
-use recipe::{Kind, Recipe};
 
 /// What the two ends of a link have in common, beside the package itself.
 const SOURCES: [&str; 3] = ["src", "proto/src", "../guest-sdk/abi/src"];
@@ -50,7 +48,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", file.display());
     }
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=build/recipe.rs");
+    println!("cargo::rerun-if-changed=build/child.rs");
     println!(
         "cargo::rustc-env=OFFSHOOT_BUILD_ID={:016x}",
         digest(&package, &files)
@@ -69,6 +67,16 @@ fn embed_child(package: &Path) {
     embed("OFFSHOOT_EMBEDDED_CHILD_GZIP", &packed(&plain));
     embed("OFFSHOOT_EMBEDDED_CHILD", &plain);
     embed_other_child();
+}
+
+/// The child for the other kind of machine, if whoever builds this has one.
+fn embed_other_child() {
+    let other = given("OFFSHOOT_EMBED_OTHER_CHILD").unwrap_or_default();
+    let size = u64::try_from(other.len()).expect("a size");
+    embed("OFFSHOOT_EMBEDDED_OTHER_SIZE", &size.to_le_bytes());
+    embed("OFFSHOOT_EMBEDDED_OTHER_SHA256", &Sha256::digest(&other));
+    // It is only ever sent.
+    embed("OFFSHOOT_EMBEDDED_OTHER_GZIP", &packed(&other));
 }
 
 /// The same for the ssh client that `launch/client.rs` sends to machines without one.
@@ -93,16 +101,6 @@ fn embed_client() {
     embed("OFFSHOOT_EMBEDDED_CLIENT_GZIP", &packed);
 }
 
-/// The child for the other kind of machine, if whoever builds this has one.
-fn embed_other_child() {
-    let other = given("OFFSHOOT_EMBED_OTHER_CHILD").unwrap_or_default();
-    let size = u64::try_from(other.len()).expect("a size");
-    embed("OFFSHOOT_EMBEDDED_OTHER_SIZE", &size.to_le_bytes());
-    embed("OFFSHOOT_EMBEDDED_OTHER_SHA256", &Sha256::digest(&other));
-    // It is only ever sent.
-    embed("OFFSHOOT_EMBEDDED_OTHER_GZIP", &packed(&other));
-}
-
 /// The program that a variable names, for whoever builds it in another place, or wants to embed
 /// none: an empty file.
 fn given(variable: &str) -> Option<Vec<u8>> {
@@ -112,8 +110,6 @@ fn given(variable: &str) -> Option<Vec<u8>> {
     Some(read(&path))
 }
 
-/// The bytes of a program. They are copied: the place where it was built may be shared with other
-/// builds.
 fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
 }
@@ -140,8 +136,7 @@ fn embed(variable: &str, bytes: &[u8]) {
     println!("cargo::rustc-env={variable}={}", path.display());
 }
 
-/// Builds a program by a cargo of its own: within one build, cargo would give the child the
-/// controller's features, and with them a compiler.
+/// Builds a program for the machine that this package is built for.
 fn build_program(package: &Path, program: &str) -> PathBuf {
     let target = env::var("TARGET").expect("cargo sets it");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -153,23 +148,16 @@ fn build_program(package: &Path, program: &str) -> PathBuf {
         .join("offshoot-child");
     // A release carries the small child. Anything else carries one that is quick to build.
     let kind = match env::var("OPT_LEVEL").as_deref() {
-        Ok("0" | "1") => Kind::Quick,
-        _ => Kind::Small,
+        Ok("0" | "1") => child::Kind::Quick,
+        _ => child::Kind::Small,
     };
-    let recipe = Recipe {
-        package,
-        program,
-        target: &target,
-        kind,
-        directory: &directory,
-    };
-    let mut cargo = recipe.cargo();
+    let mut cargo = child::build(package, program, &target, kind, &directory);
     let status = cargo.status();
     assert!(
         status.as_ref().is_ok_and(std::process::ExitStatus::success),
         "cannot build `{program}`, which offshoot embeds: {status:?}\nran: {cargo:?}"
     );
-    recipe.built()
+    child::built(program, &target, kind, &directory)
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -6,13 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-#[path = "../../../host/build/recipe.rs"]
+#[path = "../../../host/build/child.rs"]
 mod recipe;
 
 use crate::command::{run, step};
 use crate::setup;
 use crate::workspace::{root, target_directory};
-use recipe::{Kind, Recipe};
+use recipe::Kind;
 
 pub(crate) const HELP: &str = "\
 Builds `offshoot-child` for machines of another kind, so that a controller can bring it along.
@@ -42,6 +42,9 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// What is built.
+const PROGRAM: &str = "offshoot-child";
+
 /// The kind of machine that tests have one of, beside this one.
 pub(crate) const OTHER: &str = match std::env::consts::ARCH.as_bytes() {
     b"aarch64" => "x86_64",
@@ -62,17 +65,10 @@ pub(crate) fn for_tests() -> Result<()> {
 fn build(machine: &str, kind: Kind) -> Result<Vec<PathBuf>> {
     let target = target(machine);
     let directory = target_directory()?.join("offshoot-child");
-    let recipe = Recipe {
-        package: &root()?.join("host"),
-        program: "offshoot-child",
-        target: &target,
-        kind,
-        directory: &directory,
-    };
-    let mut cargo = recipe.cargo();
+    let mut cargo = recipe::build(&root()?.join("host"), PROGRAM, &target, kind, &directory);
     linker(&mut cargo, machine, &target);
     run(&mut cargo)?;
-    let built = recipe.built();
+    let built = recipe::built(PROGRAM, &target, kind, &directory);
     let profile = match kind {
         Kind::Quick => "debug",
         Kind::Small => "release",
@@ -83,7 +79,7 @@ fn build(machine: &str, kind: Kind) -> Result<Vec<PathBuf>> {
         .into_iter()
         .map(|place| {
             fs::create_dir_all(&place)?;
-            let path = place.join(format!("offshoot-child-{machine}-linux"));
+            let path = place.join(format!("{PROGRAM}-{machine}-linux"));
             fs::copy(&built, &path)
                 .with_context(|| format!("could not copy to {}", path.display()))?;
             Ok(path)

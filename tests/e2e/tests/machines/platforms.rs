@@ -48,8 +48,6 @@ fn f37_a_machine_with_another_processor_gets_a_child_and_images_for_it() {
             assert_eq!(uid(&pi).await, 1000);
             let cached = machine.sh("od -An -tx1 -j 18 -N 2 /home/pi/.cache/offshoot/*");
             assert_eq!(cached, "b7 00", "one program for that processor");
-            // It makes children of its own kind.
-            works(&router.local().via(&pi).await.unwrap()).await;
         }
     });
     is_empty(&machine);
