@@ -98,8 +98,7 @@ pub(crate) fn can_cross(machine: &str) -> Result<bool> {
     }
     if !is_root() {
         eprintln!(
-            "note: a test that runs a child for {machine} fails here; it needs {}, and `rustup \
-             target add {}`",
+            "note: no child for {machine} is tried here; that needs {}, and `rustup target add {}`",
             cross_packages(machine).join(" "),
             child::target(machine)
         );
@@ -112,7 +111,7 @@ pub(crate) fn can_cross(machine: &str) -> Result<bool> {
         apt_install("an emulator, for tests", &["qemu-user-static"])
     });
     if let Err(error) = installed {
-        eprintln!("note: {error:#}; a test that runs a child for {machine} fails here");
+        eprintln!("note: {error:#}; no child for {machine} is tried here");
         return Ok(false);
     }
     Ok(true)
