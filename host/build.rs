@@ -4,9 +4,11 @@
 //! Parent and child must come from the same sources. Both are built by this script's package, so
 //! both compute the same id from the sources, whatever machine or profile they are built with.
 
+#[path = "build/child.rs"]
+mod child;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::{env, fs};
 
 use flate2::Compression;
@@ -46,6 +48,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", file.display());
     }
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build/child.rs");
     println!(
         "cargo::rustc-env=OFFSHOOT_BUILD_ID={:016x}",
         digest(&package, &files)
@@ -56,13 +59,24 @@ fn main() {
     }
 }
 
-/// Says where the child is that `launch/binary.rs` embeds.
+/// Says where the children are that `launch/binary.rs` and `launch/platform.rs` embed.
 fn embed_child(package: &Path) {
     let plain = given("OFFSHOOT_EMBED_CHILD");
     let plain = plain.unwrap_or_else(|| read(&build_program(package, "offshoot-child")));
     embed("OFFSHOOT_EMBEDDED_CHILD_SHA256", &Sha256::digest(&plain));
     embed("OFFSHOOT_EMBEDDED_CHILD_GZIP", &packed(&plain));
     embed("OFFSHOOT_EMBEDDED_CHILD", &plain);
+    embed_other_child();
+}
+
+/// The child for the other kind of machine, if whoever builds this has one.
+fn embed_other_child() {
+    let other = given("OFFSHOOT_EMBED_OTHER_CHILD").unwrap_or_default();
+    let size = u64::try_from(other.len()).expect("a size");
+    embed("OFFSHOOT_EMBEDDED_OTHER_SIZE", &size.to_le_bytes());
+    embed("OFFSHOOT_EMBEDDED_OTHER_SHA256", &Sha256::digest(&other));
+    // It is only ever sent.
+    embed("OFFSHOOT_EMBEDDED_OTHER_GZIP", &packed(&other));
 }
 
 /// The same for the ssh client that `launch/client.rs` sends to machines without one.
@@ -122,8 +136,7 @@ fn embed(variable: &str, bytes: &[u8]) {
     println!("cargo::rustc-env={variable}={}", path.display());
 }
 
-/// Builds a program by a cargo of its own: within one build, cargo would give the child the
-/// controller's features, and with them a compiler.
+/// Builds a program for the machine that this package is built for.
 fn build_program(package: &Path, program: &str) -> PathBuf {
     let target = env::var("TARGET").expect("cargo sets it");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -134,76 +147,17 @@ fn build_program(package: &Path, program: &str) -> PathBuf {
         .unwrap_or(&out)
         .join("offshoot-child");
     // A release carries the small child. Anything else carries one that is quick to build.
-    let profile = match env::var("OPT_LEVEL").as_deref() {
-        Ok("0" | "1") => "child-dev",
-        _ => "child",
+    let kind = match env::var("OPT_LEVEL").as_deref() {
+        Ok("0" | "1") => child::Kind::Quick,
+        _ => child::Kind::Small,
     };
-    let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
-    for (name, _) in env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        let inherited =
-            name.starts_with("CARGO_") && name != "CARGO_HOME" && !name.starts_with("CARGO_NET_")
-                || name.starts_with("RUSTC_W")
-                || matches!(
-                    name.as_str(),
-                    "RUSTFLAGS" | "OUT_DIR" | "TARGET" | "PROFILE" | "OPT_LEVEL"
-                );
-        if inherited {
-            cargo.env_remove(name);
-        }
-    }
-    cargo
-        .current_dir(package)
-        .args(["build", "--quiet", "--bin", program])
-        .arg("--no-default-features")
-        .args(["--profile", profile, "--target", &target, "--target-dir"])
-        .arg(&directory)
-        .args(profile_settings(profile))
-        // Static: it must run on whatever C library is there. Not relocatable: it starts faster.
-        .env(
-            "RUSTFLAGS",
-            "-C target-feature=+crt-static -C relocation-model=static",
-        );
+    let mut cargo = child::build(package, program, &target, kind, &directory);
     let status = cargo.status();
     assert!(
         status.as_ref().is_ok_and(std::process::ExitStatus::success),
         "cannot build `{program}`, which offshoot embeds: {status:?}\nran: {cargo:?}"
     );
-    directory.join(target).join(profile).join(program)
-}
-
-/// The profiles, spelled out: the program that embeds the child has its own workspace.
-fn profile_settings(profile: &str) -> Vec<String> {
-    let settings: &[(&str, &str)] = match profile {
-        "child-dev" => &[
-            ("inherits", "'release'"),
-            ("lto", "'off'"),
-            ("codegen-units", "16"),
-            ("incremental", "true"),
-            ("panic", "'abort'"),
-            ("strip", "'debuginfo'"),
-        ],
-        _ => &[
-            ("inherits", "'release'"),
-            ("opt-level", "'s'"),
-            ("lto", "'fat'"),
-            ("codegen-units", "1"),
-            ("panic", "'abort'"),
-            ("strip", "true"),
-            // What every call passes through.
-            ("package.bytes.opt-level", "3"),
-            ("package.crc32c.opt-level", "3"),
-            ("package.hashbrown.opt-level", "3"),
-            ("package.offshoot-proto.opt-level", "2"),
-        ],
-    };
-    let config = settings.iter().flat_map(|(key, value)| {
-        [
-            "--config".to_owned(),
-            format!("profile.{profile}.{key}={value}"),
-        ]
-    });
-    config.collect()
+    child::built(program, &target, kind, &directory)
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -185,8 +185,13 @@ pub enum Failure {
     Other(String),
     /// One was not let in.
     Login(LoginError),
-    /// There is no child for such a machine, which calls itself so.
-    UnsupportedPlatform(String),
+    /// There is no child for such a machine.
+    UnsupportedPlatform {
+        /// What it calls itself.
+        uname: String,
+        /// What machines call themselves that there is a child for.
+        offered: Vec<String>,
+    },
     /// No directory there can hold the child and run it.
     NoDirectory(Vec<RefusedDirectory>),
     /// The tool that leads there is missing.

@@ -7,6 +7,7 @@ use offshoot_proto::control::Start;
 
 use super::error::StreamError;
 use super::payload::Payload;
+use super::platform;
 use super::remote_name::remote_name;
 
 /// The name of the cache on other machines.
@@ -19,16 +20,16 @@ pub(super) struct Errand {
 }
 
 pub(super) enum What {
-    /// The command that finds the child, or asks for it.
-    Stage0(Box<Stage0>, Arc<Payload>),
+    /// The command that finds the child, or asks for one of these.
+    Stage0(Box<Stage0>, Vec<Arc<Payload>>),
     /// A child that is there already: its path, and its name in process listings.
     Child { path: String, name: String },
 }
 
 impl Errand {
-    /// The errand of a new connection. `gzip` says whether it pays to send the child compressed:
-    /// not within one machine.
-    pub(super) async fn new(start: &Start, gzip: bool) -> Result<Self, StreamError> {
+    /// The errand of a new connection, to another user of this machine or to another machine. That
+    /// one may be of another kind, and it pays to send it the child compressed.
+    pub(super) async fn new(start: &Start, elsewhere: bool) -> Result<Self, StreamError> {
         let nonce = super::random()?;
         let mut name = remote_name(start.remote_name.as_deref())?;
         if start.remote_name.is_none() {
@@ -53,15 +54,19 @@ impl Errand {
                 what: What::Child { path, name },
             });
         }
-        let payload = Payload::own(gzip).await?;
-        let stage0 = Stage0::new(&nonce, CACHE, vec![payload.platform(gzip)])
+        let payloads = match elsewhere {
+            true => platform::children(true).await?,
+            false => vec![Payload::own(false).await?],
+        };
+        let platforms = payloads.iter().map(|one| one.platform(elsewhere));
+        let stage0 = Stage0::new(&nonce, CACHE, platforms.collect())
             .and_then(|stage0| stage0.remote_name(&name))
             .map_err(unquotable)?
             .keep(start.keep)
             .verify(start.verify);
         Ok(Self {
             nonce,
-            what: What::Stage0(Box::new(stage0), payload),
+            what: What::Stage0(Box::new(stage0), payloads),
         })
     }
 

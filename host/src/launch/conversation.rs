@@ -117,18 +117,16 @@ impl Visit {
     /// Waits for the hello of the child at the tool's other end.
     pub(super) async fn greet(self, tool: Tool) -> Result<Greeted, StreamError> {
         let (program, started, patience) = (self.program, self.started, self.patience);
-        let (stage0, conversation, payload) = match self.errand.what {
-            What::Stage0(stage0, payload) => {
-                (true, Some(Conversation::new(&stage0)), Some(payload))
-            }
-            What::Child { .. } => (false, None, None),
+        let (stage0, conversation, payloads) = match self.errand.what {
+            What::Stage0(stage0, payloads) => (true, Some(Conversation::new(&stage0)), payloads),
+            What::Child { .. } => (false, None, Vec::new()),
         };
         let mut driver = Driver {
             kind: self.kind,
             tool,
             secrets: Some(self.secrets),
             conversation,
-            payload,
+            payloads,
             expect: ExpectHello::new(&self.errand.nonce, BUILD_ID),
             sending: None,
             stage: self.stage,
@@ -165,7 +163,8 @@ struct Driver {
     secrets: Option<Secrets>,
     /// Gone once the child has been started.
     conversation: Option<Conversation>,
-    payload: Option<std::sync::Arc<Payload>>,
+    /// What can be sent, in the order in which the command offers it.
+    payloads: Vec<std::sync::Arc<Payload>>,
     expect: ExpectHello,
     sending: Option<Sending>,
     stage: Stage,
@@ -246,10 +245,10 @@ impl Driver {
             self.let_in()?;
             match step {
                 Step::Upload {
+                    platform,
                     encoding,
                     directory,
-                    ..
-                } => self.begin_to_send(encoding, &directory)?,
+                } => self.begin_to_send(platform, encoding, &directory)?,
                 Step::Serving { behind, noise } => {
                     if !noise.is_empty() {
                         let noise = String::from_utf8_lossy(&noise);
@@ -297,10 +296,11 @@ impl Driver {
 
     fn begin_to_send(
         &mut self,
+        platform: usize,
         encoding: offshoot_proto::bootstrap::Encoding,
         directory: &str,
     ) -> Result<(), End> {
-        let payload = self.payload.as_ref();
+        let payload = self.payloads.get(platform);
         let payload = payload.ok_or_else(|| std::io::Error::other("there is no child to send"))?;
         let bytes = payload.encoded(encoding)?;
         let total = bytes.len();

@@ -84,12 +84,15 @@ pub enum StreamError {
     Network(NetworkError),
     /// There is no child for such a machine.
     #[error(
-        "unsupported platform: there is no child for `{uname}`; give `child_path` one that runs \
-         there"
+        "unsupported platform: there is no child for `{uname}`, only for {}; {}",
+        .offered.join(", "),
+        ChildHint(uname)
     )]
     UnsupportedPlatform {
         /// What it calls itself.
         uname: String,
+        /// What machines call themselves that there is a child for.
+        offered: Vec<String>,
     },
     /// No directory there can hold the child and run it.
     #[error("no directory there can hold and run the child:{}", Directories(.0))]
@@ -169,6 +172,18 @@ impl fmt::Display for StartHint<'_> {
             _ => return Ok(()),
         };
         write!(f, "; {hint}")
+    }
+}
+
+/// How to get a child for a machine that calls itself so.
+struct ChildHint<'a>(&'a str);
+
+impl fmt::Display for ChildHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = super::platform::file_name(self.0) {
+            write!(f, "put `{name}` beside the controller's program, or ")?;
+        }
+        f.write_str("give `child_path` one that runs there")
     }
 }
 

@@ -30,7 +30,9 @@ impl StreamError {
             Self::HostKey(error) => Failure::Login(error.into()),
             Self::Access(error) => Failure::Login(error.into()),
             Self::Network(error) => Failure::Login(error.into()),
-            Self::UnsupportedPlatform { uname } => Failure::UnsupportedPlatform(uname),
+            Self::UnsupportedPlatform { uname, offered } => {
+                Failure::UnsupportedPlatform { uname, offered }
+            }
             Self::NoDirectory(refused) => Failure::NoDirectory(refused),
             Self::ToolMissing { tool, reason } => Failure::ToolMissing { tool, reason },
             Self::ClosedEarly {
@@ -62,7 +64,9 @@ impl StreamError {
         let error = match failure {
             Failure::Other(reason) => return Self::Elsewhere(crate::logs::quote(&reason)),
             Failure::Login(error) => error.into(),
-            Failure::UnsupportedPlatform(uname) => Self::UnsupportedPlatform { uname },
+            Failure::UnsupportedPlatform { uname, offered } => {
+                Self::UnsupportedPlatform { uname, offered }
+            }
             Failure::NoDirectory(refused) => Self::NoDirectory(refused),
             Failure::ToolMissing { tool, reason } => Self::ToolMissing { tool, reason },
             Failure::ClosedEarly {

@@ -17,6 +17,7 @@ mod exchange;
 mod failure;
 mod local;
 mod payload;
+mod platform;
 mod process;
 mod remote_name;
 mod ssh;

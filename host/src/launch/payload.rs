@@ -1,6 +1,10 @@
 //! The child as another machine or user gets it: its bytes, and what a command promises of them.
+//!
+//! `platform.rs` says which kinds of machines there are, and where their children come from.
 
 use std::ffi::OsString;
+#[cfg(feature = "controller")]
+use std::io::Read as _;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,12 +17,14 @@ use sha2::{Digest, Sha256};
 
 use super::binary::ChildBinary;
 use super::error::StreamError;
+use super::platform::Kind;
 
 /// Bytes of a child at most: a slip should not fill another machine's disk.
 const CHILD_MAX: u64 = 256 << 20;
 
 /// A child for one kind of machine.
 pub(crate) struct Payload {
+    kind: Kind,
     source: Source,
     size: u64,
     sha256: [u8; 32],
@@ -29,6 +35,9 @@ pub(crate) struct Payload {
 enum Source {
     #[cfg(feature = "controller")]
     Embedded(&'static [u8]),
+    /// Only as it travels.
+    #[cfg(feature = "controller")]
+    Packed(&'static [u8]),
     File(PathBuf),
 }
 
@@ -79,15 +88,21 @@ impl Payload {
         #[cfg(feature = "controller")]
         if binary.is_embedded() {
             return Ok(Self {
+                kind: Kind::OWN,
                 source: Source::Embedded(embedded::PLAIN),
                 size: embedded::PLAIN.len() as u64,
                 sha256: *embedded::SHA256,
                 gzip: OnceLock::from(Bytes::from_static(embedded::GZIP)),
             });
         }
-        let path = PathBuf::from(&binary.path);
+        Self::from_file(Kind::OWN, binary.path.clone().into())
+    }
+
+    /// One that lies in a file.
+    pub(super) fn from_file(kind: Kind, path: PathBuf) -> std::io::Result<Self> {
         let plain = read(&path)?;
         Ok(Self {
+            kind,
             size: plain.len() as u64,
             sha256: Sha256::digest(&plain).into(),
             source: Source::File(path),
@@ -95,7 +110,19 @@ impl Payload {
         })
     }
 
-    fn compress(&self) -> std::io::Result<()> {
+    /// One that was packed when this program was built.
+    #[cfg(feature = "controller")]
+    pub(super) fn packed(kind: Kind, size: u64, sha256: [u8; 32], gzip: &'static [u8]) -> Self {
+        Self {
+            kind,
+            source: Source::Packed(gzip),
+            size,
+            sha256,
+            gzip: OnceLock::from(Bytes::from_static(gzip)),
+        }
+    }
+
+    pub(super) fn compress(&self) -> std::io::Result<()> {
         if self.gzip.get().is_none() {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
             encoder.write_all(&self.plain()?)?;
@@ -106,16 +133,9 @@ impl Payload {
 
     /// What a command says of it.
     pub(crate) fn platform(&self, gzip: bool) -> Platform {
-        let machines: &[&str] = match std::env::consts::ARCH {
-            "aarch64" => &["aarch64", "arm64"],
-            other => &[other],
-        };
         let packed = self.gzip.get().filter(|_| gzip);
         Platform {
-            uname: machines
-                .iter()
-                .map(|name| format!("Linux {name}"))
-                .collect(),
+            uname: self.kind.unames(),
             sha256: self.sha256,
             size: self.size,
             gzip_size: packed.map(|packed| packed.len() as u64),
@@ -134,6 +154,12 @@ impl Payload {
         match &self.source {
             #[cfg(feature = "controller")]
             Source::Embedded(bytes) => Ok(Bytes::from_static(bytes)),
+            #[cfg(feature = "controller")]
+            Source::Packed(gzip) => {
+                let mut plain = Vec::new();
+                flate2::read::GzDecoder::new(*gzip).read_to_end(&mut plain)?;
+                Ok(plain.into())
+            }
             Source::File(path) => read(path),
         }
     }

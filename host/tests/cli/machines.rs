@@ -193,6 +193,23 @@ fn b002_a_host_key_that_has_changed_is_refused_by_each_client() {
 }
 
 #[test]
+fn d5_no_program_is_needed_to_reach_a_machine() {
+    let world = World::new("alone");
+    let plugin = path(sample::wasm());
+    let call = [&["call", "--plugin", plugin, "ssh:fine"], &SUM[..]].concat();
+    for arguments in [&call[..], &["doctor", "ssh:fine"]] {
+        let mut command = world.command(arguments);
+        let ended: Ended = command
+            .env("PATH", "/no/such/folder")
+            .output()
+            .expect("it starts")
+            .into();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    world.is_empty();
+}
+
+#[test]
 fn a_terminal_shows_how_far_machines_are() {
     let world = World::new("progress");
     let file = world.home.join("list");

@@ -74,7 +74,7 @@ pub(crate) fn prepare(
         }
         SshRow::Call => {
             let context = far.context()?;
-            Box::new(move || far.tree.round_trips(&context, line.round_trips()))
+            Box::new(move || far.call(&context, line.round_trips()))
         }
         SshRow::BulkUp => {
             let (context, data) = (far.context()?, noise(BULK));
@@ -105,10 +105,11 @@ impl Far {
             .port(self.site.port())
             .username(USER)
             .identity_file(self.site.identity())
+            .config_file("none")
             .check_host_keys(CheckHostKeys::Ignore);
         match self.client {
             Client::Default => ssh,
-            Client::OpenSsh => ssh.ssh_path("ssh").ssh_args(["-F", "none"]),
+            Client::OpenSsh => ssh.ssh_path("ssh"),
         }
     }
 
@@ -143,6 +144,10 @@ impl Far {
             root.shutdown_wait().await;
             Ok(ms(took))
         })
+    }
+
+    fn call(&self, context: &Context, count: usize) -> Result<f64> {
+        self.tree.round_trips(context, count)
     }
 
     fn send(&self, context: &Context, data: &[u8]) -> Result<f64> {

@@ -62,7 +62,7 @@ fn clippy() -> Result<()> {
     for package in GUEST_SIDE {
         guest.args(["--package", package]);
     }
-    if setup::rustc_has_target() {
+    if setup::rustc_has_target(setup::GUEST_TARGET) {
         run(guest.args(denied))
     } else {
         eprintln!("note: this rustc has no wasm32-wasip1; the guest's side goes unchecked");

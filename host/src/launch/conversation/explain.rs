@@ -11,6 +11,7 @@ use offshoot_proto::login::{
 use super::super::askpass::Askpass;
 use super::super::carrier::Ending;
 use super::super::error::StreamError;
+use super::super::platform;
 use super::super::terminal::read;
 use super::{Driver, End, Secrets};
 
@@ -52,7 +53,8 @@ impl Driver {
             }
             End::Bootstrap(BootstrapError::ClosedEarly { when, printed }) => (Some(when), printed),
             End::Bootstrap(BootstrapError::UnsupportedPlatform { uname }) => {
-                return StreamError::UnsupportedPlatform { uname };
+                let offered = self.payloads.iter().map(|one| one.platform(false));
+                return platform::unsupported(uname, &offered.collect::<Vec<_>>());
             }
             End::Bootstrap(BootstrapError::NoDirectory(refused)) => {
                 return StreamError::NoDirectory(refused);
