@@ -117,11 +117,7 @@ impl Hub {
                 Self::depart(&mut state, id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
-            Event::Image { .. } => {
-                for waiting in state.awaiting_images.drain(..) {
-                    waiting.wake();
-                }
-            }
+            Event::Image { .. } => state.image_came.notify_waiters(),
             Event::IdsGranted => state.ids.answered(None),
             Event::IdsRefused { reason } => state.ids.answered(Some(reason)),
             Event::CutLink { link, peer, reason } => {

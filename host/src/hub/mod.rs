@@ -83,8 +83,8 @@ pub(crate) struct State {
     streams: HashMap<(ContextId, Handle), Holders>,
     /// Who waits for ids of contexts.
     pub(crate) ids: Ids,
-    /// Who waits for images that an ancestor has named.
-    pub(crate) awaiting_images: Vec<Waker>,
+    /// Wakes who waits for images that an ancestor has named.
+    pub(crate) image_came: Arc<Notify>,
     /// What is known of the contexts below.
     known: HashMap<ContextId, Known>,
     /// Names of those that are gone, for errors that are read later; the oldest go first.
@@ -163,7 +163,7 @@ impl Hub {
                 takers: HashMap::default(),
                 streams: HashMap::default(),
                 ids: Ids::default(),
-                awaiting_images: Vec::new(),
+                image_came: Arc::default(),
                 known: HashMap::default(),
                 departed: VecDeque::new(),
                 armed: None,

@@ -9,6 +9,7 @@ use offshoot_proto::control::{ImageHash, Method};
 
 use super::connect::{ConnectError, Wanted};
 use super::error::StreamError;
+use super::ssh::wants_program;
 use crate::hub::Hub;
 
 /// The client that was embedded when this program was built, gzipped, if one was.
@@ -23,9 +24,7 @@ pub(super) fn spare(via: ContextId, wanted: &Wanted<Method>) -> Option<Wanted<Me
     let Method::Ssh(ssh) = &wanted.spec else {
         return None;
     };
-    // What only a program has is asked of a program.
-    let plain = ssh.ssh_path.is_none() && ssh.ssh_args.is_empty() && ssh.debug_level == 0;
-    (plain && !EMBEDDED.is_empty()).then(|| Wanted {
+    (!wants_program(ssh) && !EMBEDDED.is_empty()).then(|| Wanted {
         via: Some(via),
         name: wanted.name.clone(),
         log_level: wanted.log_level,

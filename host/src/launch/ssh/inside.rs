@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::Stage;
 use offshoot_proto::control::Ssh;
-use offshoot_proto::login;
 use offshoot_ssh::Session;
 use tokio::time::Instant;
 
 use super::super::command::Errand;
-use super::super::conversation::{Secrets, Visit};
 use super::super::error::StreamError;
 use super::super::tool::Tool;
 use super::super::{Carrier, Greeted};
-use super::{note_banner, with_paths};
+use super::{note_banner, visit, with_paths};
 
 /// Dropping the future ends the connection, wherever it has come to.
 pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
@@ -33,16 +30,7 @@ pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, Stre
             program: program.clone(),
             source,
         })?;
-    let visit = Visit {
-        kind: login::Tool::Ssh,
-        program,
-        secrets: Secrets::Shown,
-        errand,
-        stage: Stage::Command,
-        started,
-        patience,
-    };
-    visit.greet(tool).await
+    visit(program, errand, started, patience).greet(tool).await
 }
 
 /// A session as the conversation knows tools.

@@ -11,9 +11,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offshoot_proto::bootstrap::Stage;
 use offshoot_proto::control::Ssh;
+use offshoot_proto::login;
+use tokio::time::Instant;
 
 use super::Greeted;
+use super::command::Errand;
+use super::conversation::{Secrets, Visit};
 use super::error::StreamError;
 use crate::hub::Hub;
 
@@ -55,9 +60,22 @@ pub(super) async fn launch(
 }
 
 /// Whether the program of the system is asked for, or something that only a program has.
-#[cfg(feature = "ssh")]
 pub(super) fn wants_program(ssh: &Ssh) -> bool {
     ssh.ssh_path.is_some() || !ssh.ssh_args.is_empty() || ssh.debug_level > 0
+}
+
+/// A visit to a machine that a client of ours has got us into: whoever asks something there now is
+/// not the server.
+fn visit(program: String, errand: Errand, started: Instant, patience: Duration) -> Visit {
+    Visit {
+        kind: login::Tool::Ssh,
+        program,
+        secrets: Secrets::Shown,
+        errand,
+        stage: Stage::Command,
+        started,
+        patience,
+    }
 }
 
 /// What a server says to everybody is for those who look closely.
@@ -125,7 +143,7 @@ fn expand_home(path: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn to(hostname: &str) -> Ssh {
+    pub(super) fn to(hostname: &str) -> Ssh {
         Ssh {
             hostname: hostname.to_owned(),
             ..Ssh::default()

@@ -112,14 +112,8 @@ fn arguments(ssh: &Ssh, has_password: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::to;
     use super::*;
-
-    fn to(hostname: &str) -> Ssh {
-        Ssh {
-            hostname: hostname.to_owned(),
-            ..Ssh::default()
-        }
-    }
 
     #[test]
     fn s092_what_is_not_asked_for_is_left_to_the_client() {

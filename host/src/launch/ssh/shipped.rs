@@ -5,27 +5,25 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
+use std::pin::pin;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use offshoot_proto::ImageState;
 use offshoot_proto::bootstrap::Stage;
 use offshoot_proto::client::{self, Answer, HEAD, Misread, Order};
 use offshoot_proto::control::{ImageHash, Ssh};
-use offshoot_proto::login;
 use tokio::io::Interest;
 use tokio::time::Instant;
 
 use super::super::Greeted;
 use super::super::client::unpack;
 use super::super::command::Errand;
-use super::super::conversation::{Secrets, Visit};
 use super::super::error::StreamError;
 use super::super::terminal::read;
 use super::super::tool::{Tool, Wants};
-use super::{note_banner, with_paths};
+use super::{note_banner, visit, with_paths};
 use crate::hub::Hub;
 
 /// How much longer than it was given the program may take to say that time is up.
@@ -87,16 +85,7 @@ pub(super) async fn launch(
             });
         }
     }
-    let visit = Visit {
-        kind: login::Tool::Ssh,
-        program,
-        secrets: Secrets::Shown,
-        errand,
-        stage: Stage::Command,
-        started,
-        patience,
-    };
-    visit.greet(tool).await
+    visit(program, errand, started, patience).greet(tool).await
 }
 
 /// The program, once its image has come.
@@ -106,21 +95,22 @@ async fn brought(hub: &Arc<Hub>, hash: ImageHash) -> Result<Arc<Program>, Stream
     if let Some(program) = kept().filter(|program| program.hash == hash) {
         return Ok(program);
     }
-    let image = std::future::poll_fn(|context| {
-        hub.drive(|state, _| match state.node.expect_image(&hash) {
-            ImageState::Here(image) => Poll::Ready(Some(image)),
-            ImageState::Missing => Poll::Ready(None),
-            ImageState::OnItsWay => {
-                state.awaiting_images.push(context.waker().clone());
-                Poll::Pending
-            }
-        })
-    });
+    let came = hub.lock().image_came.clone();
+    let image = loop {
+        let mut next = pin!(came.notified());
+        // From here on it misses none.
+        next.as_mut().enable();
+        match hub.drive(|state, _| state.node.expect_image(&hash)) {
+            ImageState::Here(image) => break Some(image),
+            ImageState::Missing => break None,
+            ImageState::OnItsWay => next.await,
+        }
+    };
     let failed = |source| StreamError::Start {
         program: "the client that was brought here".to_owned(),
         source,
     };
-    let image = image.await.ok_or_else(|| {
+    let image = image.ok_or_else(|| {
         failed(std::io::Error::other(
             "there was no room for it on the way here; use `jump` instead of `via`",
         ))
