@@ -23,6 +23,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The name of the cache.
 pub(crate) const CACHE: &str = "offshoot";
 
+/// Has nothing run from the directories that everybody has.
+pub(crate) const NO_EXEC: &str =
+    "for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done";
+
 /// Takes the languages away that can put a child into memory.
 pub(crate) const NO_SCRIPTS: &str = "rm -f /usr/bin/perl* /usr/bin/python3*";
 

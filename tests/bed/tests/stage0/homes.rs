@@ -3,7 +3,7 @@
 use offshoot_bed::Home;
 use offshoot_proto::bootstrap::{Encoding, Refusal};
 
-use crate::driver::{NO_SCRIPTS, bob, boot, start, with_bob};
+use crate::driver::{NO_EXEC, NO_SCRIPTS, bob, boot, start, with_bob};
 
 const HOME: &str = "/home/bob/.cache/offshoot";
 const NEXT: &str = "/var/tmp/offshoot-1000";
@@ -111,7 +111,7 @@ fn f34_where_no_file_may_run_memory_will_do() {
     for hidden in ["perl", "python3"] {
         let machine = start(
             &with_bob(bob().home(Home::NoExec))
-                .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done")
+                .run(NO_EXEC)
                 .run(&format!("rm -f /usr/bin/{hidden}*")),
         );
         let booted = boot(&machine);
@@ -130,7 +130,7 @@ fn f34_where_no_file_may_run_memory_will_do() {
 fn f34_each_directory_that_runs_nothing_is_named() {
     let machine = start(
         &with_bob(bob().home(Home::NoExec))
-            .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done")
+            .run(NO_EXEC)
             .run(NO_SCRIPTS),
     );
     let booted = boot(&machine);

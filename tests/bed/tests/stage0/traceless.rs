@@ -4,7 +4,8 @@ use offshoot_bed::{Home, Machine, User};
 use offshoot_proto::bootstrap::{Encoding, Keep, Refusal};
 
 use crate::driver::{
-    Booted, NO_SCRIPTS, Payload, Tool, bob, boot_with, eventually, over_ssh, start, with_bob,
+    Booted, NO_EXEC, NO_SCRIPTS, Payload, Tool, bob, boot_with, eventually, over_ssh, start,
+    with_bob,
 };
 
 fn boot(machine: &Machine) -> Booted {
@@ -65,7 +66,7 @@ fn f54_no_file_is_left_in_places_that_will_not_do() {
 #[test]
 fn f54_a_home_will_do_where_nothing_else_does() {
     let machine = started(bob());
-    machine.sh("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done");
+    machine.sh(NO_EXEC);
     let booted = boot(&machine);
     let places: Vec<&str> = booted.uploads.iter().map(|(to, _)| root_of(to)).collect();
     assert_eq!(places, ["/home/bob"]);
@@ -77,7 +78,7 @@ fn f54_a_home_will_do_where_nothing_else_does() {
 fn f34_nowhere_to_run_from_is_told_and_leaves_nothing() {
     let machine = start(
         &with_bob(bob().home(Home::NoExec))
-            .run("for d in /tmp /var/tmp /dev/shm; do mount -o remount,noexec $d; done")
+            .run(NO_EXEC)
             .run(NO_SCRIPTS),
     );
     let booted = boot(&machine);

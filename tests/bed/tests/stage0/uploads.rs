@@ -1,12 +1,16 @@
 //! Uploads that are cut, damaged, or many at once.
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use offshoot_bed::{Machine, Trouble, Weather};
+use offshoot_bed::{Home, Machine, Trouble, Weather};
 use offshoot_proto::bootstrap::{BootstrapError, Encoding, Keep, Moment, Refusal, Verify};
 
-use crate::driver::{Payload, Tool, bob, boot, boot_with, eventually, over_ssh, start, with_bob};
+use crate::driver::{
+    NO_EXEC, Payload, Tool, bob, boot, boot_with, eventually, over_ssh, start, with_bob,
+};
 
 const HOME: &str = "/home/bob/.cache/offshoot";
 
@@ -51,6 +55,36 @@ fn f51_a_connection_cut_anywhere_leaves_nothing_half_written() {
     }
     boot(&machine).sent_child(HOME).ends_well();
     assert_eq!(files(&machine), path());
+}
+
+#[test]
+fn f51_what_was_cut_on_its_way_into_memory_is_not_run() {
+    // What is missing is not part of the program: it would run without it.
+    let mut plain = Payload::stub().plain.clone();
+    plain.resize(plain.len() + 4096, 0);
+    let payload = Payload::new(plain);
+    for hidden in ["perl", "python3"] {
+        let machine = start(
+            &with_bob(bob().home(Home::NoExec))
+                .run(NO_EXEC)
+                .run(&format!("rm -f /usr/bin/{hidden}*")),
+        );
+        let stage0 = payload.stage0();
+        let whole = boot_with(over_ssh(machine.ssh("bob"), &stage0), &stage0, &payload);
+        whole.sent_child("memory").ends_well();
+        let argv = stage0.argv();
+        let mut process = machine
+            .command_as("bob", &argv.each_ref().map(String::as_str))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (_, most) = payload.plain.split_last().unwrap();
+        process.stdin.take().unwrap().write_all(most).unwrap();
+        let said = process.wait_with_output().unwrap().stdout;
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.ends_with(":cat:memory\n"), "{said}");
+    }
 }
 
 #[test]
