@@ -12,6 +12,7 @@ use super::handler::{Client, Shared};
 use super::keys::{KeySigner, NoSignature};
 use super::offers::{Offer, Offers, Source};
 use super::prompts::{is_about_a_password, is_about_something_else, is_about_the_account};
+use super::traces::{Traces, fleeting};
 use crate::config::HostConfig;
 use crate::error::{IdentityProblem, SshError, Stage, printable};
 use crate::secret::Secret;
@@ -39,7 +40,7 @@ pub(crate) async fn authenticate(
     config: &HostConfig,
     credentials: Credentials<'_>,
     notes: &Shared,
-) -> Result<(), SshError> {
+) -> Result<Traces, SshError> {
     let order = order(config);
     let mut offers = Offers::default();
     if order.contains(&MethodKind::PublicKey) {
@@ -58,6 +59,7 @@ pub(crate) async fn authenticate(
         heard: 0,
         asked: false,
         rsa: None,
+        traces: Traces::default(),
     };
     attempt.run(&order, offers).await
 }
@@ -95,6 +97,7 @@ struct Attempt<'a> {
     asked: bool,
     /// Which signatures of RSA keys the server takes, once that was asked.
     rsa: Option<Option<HashAlg>>,
+    traces: Traces,
 }
 
 /// What became of a method.
@@ -106,7 +109,17 @@ enum Outcome {
 }
 
 impl Attempt<'_> {
-    async fn run(mut self, order: &[MethodKind], mut offers: Offers) -> Result<(), SshError> {
+    async fn run(mut self, order: &[MethodKind], offers: Offers) -> Result<Traces, SshError> {
+        match self.until_in(order, offers).await {
+            Ok(()) => Ok(self.traces),
+            Err(error) => {
+                self.traces.farewell(self.handle).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn until_in(&mut self, order: &[MethodKind], mut offers: Offers) -> Result<(), SshError> {
         // What the server takes is also learnt from the first refusal, which saves a round trip.
         let guess = order.first() == Some(&MethodKind::PublicKey) && !offers.list.is_empty();
         if !guess && let Outcome::In = self.nothing().await? {
@@ -247,8 +260,9 @@ impl Attempt<'_> {
             return Ok(Outcome::Skipped);
         };
         self.password_used = true;
-        // The library wipes its copy.
         let user = self.config.user.as_str();
+        self.traces.of_password(user, password);
+        // The library wipes its copy.
         let result = self
             .handle
             .authenticate_password(user, password.expose())
@@ -304,7 +318,8 @@ impl Attempt<'_> {
             },
             Some(password) => {
                 self.password_used = true;
-                Ok(password.expose().to_owned())
+                self.traces.of_answer(password);
+                Ok(fleeting(password))
             }
             None if is_about_a_password(prompt) => {
                 Err(self.setback.take().unwrap_or_else(|| self.required()))
@@ -338,7 +353,7 @@ impl Attempt<'_> {
     }
 
     /// Why nothing worked.
-    fn refused(mut self) -> SshError {
+    fn refused(&mut self) -> SshError {
         let left = self.left.clone().unwrap_or_default();
         let takes = |kind| left.contains(&kind);
         if self.password_used {

@@ -14,6 +14,7 @@ use super::host_key::HostKeyCheck;
 use super::line::Hold;
 use super::progress::{Clock, Progress};
 use super::reach::ProxyCommand;
+use super::traces::Traces;
 use super::way::{Base, Carried};
 use super::{CutOnDrop, Request, algorithms};
 use crate::config::HostConfig;
@@ -38,6 +39,8 @@ pub(crate) struct Up {
     /// What has to live as long.
     pub(crate) below: Vec<Box<dyn Send + Sync>>,
     pub(crate) holds: Vec<Arc<Hold>>,
+    /// What is to be covered.
+    pub(crate) traces: Traces,
 }
 
 /// The way of one request.
@@ -118,7 +121,7 @@ impl<'a> Route<'a> {
         self.progress.at(Stage::Authentication);
         // Whoever listens for this learns what the way there has taken so far.
         tracing::debug!(target: "offshoot::step", "trusted {}", config.host);
-        authenticate(&mut handle, &config, credentials, &notes).await?;
+        let traces = authenticate(&mut handle, &config, credentials, &notes).await?;
         drop(turn);
         hold.trust();
         let (mut below, mut holds) = base.keep();
@@ -129,6 +132,7 @@ impl<'a> Route<'a> {
             notes,
             below,
             holds,
+            traces,
         })
     }
 

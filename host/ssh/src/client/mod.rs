@@ -13,6 +13,7 @@ mod progress;
 mod prompts;
 mod pump;
 mod reach;
+mod traces;
 mod way;
 
 use std::os::fd::OwnedFd;
@@ -259,6 +260,7 @@ async fn open_now(
         notes,
         below,
         holds,
+        traces,
     } = route.target(config).await?;
     // If this future is dropped from here on, the session is too.
     let cut = CutOnDrop::new(holds);
@@ -279,6 +281,12 @@ async fn open_now(
         }
         Err(_) => return Err(failed()),
     };
+    if let Some((name, value)) = traces.variable() {
+        channel
+            .set_env(false, name, value)
+            .await
+            .map_err(|_| failed())?;
+    }
     for (name, value) in environment {
         // Servers refuse most of them, silently: nobody asks for an answer.
         channel

@@ -210,6 +210,8 @@ impl Route<'_> {
             notes,
             below,
             holds,
+            // Hosts on the way are shown no password.
+            traces: _,
         } = up.map_err(|error| in_hop(&last.host, error))?;
         Ok(Tunnel {
             handle,

@@ -1,5 +1,5 @@
-//! A controller that is told a password on its standard input, uses it, says `up`, and waits to be
-//! looked into: bob by ssh, a child of his, and root by sudo from there.
+//! A controller that is told a password on its standard input, uses it, says `up` or why not, and
+//! waits to be looked into: bob by ssh, a child of his, and root by sudo from there.
 
 use std::fs::File;
 use std::io::Read;
@@ -52,13 +52,20 @@ fn main() -> ExitCode {
         .expect("a runtime");
     let ended = runtime.block_on(async {
         let router = Router::new()?;
-        let _chain = connect(&router, &arguments).await?;
-        println!("up");
-        std::future::pending::<()>().await;
-        Ok::<_, Error>(())
+        let _chain = match connect(&router, &arguments).await {
+            Ok(chain) => {
+                println!("up");
+                chain
+            }
+            Err(error) => {
+                println!("{error}");
+                Vec::new()
+            }
+        };
+        std::future::pending::<Result<(), Error>>().await
     });
     if let Err(error) = ended {
-        eprintln!("{error}");
+        println!("{error}");
     }
     ExitCode::FAILURE
 }

@@ -2,7 +2,7 @@
 //! memory, in what it says.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,10 +17,10 @@ fn secret() -> String {
     ["v4ult", "ed-s3cret"].join("-")
 }
 
-/// A machine whose users have the password, which is in the arguments of nothing there.
-fn machine() -> Machine {
+/// A machine whose users have a password, which is in the arguments of nothing there.
+fn machine(options: SshdOptions, password: &str) -> Machine {
     let builder = Machine::builder()
-        .sshd(SshdOptions::default())
+        .sshd(options)
         .user(User::new("bob"))
         .sudoers("bob ALL=(ALL:ALL) ALL");
     let machine = start(&builder);
@@ -30,36 +30,38 @@ fn machine() -> Machine {
         .spawn()
         .unwrap();
     let mut input = shell.stdin.take().unwrap();
-    writeln!(input, "bob:{}", secret()).unwrap();
+    writeln!(input, "bob:{password}").unwrap();
     drop(input);
     assert!(shell.wait().unwrap().success());
     machine
 }
 
-/// A controller in a process of its own, which was told the password.
+/// A controller in a process of its own, which was told the password and is up by now.
 fn vault(door: &Door, client: Client) -> Child {
+    let (mut child, words) = vault_that_says(door, client);
+    if words != "up\n" {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("it is not up: {words}");
+    }
+    child
+}
+
+/// The same with what it said of that.
+fn vault_that_says(door: &Door, client: Client) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vault"))
         .arg(client.program().unwrap_or("inside"))
         .arg(door.config())
         .arg(door.machine.ssh_addr().port().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     writeln!(child.stdin.as_mut().unwrap(), "{}", secret()).unwrap();
     let mut line = String::new();
     let mut output = BufReader::new(child.stdout.as_mut().unwrap());
     output.read_line(&mut line).unwrap();
-    if line != "up\n" {
-        let _ = child.kill();
-        let mut words = String::new();
-        let mut errors = child.stderr.take().unwrap();
-        errors.read_to_string(&mut words).unwrap();
-        let _ = child.wait();
-        panic!("it is not up: {words}");
-    }
-    child
+    (child, line)
 }
 
 /// Our processes: the controller, and every child on the machine.
@@ -116,8 +118,45 @@ fn in_memory(process: &Path, what: &str) -> Vec<String> {
 
 #[test]
 fn t14_no_process_of_ours_has_a_password_in_its_memory_once_it_was_used() {
-    let machine = machine();
+    let machine = machine(SshdOptions::default(), &secret());
     over_both(|client| looks_into_memory(&machine, client));
+}
+
+#[test]
+fn t14_nor_if_it_was_the_answer_to_a_question() {
+    let options = SshdOptions::default()
+        .line("PasswordAuthentication no")
+        .line("KbdInteractiveAuthentication yes");
+    let machine = machine(options, &secret());
+    looks_into_memory(&machine, Client::Inside);
+}
+
+#[test]
+fn t14_nor_if_it_was_wrong() {
+    for by_questions in ["no", "yes"] {
+        let options =
+            SshdOptions::default().line(&format!("KbdInteractiveAuthentication {by_questions}"));
+        let machine = machine(options, "another");
+        let door = Door::to(&machine);
+        let (mut controller, words) = vault_that_says(&door, Client::Inside);
+        assert!(words.contains("password is incorrect"), "{words}");
+        has_no_secret(Path::new(&format!("/proc/{}", controller.id())));
+        controller.kill().unwrap();
+        controller.wait().unwrap();
+        is_empty(&machine);
+    }
+}
+
+fn has_no_secret(process: &Path) {
+    let name = std::fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+    let known = in_memory(process, "offshoot");
+    assert!(!known.is_empty(), "{name}: its memory can be read");
+    let found = in_memory(process, &secret());
+    assert!(found.is_empty(), "{name} has it: {found:#?}");
+    for file in ["cmdline", "environ"] {
+        let bytes = std::fs::read(process.join(file)).unwrap();
+        assert!(!holds(&bytes, &secret()), "{name} has it in its {file}");
+    }
 }
 
 fn looks_into_memory(machine: &Machine, client: Client) {
@@ -126,15 +165,7 @@ fn looks_into_memory(machine: &Machine, client: Client) {
     let processes = processes(machine, &controller);
     assert!(processes.len() >= 6, "{processes:?}");
     for process in &processes {
-        let name = std::fs::read_to_string(process.join("cmdline")).unwrap_or_default();
-        let known = in_memory(process, "offshoot");
-        assert!(!known.is_empty(), "{name}: its memory can be read");
-        let found = in_memory(process, &secret());
-        assert!(found.is_empty(), "{name} has it: {found:#?}");
-        for file in ["cmdline", "environ"] {
-            let bytes = std::fs::read(process.join(file)).unwrap();
-            assert!(!holds(&bytes, &secret()), "{name} has it in its {file}");
-        }
+        has_no_secret(process);
     }
     controller.kill().unwrap();
     controller.wait().unwrap();
@@ -143,7 +174,7 @@ fn looks_into_memory(machine: &Machine, client: Client) {
 
 #[test]
 fn t14_a_child_that_crashes_leaves_no_copy_of_its_memory() {
-    let machine = machine();
+    let machine = machine(SshdOptions::default(), &secret());
     let door = Door::to(&machine);
     let mut controller = vault(&door, Client::Inside);
     let limits = machine.sh(
