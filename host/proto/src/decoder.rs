@@ -49,6 +49,12 @@ impl Decoder {
         (have > 0).then_some((have, length))
     }
 
+    /// Whether a password may be in the unfinished frame.
+    pub(crate) fn may_hold_secrets(&self) -> bool {
+        let header = self.partial.first_chunk::<HEADER_LEN>();
+        header.is_some_and(secrets::may_be_behind)
+    }
+
     /// Bytes of the frame that `bytes` start with; `None` when its header is not whole yet.
     pub(crate) fn first_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
         let header = bytes.first_chunk::<HEADER_LEN>();

@@ -140,6 +140,11 @@ pub(crate) fn announced_len(header: &[u8; HEADER_LEN]) -> Result<usize, FrameErr
     Ok(HEADER_LEN + length as usize)
 }
 
+/// Where the frame that starts with `header` says that it goes, before any of it is believed.
+pub(crate) fn announced_handle(header: &[u8; HEADER_LEN]) -> Handle {
+    Handle(u64_at(header, 32))
+}
+
 /// Reads a whole frame's header, and checks it against itself and against the payload.
 pub(crate) fn check(header: &[u8; HEADER_LEN], payload: &[u8]) -> Result<Header, FrameError> {
     let mut plain = *header;

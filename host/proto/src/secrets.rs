@@ -10,12 +10,17 @@ use serde::Serialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::control;
-use crate::frame::Header;
+use crate::frame::{self, HEADER_LEN, Header};
 use crate::id::Handle;
 
 /// Whether a password may be in a message.
 pub(crate) fn may_be_in(header: &Header) -> bool {
     header.handle == Handle::CONNECT
+}
+
+/// Whether one may be in what has come of a frame that starts with `header`.
+pub(crate) fn may_be_behind(header: &[u8; HEADER_LEN]) -> bool {
+    frame::announced_handle(header) == Handle::CONNECT
 }
 
 /// A frame's payload as it is kept.

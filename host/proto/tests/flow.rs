@@ -102,6 +102,24 @@ fn message(dst: ContextId, handle: Handle, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn t14_the_driver_is_told_of_passwords_whose_message_comes_in_pieces() {
+    let mut middle = Middle::new();
+    let whole = message(ME, Handle::CONNECT, &[1; 500]);
+    let other = message(ME, Handle(2000), &[1; 500]);
+    let header = message(ME, Handle::CONNECT, &[]).len();
+    for cut in [header, header + 1, 300, whole.len() - 1] {
+        for bytes in [&whole[..cut], &whole[cut..]] {
+            middle.node.handle_bytes(middle.parent, bytes, NOW);
+            assert!(middle.node.took_in_secrets(), "cut at {cut}");
+        }
+        for bytes in [&other[..cut], &other[cut..]] {
+            middle.node.handle_bytes(middle.parent, bytes, NOW);
+            assert!(!middle.node.took_in_secrets(), "cut at {cut}");
+        }
+    }
+}
+
+#[test]
 fn f7_who_waits_for_a_slow_child_does_not_take_its_parent_for_dead_and_tells_it_so() {
     let mut middle = Middle::new();
     let patience = Duration::from_secs(15);

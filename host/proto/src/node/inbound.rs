@@ -36,7 +36,7 @@ impl Node {
         let mut frames = Vec::new();
         let result = state.decoder.push(bytes, &mut frames);
         let has_secrets = |frame: &Frame| secrets::may_be_in(&frame.header);
-        self.secrets_in = frames.iter().any(has_secrets);
+        self.secrets_in = state.decoder.may_hold_secrets() || frames.iter().any(has_secrets);
         for frame in frames {
             match trust::authenticate(&self.topology, link, side, frame) {
                 Ok(trusted) => self.route_inbound(trusted, now),
