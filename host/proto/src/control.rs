@@ -107,6 +107,15 @@ pub struct DelRoute {
     pub reason: String,
 }
 
+/// Has large messages for a context held back, or sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldBack {
+    /// The context, which is beyond the neighbour that wants it.
+    pub dst: ContextId,
+    /// Whether they are held back from now on.
+    pub hold: bool,
+}
+
 /// One log record of a context.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRecord {

@@ -80,6 +80,9 @@ impl Handle {
     pub const HEARTBEAT: Self = Self(120);
     /// The sign. Between neighbours.
     pub const ALIVE: Self = Self(121);
+    /// Has large messages for a context beyond held back, or sent again; a
+    /// [`HoldBack`](crate::control::HoldBack). Between neighbours.
+    pub const HOLD_BACK: Self = Self(122);
 
     /// Handles below this one are the router's own.
     pub const FIRST_FREE: u64 = 200;

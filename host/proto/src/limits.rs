@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 /// Version of the wire format and of the rules behind it. Neighbours must agree.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// How long the other end of a link that goes through another program or machine may give no sign
 /// of life, unless its maker says otherwise (`F6`).
@@ -30,6 +30,20 @@ const _: () = assert!(
     FRAME_PAYLOAD_MAX <= RELAY_BACKLOG_MAX,
     "one frame must always fit"
 );
+
+/// Bytes for others above which a link asks those that feed it to hold back large messages. What is
+/// under way to it by then has room below the bound.
+pub const HOLD_ABOVE: usize = RELAY_BACKLOG_MAX / 2;
+
+/// Bytes below which they may go on: enough for the link to be busy until more comes.
+pub const GO_ON_BELOW: usize = RELAY_BACKLOG_MAX / 8 * 3;
+
+/// Bytes of large messages for one context above which it is one of those that a link is full of.
+pub const HOLD_SHARE: usize = FRAME_PAYLOAD_MAX;
+
+/// Contexts for which one link holds back large messages. What is for more of them is sent, and the
+/// bound holds.
+pub const HOLDS_MAX: usize = 1024;
 
 /// Bytes of refusals that may wait for a child to read them. An honest child reads at once; one
 /// that keeps asking and does not read is cut off, before its neighbours have to wait for it. What

@@ -1,5 +1,7 @@
 //! This context's view of one link to a neighbour.
 
+use alloc::vec::Vec;
+
 use crate::Set;
 use crate::contacts::Contacts;
 use crate::control::ImageHash;
@@ -33,6 +35,9 @@ pub(crate) struct Link {
     pub(crate) images: Set<ImageHash>,
     /// The full link that this one's messages wait for.
     pub(crate) blocked_by: Option<LinkId>,
+    /// Whose large messages are held back for this link's sake: by which link they come, and for
+    /// which context they are.
+    pub(crate) held_back: Vec<(LinkId, ContextId)>,
     /// Whether the peer has asked for a sign of life.
     pub(crate) owes_sign: bool,
     /// Whether the driver was told that there is something to send.
@@ -53,6 +58,7 @@ impl Link {
             asked: 0,
             images: Set::default(),
             blocked_by: None,
+            held_back: Vec::new(),
             owes_sign: false,
             announced: false,
             pulse: None,

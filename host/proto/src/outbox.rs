@@ -3,16 +3,19 @@
 //! Messages that fit a frame go first, in order. Larger ones, and what must not overtake them,
 //! take turns frame by frame, so a small call waits for at most one frame of a bulk transfer.
 //! Messages of one flow (a source, a destination and a handle) never overtake each other.
+//!
+//! Large ones are held back while the way beyond the peer is full, unless that would fill this
+//! queue, too: who cannot keep them has to pass them on.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::Map;
+use crate::{Map, Set};
 use crate::frame::{Frame, HEADER_LEN, Header};
 use crate::id::{ContextId, Handle};
-use crate::limits::FRAME_PAYLOAD_MAX;
+use crate::limits::{FRAME_PAYLOAD_MAX, HOLDS_MAX, RELAY_BACKLOG_MAX};
 use crate::secrets;
 
 /// Messages that keep their order among each other.
@@ -26,6 +29,14 @@ pub(crate) struct Outbox {
     prompt_sent: u64,
     bulk: Map<Flow, VecDeque<Outgoing>>,
     turns: VecDeque<Flow>,
+    /// Destinations whose large messages are held back.
+    held: Set<ContextId>,
+    /// Their flows, which take no turns.
+    parked: VecDeque<Flow>,
+    /// Whether they take turns all the same: there was too much, and still is.
+    overfull: bool,
+    /// Bytes of large messages of others, by destination.
+    shares: Map<ContextId, usize>,
     own_bytes: usize,
     relay_bytes: usize,
     /// Who reads this at the other end.
@@ -107,15 +118,51 @@ impl Outbox {
             return;
         }
         let queue = self.bulk.entry(flow).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(flow);
+        let is_new = queue.is_empty();
+        if outgoing.origin != Origin::Own {
+            *self.shares.entry(flow.1).or_default() += outgoing.cost();
         }
         queue.push_back(outgoing);
+        if is_new {
+            match self.held.contains(&flow.1) {
+                true => self.parked.push_back(flow),
+                false => self.turns.push_back(flow),
+            }
+        }
+    }
+
+    /// Holds back large messages for `dst` from now on.
+    pub(crate) fn hold(&mut self, dst: ContextId) {
+        if self.held.len() < HOLDS_MAX && self.held.insert(dst) {
+            self.move_flows(dst);
+        }
+    }
+
+    /// Sends them again.
+    pub(crate) fn go_on(&mut self, dst: ContextId) {
+        if self.held.remove(&dst) {
+            self.move_flows(dst);
+        }
+    }
+
+    /// Puts the flows to `dst` where they belong, in their order.
+    fn move_flows(&mut self, dst: ContextId) {
+        let (from, to) = match self.held.contains(&dst) {
+            true => (&mut self.turns, &mut self.parked),
+            false => (&mut self.parked, &mut self.turns),
+        };
+        to.extend(from.iter().filter(|flow| flow.1 == dst));
+        from.retain(|flow| flow.1 != dst);
+    }
+
+    /// Bytes of others' large messages for `dst`.
+    pub(crate) fn share(&self, dst: ContextId) -> usize {
+        self.shares.get(&dst).copied().unwrap_or(0)
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.prompt.is_empty() && self.turns.is_empty()
+        self.prompt.is_empty() && self.turns.is_empty() && self.parked.is_empty()
     }
 
     pub(crate) fn own_bytes(&self) -> usize {
@@ -140,13 +187,21 @@ impl Outbox {
     /// them: the word that they are gone is about to overtake it. `lost` is sorted.
     pub(crate) fn forget_sources(&mut self, lost: &[ContextId]) {
         let is_lost = |flow: &Flow| lost.binary_search(&flow.0).is_ok();
-        if !self.turns.iter().any(is_lost) {
+        if !self.turns.iter().chain(&self.parked).any(is_lost) {
             return;
         }
         self.turns.retain(|flow| !is_lost(flow));
+        self.parked.retain(|flow| !is_lost(flow));
         let dropped: Vec<_> = self.bulk.extract_if(|flow, _| is_lost(flow)).collect();
         for outgoing in dropped.iter().flat_map(|(_, queue)| queue) {
-            self.discount(outgoing);
+            self.discount_large(outgoing);
+        }
+    }
+
+    /// Forgets that large messages for contexts that are gone were held back.
+    pub(crate) fn forget_destinations(&mut self, lost: &[ContextId]) {
+        if !self.held.is_empty() {
+            lost.iter().for_each(|&dst| self.go_on(dst));
         }
     }
 
@@ -169,10 +224,10 @@ impl Outbox {
             outgoing.emit(out);
         }
         loop {
-            let Some(flow) = self.turns.pop_front() else {
+            let Some((flow, is_parked)) = self.next_turn() else {
                 return false;
             };
-            self.bulk_turn(flow, out);
+            self.bulk_turn(flow, is_parked, out);
             if out.len() >= enough {
                 return false;
             }
@@ -190,7 +245,22 @@ impl Outbox {
             .map(|outgoing| outgoing.header.reply_to)
     }
 
-    fn bulk_turn(&mut self, flow: Flow, out: &mut Vec<u8>) {
+    /// Whose turn it is, and whether that is held back.
+    fn next_turn(&mut self) -> Option<(Flow, bool)> {
+        if let Some(flow) = self.turns.pop_front() {
+            return Some((flow, false));
+        }
+        // Whoever feeds this queue is not read from between these bounds, so what is held back
+        // must not stay between them.
+        match self.overfull {
+            true => self.overfull = self.relay_bytes > RELAY_BACKLOG_MAX / 2,
+            false => self.overfull = self.relay_bytes > RELAY_BACKLOG_MAX,
+        }
+        let flow = self.overfull.then(|| self.parked.pop_front()).flatten()?;
+        Some((flow, true))
+    }
+
+    fn bulk_turn(&mut self, flow: Flow, is_parked: bool, out: &mut Vec<u8>) {
         let Some(queue) = self.bulk.get_mut(&flow) else {
             return;
         };
@@ -203,11 +273,27 @@ impl Outbox {
         }
         if queue.is_empty() {
             self.bulk.remove(&flow);
+        } else if is_parked {
+            self.parked.push_back(flow);
         } else {
             self.turns.push_back(flow);
         }
         if let Some(outgoing) = finished {
-            self.discount(&outgoing);
+            self.discount_large(&outgoing);
+        }
+    }
+
+    fn discount_large(&mut self, outgoing: &Outgoing) {
+        self.discount(outgoing);
+        if outgoing.origin == Origin::Own {
+            return;
+        }
+        let dst = outgoing.header.dst;
+        if let Some(share) = self.shares.get_mut(&dst) {
+            *share -= outgoing.cost();
+            if *share == 0 {
+                self.shares.remove(&dst);
+            }
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use offshoot_proto::control::{self, Connect, Method, Welcome};
+use offshoot_proto::control::{self, Connect, HoldBack, Method, Welcome};
 use offshoot_proto::limits::{
-    FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, OFFENCES_MAX, RELAY_BACKLOG_MAX,
+    FRAME_PAYLOAD_MAX, HOLD_ABOVE, MESSAGE_MAX_DEFAULT, OFFENCES_MAX, RELAY_BACKLOG_MAX,
 };
-use offshoot_proto::{ContextId, Event, Handle, Header, Instant, LinkId, Node, SendError};
+use offshoot_proto::{
+    ContextId, Decoder, Event, Frame, Handle, Header, Instant, LinkId, Node, SendError,
+};
 
 const NOW: Instant = Instant(0);
 const ME: ContextId = ContextId(1);
@@ -82,23 +84,171 @@ impl Middle {
 
 /// A message of the controller, as bytes.
 fn message(dst: ContextId, handle: Handle, payload: &[u8]) -> Vec<u8> {
+    piece(ContextId::CONTROLLER, dst, handle, payload, payload.len())
+}
+
+/// The first frame of a message of so many bytes.
+fn piece(
+    src: ContextId,
+    dst: ContextId,
+    handle: Handle,
+    payload: &[u8],
+    total: usize,
+) -> Vec<u8> {
     let header = Header {
         first: true,
-        last: true,
+        last: payload.len() == total,
         dead: false,
         stream: false,
         hops: 0,
         number: 1,
-        total: payload.len() as u32,
+        total: total as u32,
         dst,
-        src: ContextId::CONTROLLER,
-        auth: ContextId::CONTROLLER,
+        src,
+        auth: src,
         handle,
         reply_to: Handle::NONE,
     };
     let mut out = Vec::new();
     header.encode(payload, &mut out);
     out
+}
+
+/// Bytes of one large message, each of whose frames is another's first one: what they say of each
+/// other is for who puts them together.
+fn large(dst: ContextId) -> Vec<u8> {
+    let payload = vec![0; FRAME_PAYLOAD_MAX];
+    piece(
+        ContextId::CONTROLLER,
+        dst,
+        Handle(2000),
+        &payload,
+        2 * payload.len(),
+    )
+}
+
+impl Middle {
+    /// What waits for a link, up to about so many bytes.
+    fn sent(&mut self, link: LinkId, enough: usize) -> Vec<Frame> {
+        let mut bytes = Vec::new();
+        self.node.poll_transmit(link, &mut bytes, enough);
+        let mut frames = Vec::new();
+        Decoder::default().push(&bytes, &mut frames).unwrap();
+        frames
+    }
+
+    /// What the controller is asked to hold back, or to send again.
+    fn wishes(&mut self) -> Vec<(ContextId, bool)> {
+        let frames = self.sent(self.parent, 1 << 20);
+        let wishes = frames
+            .iter()
+            .filter(|frame| frame.header.handle == Handle::HOLD_BACK)
+            .map(|frame| control::decode::<HoldBack>(&frame.payload).unwrap());
+        wishes.map(|wish| (wish.dst, wish.hold)).collect()
+    }
+
+    /// A child wishes that.
+    fn wish(&mut self, child: usize, dst: ContextId, hold: bool) {
+        let body = control::encode(&HoldBack { dst, hold });
+        let bytes = piece(CHILDREN[child], ME, Handle::HOLD_BACK, &body, body.len());
+        let link = self.children[child];
+        self.node.handle_bytes(link, &bytes, NOW);
+    }
+}
+
+#[test]
+fn who_feeds_a_slow_child_is_asked_to_hold_back_and_to_go_on() {
+    let mut middle = Middle::new();
+    let [slow, other] = CHILDREN;
+    let frames = HOLD_ABOVE / FRAME_PAYLOAD_MAX;
+    for number in 1..=frames + 2 {
+        assert_eq!(middle.wishes(), [], "before frame {number}");
+        middle.node.handle_bytes(middle.parent, &large(slow), NOW);
+        if number == frames {
+            break;
+        }
+    }
+    assert_eq!(middle.wishes(), [(slow, true)]);
+    // Once is enough, others are not meant, and nothing that is small is.
+    for _ in 0..4 {
+        middle.node.handle_bytes(middle.parent, &large(slow), NOW);
+        middle.node.handle_bytes(middle.parent, &large(other), NOW);
+        let small = message(other, Handle(2000), &[0; FRAME_PAYLOAD_MAX]);
+        middle.node.handle_bytes(middle.parent, &small, NOW);
+    }
+    assert_eq!(middle.wishes(), []);
+    assert!(middle.node.may_read(middle.parent), "it is still read");
+    middle.read(0);
+    assert_eq!(middle.wishes(), [(slow, false)]);
+}
+
+#[test]
+fn a_child_that_is_lost_lets_go_on_who_held_back_for_it() {
+    let mut middle = Middle::new();
+    let slow = CHILDREN[0];
+    while middle.wishes() != [(slow, true)] {
+        middle.node.handle_bytes(middle.parent, &large(slow), NOW);
+    }
+    middle.node.handle_closed(middle.children[0], "it is over", NOW);
+    assert_eq!(middle.wishes(), [(slow, false)]);
+}
+
+#[test]
+fn what_is_held_back_waits_and_small_messages_do_not() {
+    let mut middle = Middle::new();
+    let ([child, _], [link, _]) = (CHILDREN, middle.children);
+    middle.wish(0, child, true);
+    middle.node.handle_bytes(middle.parent, &large(child), NOW);
+    let small = message(child, Handle(3000), b"small");
+    middle.node.handle_bytes(middle.parent, &small, NOW);
+    let handles = |frames: Vec<Frame>| -> Vec<u64> {
+        frames.iter().map(|frame| frame.header.handle.0).collect()
+    };
+    assert_eq!(handles(middle.sent(link, 1 << 20)), [3000]);
+    middle.wish(0, child, false);
+    assert_eq!(handles(middle.sent(link, 1 << 20)), [2000]);
+}
+
+#[test]
+fn nobody_can_have_messages_for_others_held_back() {
+    let mut middle = Middle::new();
+    let [child, sibling] = CHILDREN;
+    let link = middle.children[1];
+    for dst in [sibling, ME, ContextId::CONTROLLER, ContextId(77)] {
+        middle.wish(0, dst, true);
+    }
+    middle.node.handle_bytes(middle.parent, &large(sibling), NOW);
+    assert_eq!(middle.sent(link, 1 << 20).len(), 1);
+    // Nor anybody but a neighbour.
+    let body = control::encode(&HoldBack {
+        dst: sibling,
+        hold: true,
+    });
+    let bytes = piece(child, ME, Handle::HOLD_BACK, &body, body.len());
+    middle.node.handle_bytes(link, &bytes, NOW);
+    middle.node.handle_bytes(middle.parent, &large(sibling), NOW);
+    assert_eq!(middle.sent(link, 1 << 20).len(), 1);
+}
+
+#[test]
+fn who_cannot_keep_what_is_held_back_sends_it() {
+    let mut middle = Middle::new();
+    let ([child, _], [link, _]) = (CHILDREN, middle.children);
+    middle.wish(0, child, true);
+    // The controller does not hold back.
+    while middle.node.may_read(middle.parent) {
+        middle.node.handle_bytes(middle.parent, &large(child), NOW);
+    }
+    let mut frames = 0;
+    while let sent @ 1.. = middle.sent(link, 1).len() {
+        frames += sent;
+    }
+    assert!(middle.node.may_read(middle.parent), "it is fed again");
+    let most = RELAY_BACKLOG_MAX / FRAME_PAYLOAD_MAX;
+    assert!(
+        (most / 2..=most / 2 + 2).contains(&frames),
+        "{frames}: the rest is still held back"
+    );
 }
 
 #[test]

@@ -98,8 +98,8 @@ impl Hub {
 
     /// Writes to a link that has room again.
     pub(super) fn write_again(&self, link: LinkId) -> Written {
-        let mut state = self.lock();
-        let state = &mut *state;
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let Some(output) = state.outputs.get_mut(&link) else {
             return Written::Broken;
         };
@@ -108,6 +108,8 @@ impl Hub {
             state.outputs.remove(&link);
         }
         self.resume_reading(state);
+        // Those that feed this link may have to be told that they may go on.
+        self.settle(guard);
         written
     }
 

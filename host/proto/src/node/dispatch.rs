@@ -47,6 +47,13 @@ impl Node {
                 true
             }
             Handle::ALIVE if neighbour => true,
+            Handle::HOLD_BACK if neighbour => match control::decode(bytes) {
+                Some(wish) => {
+                    self.on_hold_back(link, wish);
+                    true
+                }
+                None => false,
+            },
             Handle::DETACH if from_above => {
                 self.on_detach(&message);
                 true
@@ -98,7 +105,7 @@ impl Node {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }
-            Handle::HEARTBEAT | Handle::ALIVE | Handle::DETACHING => {
+            Handle::HEARTBEAT | Handle::ALIVE | Handle::HOLD_BACK | Handle::DETACHING => {
                 self.offend(link, message.src, Offence::Control);
                 return;
             }

@@ -182,6 +182,7 @@ impl Node {
             }
         }
         let backlog = self.enqueue(out, Frame { header, payload }, origin);
+        self.ask_to_hold(link, out, &header);
         if backlog > RELAY_BACKLOG_MAX
             && let Some(link) = self.links.get_mut(&link)
         {

@@ -26,6 +26,9 @@ impl Node {
         if state.pulse.is_some() {
             self.note_next_pulse();
         }
+        for (from, dst) in state.held_back {
+            self.say_hold(from, dst, false);
+        }
         self.assemblies.forget_link(link);
         self.streams.forget_link(link);
         self.logs.forget_link(link);
@@ -80,6 +83,7 @@ impl Node {
         self.logs.forget(&lost);
         for link in self.links.values_mut() {
             link.outbox.forget_sources(&lost);
+            link.outbox.forget_destinations(&lost);
         }
         self.wake_waiters(&lost, reason, unsent);
         for &id in &lost {

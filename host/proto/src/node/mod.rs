@@ -3,6 +3,7 @@
 mod commands;
 mod dispatch;
 mod gauges;
+mod holding;
 mod ids;
 mod inbound;
 mod liveness;
@@ -389,11 +390,12 @@ impl Node {
         self.write_sign(link, out);
         self.write_credit(link, out, enough);
         self.secrets_out = false;
-        if let Some(link) = self.links.get_mut(&link) {
-            self.secrets_out = link.outbox.fill(out, enough);
-            if let Some(pulse) = &mut link.pulse {
+        if let Some(state) = self.links.get_mut(&link) {
+            self.secrets_out = state.outbox.fill(out, enough);
+            if let Some(pulse) = &mut state.pulse {
                 pulse.send(out.len() - before);
             }
+            self.let_go_on(link);
         }
         out.len() > before
     }
