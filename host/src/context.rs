@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offshoot_abi::{ContextAddress, Function, Travels};
+use offshoot_proto::control::Arguments;
 use offshoot_proto::{Body, CallRequest, ContextId, Dead, DeadKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -162,7 +163,7 @@ impl Context {
     /// When dropped, no call was made.
     pub async fn call_no_reply<F: Function>(&self, arguments: F::Arguments) -> Result<(), Error> {
         let (plugin, arguments) = self.prepare::<F>(&arguments)?;
-        let call = (F::NAME, &arguments[..]);
+        let call = (F::NAME, arguments);
         self.send_request(&plugin, call, Pace::Gather, false)
             .await?;
         Ok(())
@@ -234,7 +235,7 @@ impl Context {
         arguments: &[u8],
     ) -> Result<Bytes, Error> {
         let pending = self
-            .send_call(plugin, function, arguments, Pace::Now)
+            .send_call(plugin, function, Arguments::Copied(arguments), Pace::Now)
             .await?;
         pending.value().await
     }
@@ -381,11 +382,14 @@ impl Context {
         pace: Pace,
     ) -> Result<Pending, Error> {
         let (plugin, arguments) = self.prepare::<F>(&arguments)?;
-        self.send_call(&plugin, F::NAME, &arguments, pace).await
+        self.send_call(&plugin, F::NAME, arguments, pace).await
     }
 
     /// Finds the function, and checks that it is the one that the caller was compiled with.
-    fn prepare<F: Function>(&self, arguments: &F::Arguments) -> Result<(Plugin, Vec<u8>), Error> {
+    fn prepare<F: Function>(
+        &self,
+        arguments: &F::Arguments,
+    ) -> Result<(Plugin, Arguments<'static>), Error> {
         let plugin = self.inner.tree.plugins.get(F::PLUGIN)?;
         let function = plugin.function(F::NAME)?;
         if function.signature != F::SIGNATURE {
@@ -408,14 +412,14 @@ impl Context {
         pace: Pace,
     ) -> Result<Pending, Error> {
         let arguments = encode(plugin, function, arguments)?;
-        self.send_call(plugin, function, &arguments, pace).await
+        self.send_call(plugin, function, arguments, pace).await
     }
 
     async fn send_call(
         &self,
         plugin: &Plugin,
         function: &str,
-        arguments: &[u8],
+        arguments: Arguments<'_>,
         pace: Pace,
     ) -> Result<Pending, Error> {
         let call = (function, arguments);
@@ -441,7 +445,7 @@ impl Context {
     async fn send_request(
         &self,
         plugin: &Plugin,
-        (function, arguments): (&str, &[u8]),
+        (function, arguments): (&str, Arguments<'_>),
         pace: Pace,
         wait: bool,
     ) -> Result<(Option<Listening>, usize), Error> {
@@ -468,8 +472,8 @@ impl Context {
             if !state.node.is_bound(request.dst, &ready.bind.key) {
                 state.node.provide_image(ready.bind.image, &ready.image)?;
             }
-            let handle = state.node.call(&request, now)?;
-            let from = Some(request.dst);
+            let handle = state.node.call(request, now)?;
+            let from = Some(self.inner.id);
             Ok(wait.then(|| Listening::new(hub, state, from, handle)))
         };
         let sent = match pace {
@@ -487,8 +491,8 @@ fn encode(
     plugin: &Plugin,
     function: &str,
     arguments: &impl Serialize,
-) -> Result<Vec<u8>, PluginError> {
-    postcard::to_allocvec(arguments).map_err(|error| PluginError::Encode {
+) -> Result<Arguments<'static>, PluginError> {
+    Arguments::encode(function, arguments).map_err(|error| PluginError::Encode {
         function: format!("{}::{function}", plugin.name()),
         reason: error.to_string(),
     })

@@ -51,7 +51,7 @@ impl Executor {
             if let Some(hub) = weak.upgrade() {
                 lock(&hub.executor().moved).running.remove(&key);
                 let outcome = end(&hub, elsewhere.as_ref(), outcome(finish));
-                hub.finish(key, &outcome);
+                hub.finish(key, outcome);
             }
         };
         let invocation = Invocation {

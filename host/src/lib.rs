@@ -35,6 +35,7 @@ mod context;
 #[cfg(feature = "controller")]
 mod error;
 mod executor;
+mod heap;
 mod hub;
 mod identity;
 #[cfg(feature = "controller")]

@@ -16,7 +16,7 @@ use offshoot_abi::router::{
     self, Body, CallError, ChannelError, Failure, Received, Request, Response,
 };
 use offshoot_abi::{Blob, ContextAddress};
-use offshoot_proto::control::{CallOutcome, Traces};
+use offshoot_proto::control::{Arguments, CallOutcome, Traces};
 use offshoot_proto::{
     Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, SendError,
 };
@@ -262,10 +262,10 @@ impl Shared {
                 concurrent: call.concurrent,
                 chain: self.chain(call.chain),
                 is_awaited: !call.no_reply,
-                arguments: &call.arguments,
+                arguments: Arguments::Copied(&call.arguments),
                 timeout: call.timeout_us.map(Duration::from_micros),
             };
-            let handle = state.node.call(&request, now)?;
+            let handle = state.node.call(request, now)?;
             let mut wait = |handle| Listening::new(hub, state, Some(dst), handle);
             Ok(Some((!call.no_reply).then(|| wait(handle))))
         });

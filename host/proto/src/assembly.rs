@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use crate::Map;
-use crate::frame::{Frame, Header};
+use crate::frame::{Arrived, Header};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::message::{Body, Dead, Message};
 
@@ -20,6 +20,9 @@ pub(crate) struct Assemblies {
     /// Bytes that those will have which nobody asked for, by link.
     unasked: Map<LinkId, u64>,
 }
+
+/// How much larger than what has arrived a buffer may grow at once.
+const GROWTH: usize = 4;
 
 type Key = (LinkId, ContextId, Handle);
 
@@ -56,8 +59,8 @@ pub(crate) enum Arrival {
 impl Assemblies {
     /// Takes in a frame whose source was checked, whose size is allowed and whose message is
     /// wanted.
-    pub(crate) fn push(&mut self, link: LinkId, frame: Frame, claim: Claim) -> Arrival {
-        let Frame { header, payload } = frame;
+    pub(crate) fn push(&mut self, link: LinkId, frame: Arrived<'_>, claim: Claim) -> Arrival {
+        let header = frame.header;
         let key = (link, header.src, header.handle);
         // What was begun must end first: else its beginning would stay for ever.
         let replaced = header.first && !self.open.is_empty() && self.remove(&key).is_some();
@@ -65,15 +68,16 @@ impl Assemblies {
             return if replaced {
                 Arrival::Contradiction
             } else {
-                Arrival::Whole(message(&header, payload))
+                Arrival::Whole(message(&header, frame.keep().payload))
             };
         }
+        let payload = &*frame.payload;
         if header.first {
             if claim == Claim::Unasked {
                 *self.unasked.entry(link).or_default() += u64::from(header.total);
             }
             // Memory grows with what arrives, not with what was announced.
-            let payload = BytesMut::from(&payload[..]);
+            let payload = BytesMut::from(payload);
             let assembly = Assembly {
                 header,
                 payload,
@@ -104,7 +108,12 @@ impl Assemblies {
             self.remove(&key);
             return Arrival::Contradiction;
         }
-        assembly.payload.extend_from_slice(&payload);
+        if assembly.payload.capacity() < length {
+            // Twice as much would be copied as often again; all of it, a peer could make us hold.
+            let more = (GROWTH * length).min(total) - assembly.payload.len();
+            assembly.payload.reserve(more);
+        }
+        assembly.payload.extend_from_slice(payload);
         if !header.last {
             return Arrival::Partial;
         }

@@ -3,10 +3,11 @@
 //! All but the call's, which is on the path of every call and so is laid out by hand, are
 //! postcard.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use offshoot_abi::{Grant, GuestError};
 use serde::{Deserialize, Serialize};
 
@@ -290,6 +291,61 @@ impl CallHead<'_> {
     }
 }
 
+/// The arguments of a call, in postcard.
+#[derive(Clone, Debug)]
+pub enum Arguments<'a> {
+    /// They are somewhere else, and are copied.
+    Copied(&'a [u8]),
+    /// They are where they will be in the body, so that large ones need not be copied.
+    Placed(Placed),
+}
+
+/// Arguments with room in front of them for all else that a body has.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl Arguments<'_> {
+    /// Encodes the arguments of a function.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they refuse to be serialised.
+    pub fn encode<T: Serialize>(function: &str, arguments: &T) -> Result<Self, postcard::Error> {
+        /// Bytes that most calls need for theirs.
+        const FEW: usize = 64;
+        let room = FIXED_LEN + function.len();
+        let mut bytes = Vec::with_capacity(room + FEW);
+        bytes.resize(room, 0);
+        let bytes = postcard::to_extend(arguments, bytes)?;
+        Ok(Self::Placed(Placed { bytes, room }))
+    }
+}
+
+impl CallHead<'_> {
+    /// The whole body.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub fn body(&self, arguments: Arguments<'_>) -> Vec<u8> {
+        let arguments = match arguments {
+            Arguments::Placed(mut placed) if placed.room == FIXED_LEN + self.function.len() => {
+                placed.bytes[..placed.room].copy_from_slice(&self.start(0));
+                return placed.bytes;
+            }
+            // They were encoded for another function.
+            Arguments::Placed(placed) => Cow::Owned(placed.bytes[placed.room..].to_vec()),
+            Arguments::Copied(arguments) => Cow::Borrowed(arguments),
+        };
+        let mut body = self.start(arguments.len());
+        body.extend_from_slice(&arguments);
+        body
+    }
+}
+
 impl CallBody {
     /// Reads a body; `None` when it is too short for what it says, or the name is no text.
     pub fn parse(bytes: Bytes) -> Option<Self> {
@@ -373,30 +429,29 @@ const VALUE: u8 = 0;
 const FAILED: u8 = 1;
 
 impl CallOutcome {
-    /// The body of the answer.
-    pub fn encode(&self) -> Bytes {
-        let (tag, failure);
-        let content = match self {
-            Self::Value(value) => {
-                tag = VALUE;
-                &value[..]
-            }
-            Self::Failed(reason) => {
-                tag = FAILED;
-                failure = encode(reason);
-                &failure
+    /// The body of the answer. What it is stands last, so that a large value whose buffer has room
+    /// for that need not be copied.
+    pub fn encode(self) -> Bytes {
+        let (content, tag) = match self {
+            Self::Value(value) => (value, VALUE),
+            Self::Failed(reason) => (encode(&reason).into(), FAILED),
+        };
+        let mut body = match content.try_into_mut() {
+            Ok(owned) => owned,
+            Err(shared) => {
+                let mut copy = BytesMut::with_capacity(shared.len() + 1);
+                copy.extend_from_slice(&shared);
+                copy
             }
         };
-        let mut out = Vec::with_capacity(1 + content.len());
-        out.push(tag);
-        out.extend_from_slice(content);
-        out.into()
+        body.put_u8(tag);
+        body.freeze()
     }
 
     /// Reads the body of an answer; `None` when it is none.
     pub fn parse(mut bytes: Bytes) -> Option<Self> {
-        let tag = *bytes.first()?;
-        bytes.advance(1);
+        let tag = *bytes.last()?;
+        bytes.truncate(bytes.len() - 1);
         match tag {
             VALUE => Some(Self::Value(bytes)),
             FAILED => postcard::from_bytes(&bytes).ok().map(Self::Failed),
@@ -426,6 +481,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn arguments_are_the_same_wherever_they_are_put() {
+        let head = CallHead {
+            function: "walk",
+            ..CallHead::default()
+        };
+        let arguments = ("args", 7_u32);
+        let copied = head.body(Arguments::Copied(&encode(&arguments)));
+        for function in ["walk", "run", "wander"] {
+            let placed = Arguments::encode(function, &arguments).unwrap();
+            assert_eq!(head.body(placed), copied, "encoded for {function}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_read_back_whoever_has_its_bytes() {
+        let mut with_room = Vec::with_capacity(100);
+        with_room.extend_from_slice(b"value");
+        let shared = Bytes::from_static(b"value");
+        for value in [Bytes::from(with_room), shared.clone(), shared] {
+            let outcome = CallOutcome::Value(value);
+            let body = outcome.clone().encode();
+            assert_eq!(&body[..], b"value\0");
+            assert_eq!(CallOutcome::parse(body), Some(outcome));
+        }
+    }
+
+    #[test]
     fn a_call_body_is_read_back_and_no_truncation_of_it_is() {
         let head = CallHead {
             binding: [7; 16],
@@ -435,10 +517,8 @@ mod tests {
             concurrent: true,
             function: "walk",
         };
-        let mut bytes = head.start(4);
-        let without_arguments = bytes.len();
-        bytes.extend_from_slice(b"args");
-        let bytes = Bytes::from(bytes);
+        let without_arguments = head.start(0).len();
+        let bytes = Bytes::from(head.body(Arguments::Copied(b"args")));
         let body = CallBody::parse(bytes.clone()).unwrap();
         assert_eq!(
             (body.signature, body.timeout, body.chain, body.concurrent),

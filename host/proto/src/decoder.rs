@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::BytesMut;
 
-use crate::frame::{self, Frame, FrameError, HEADER_LEN};
+use crate::frame::{self, Arrived, Frame, FrameError, HEADER_LEN, Payload};
 use crate::secrets;
 
 /// Holds what has arrived of a frame.
@@ -20,7 +20,19 @@ impl Decoder {
     ///
     /// Fails on the first bytes that cannot be a frame; frames before them were appended. The
     /// decoder must not be used after that.
-    pub fn push(&mut self, mut bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
+    pub fn push(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
+        let mut arrived = Vec::new();
+        let result = self.take_in(bytes, &mut arrived);
+        frames.extend(arrived.into_iter().map(Arrived::keep));
+        result
+    }
+
+    /// The same, of frames that are still where they were read.
+    pub(crate) fn take_in<'a>(
+        &mut self,
+        mut bytes: &'a [u8],
+        frames: &mut Vec<Arrived<'a>>,
+    ) -> Result<(), FrameError> {
         if !self.partial.is_empty() {
             bytes = self.complete(bytes, frames)?;
         }
@@ -31,10 +43,8 @@ impl Decoder {
                 break;
             };
             let header = frame::check(header, payload)?;
-            frames.push(Frame {
-                payload: secrets::keep(&header, payload),
-                header,
-            });
+            let payload = Payload::Read(payload);
+            frames.push(Arrived { header, payload });
             bytes = &bytes[length..];
         }
         self.partial.extend_from_slice(bytes);
@@ -65,7 +75,7 @@ impl Decoder {
     fn complete<'a>(
         &mut self,
         bytes: &'a [u8],
-        frames: &mut Vec<Frame>,
+        frames: &mut Vec<Arrived<'a>>,
     ) -> Result<&'a [u8], FrameError> {
         let bytes = self.fill(HEADER_LEN, bytes);
         let Some(&header) = self.partial.first_chunk::<HEADER_LEN>() else {
@@ -80,10 +90,8 @@ impl Decoder {
         }
         let header = frame::check(&header, &self.partial[HEADER_LEN..])?;
         let whole = core::mem::take(&mut self.partial);
-        frames.push(Frame {
-            payload: secrets::keep_rest(&header, whole, HEADER_LEN),
-            header,
-        });
+        let payload = Payload::Kept(secrets::keep_rest(&header, whole, HEADER_LEN));
+        frames.push(Arrived { header, payload });
         Ok(bytes)
     }
 

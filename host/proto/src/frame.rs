@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 use crate::id::{ContextId, Handle};
 use crate::limits::FRAME_PAYLOAD_MAX;
+use crate::secrets;
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 48;
@@ -125,6 +126,46 @@ impl Header {
         header[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
         out.extend_from_slice(&header);
         out.extend_from_slice(payload);
+    }
+}
+
+/// A frame that has arrived. Most of what a large message is made of is copied once, from where it
+/// was read to where it is needed.
+#[derive(Debug)]
+pub(crate) struct Arrived<'a> {
+    pub(crate) header: Header,
+    pub(crate) payload: Payload<'a>,
+}
+
+/// Its bytes.
+#[derive(Debug)]
+pub(crate) enum Payload<'a> {
+    /// They are where they were read.
+    Read(&'a [u8]),
+    /// They came in pieces, and were put together.
+    Kept(Bytes),
+}
+
+impl Arrived<'_> {
+    /// Keeps it for longer than what was read.
+    pub(crate) fn keep(self) -> Frame {
+        let Self { header, payload } = self;
+        let payload = match payload {
+            Payload::Read(payload) => secrets::keep(&header, payload),
+            Payload::Kept(payload) => payload,
+        };
+        Frame { header, payload }
+    }
+}
+
+impl core::ops::Deref for Payload<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Read(payload) => payload,
+            Self::Kept(payload) => payload,
+        }
     }
 }
 

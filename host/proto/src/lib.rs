@@ -9,7 +9,8 @@
 //! 1. Feed exactly one input ([`Node::handle_bytes`], [`Node::handle_closed`],
 //!    [`Node::handle_timeout`], or a command such as [`Node::call`]).
 //! 2. Then drain [`Node::poll_event`] until it is empty, and [`Node::poll_transmit`] for each
-//!    link that [`Node::poll_ready_link`] names and that has room. A link without room is simply
+//!    link that [`Node::poll_ready_link`] names and that has room: what leaves by one link may
+//!    be news for another, so it is done when no link is named. A link without room is simply
 //!    not asked; [`Node::may_read`] then tells which links to stop reading, so back-pressure
 //!    needs no queue in the driver.
 //! 3. Arm one timer for [`Node::poll_timeout`] and wait.

@@ -12,11 +12,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::{Map, Set};
 use crate::frame::{Frame, HEADER_LEN, Header};
 use crate::id::{ContextId, Handle};
 use crate::limits::{FRAME_PAYLOAD_MAX, HOLDS_MAX, RELAY_BACKLOG_MAX};
 use crate::secrets;
+use crate::{Map, Set};
 
 /// Messages that keep their order among each other.
 type Flow = (ContextId, ContextId, Handle);

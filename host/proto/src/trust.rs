@@ -4,7 +4,7 @@
 //! for itself and for what we placed below it, and for nobody else. What fails the check is
 //! dropped and counted against the link: it is refused, never merely reported.
 
-use crate::frame::Frame;
+use crate::frame::Arrived;
 use crate::id::{ContextId, LinkId};
 use crate::limits::HOPS_MAX;
 use crate::link::Side;
@@ -12,10 +12,10 @@ use crate::topology::{Hop, Topology};
 
 /// A frame whose source and authority belong to the link that it arrived on.
 #[derive(Debug)]
-pub(crate) struct Trusted {
+pub(crate) struct Trusted<'a> {
     pub(crate) link: LinkId,
     pub(crate) side: Side,
-    pub(crate) frame: Frame,
+    pub(crate) frame: Arrived<'a>,
 }
 
 /// What a peer did that no peer of this build would do.
@@ -42,12 +42,12 @@ pub enum Offence {
 }
 
 /// Checks where `frame` says it is from against where it came from.
-pub(crate) fn authenticate(
+pub(crate) fn authenticate<'a>(
     topology: &Topology,
     link: LinkId,
     side: Side,
-    frame: Frame,
-) -> Result<Trusted, Offence> {
+    frame: Arrived<'a>,
+) -> Result<Trusted<'a>, Offence> {
     let header = &frame.header;
     let belongs = |id| topology.hop(id) == Some(Hop::Link(link));
     if !belongs(header.src) {

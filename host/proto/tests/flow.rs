@@ -88,13 +88,7 @@ fn message(dst: ContextId, handle: Handle, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The first frame of a message of so many bytes.
-fn piece(
-    src: ContextId,
-    dst: ContextId,
-    handle: Handle,
-    payload: &[u8],
-    total: usize,
-) -> Vec<u8> {
+fn piece(src: ContextId, dst: ContextId, handle: Handle, payload: &[u8], total: usize) -> Vec<u8> {
     let header = Header {
         first: true,
         last: payload.len() == total,
@@ -189,7 +183,9 @@ fn a_child_that_is_lost_lets_go_on_who_held_back_for_it() {
     while middle.wishes() != [(slow, true)] {
         middle.node.handle_bytes(middle.parent, &large(slow), NOW);
     }
-    middle.node.handle_closed(middle.children[0], "it is over", NOW);
+    middle
+        .node
+        .handle_closed(middle.children[0], "it is over", NOW);
     assert_eq!(middle.wishes(), [(slow, false)]);
 }
 
@@ -217,7 +213,9 @@ fn nobody_can_have_messages_for_others_held_back() {
     for dst in [sibling, ME, ContextId::CONTROLLER, ContextId(77)] {
         middle.wish(0, dst, true);
     }
-    middle.node.handle_bytes(middle.parent, &large(sibling), NOW);
+    middle
+        .node
+        .handle_bytes(middle.parent, &large(sibling), NOW);
     assert_eq!(middle.sent(link, 1 << 20).len(), 1);
     // Nor anybody but a neighbour.
     let body = control::encode(&HoldBack {
@@ -226,7 +224,9 @@ fn nobody_can_have_messages_for_others_held_back() {
     });
     let bytes = piece(child, ME, Handle::HOLD_BACK, &body, body.len());
     middle.node.handle_bytes(link, &bytes, NOW);
-    middle.node.handle_bytes(middle.parent, &large(sibling), NOW);
+    middle
+        .node
+        .handle_bytes(middle.parent, &large(sibling), NOW);
     assert_eq!(middle.sent(link, 1 << 20).len(), 1);
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use offshoot_abi::{Grant, GuestError};
 use offshoot_proto::control::{
-    self, Bind, CallFailure, CallOutcome, Connect, Connected, Failure, Hello, LogRecord, Method,
-    PluginLimits, Welcome,
+    self, Arguments, Bind, CallFailure, CallOutcome, Connect, Connected, Failure, Hello, HoldBack,
+    LogRecord, Method, PluginLimits, Welcome,
 };
 use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, PROTOCOL_VERSION};
@@ -118,6 +118,11 @@ fn bodies() -> Vectors {
         .collect();
     let value = CallOutcome::Value(Bytes::from_static(b"value"));
     vectors.push(("value".to_owned(), value.encode().to_vec()));
+    let wish = HoldBack {
+        dst: ContextId(300),
+        hold: true,
+    };
+    vectors.push(("hold-back".to_owned(), control::encode(&wish)));
     let grants = vec![
         Grant::Read("/r".to_owned()),
         Grant::Write("/w".to_owned()),
@@ -230,10 +235,10 @@ fn conversation() -> Vectors {
             concurrent,
             chain: 0,
             is_awaited: true,
-            arguments,
+            arguments: Arguments::Copied(arguments),
             timeout: Some(Duration::from_secs(5)),
         };
-        above.node.call(&request, NOW).unwrap()
+        above.node.call(request, NOW).unwrap()
     };
     let first = call(b"args", false);
     let _ = call(&vec![0; FRAME_PAYLOAD_MAX], true);
@@ -254,7 +259,7 @@ fn conversation() -> Vectors {
         panic!("it was called");
     };
     let value = CallOutcome::Value(Bytes::from_static(b"value"));
-    below.node.finish(run.key, &value, NOW);
+    below.node.finish(run.key, value, NOW);
     below.node.log(&LogRecord {
         level: 3,
         target: "plugin".to_owned(),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use offshoot_proto::control::{self, Bind, CallFailure, CallOutcome, PluginLimits, Welcome};
+use offshoot_proto::control::{
+    self, Arguments, Bind, CallFailure, CallOutcome, PluginLimits, Welcome,
+};
 use offshoot_proto::limits::{MESSAGE_MAX_DEFAULT, STREAM_WINDOW};
 use offshoot_proto::{
     Body, CallRequest, ContextId, DeadKind, Event, Handle, Instant, LinkId, Listen, ListenError,
@@ -225,7 +227,7 @@ fn t4_a_stream_cannot_stand_in_for_the_answer_to_a_call() {
     pair.root
         .provide_image([0; 32], &Bytes::from_static(b"image"))
         .unwrap();
-    let answer = pair.root.call(&request(&bind, 0, true), NOW).unwrap();
+    let answer = pair.root.call(request(&bind, 0, true), NOW).unwrap();
     let forged = CallOutcome::Value(Bytes::from_static(b"forged")).encode();
     pair.child.put(ROOT, answer, forged).unwrap();
     pair.settle();
@@ -269,13 +271,13 @@ fn b020_after_a_failure_the_rest_of_a_chain_fails_unrun() {
         .provide_image([0; 32], &Bytes::from_static(b"image"))
         .unwrap();
     for _ in 0..3 {
-        pair.root.call(&request(&bind, 7, true), NOW).unwrap();
+        pair.root.call(request(&bind, 7, true), NOW).unwrap();
     }
     pair.settle();
     let run = next_run(&mut pair.child).unwrap();
     let failure = CallFailure::BadArguments("no".to_owned());
     pair.child
-        .finish(run, &CallOutcome::Failed(failure.clone()), NOW);
+        .finish(run, CallOutcome::Failed(failure.clone()), NOW);
     assert_eq!(next_run(&mut pair.child), None, "the others do not run");
     pair.settle();
     let expected = CallOutcome::Failed(failure).encode();
@@ -287,7 +289,7 @@ fn b020_after_a_failure_the_rest_of_a_chain_fails_unrun() {
     assert_eq!(outcomes, [expected.clone(), expected.clone(), expected]);
 
     pair.root.forget_chain(CHILD, 7);
-    pair.root.call(&request(&bind, 7, true), NOW).unwrap();
+    pair.root.call(request(&bind, 7, true), NOW).unwrap();
     pair.settle();
     assert!(next_run(&mut pair.child).is_some(), "it starts anew");
 }
@@ -299,12 +301,12 @@ fn b021_nobody_is_told_of_a_call_that_nobody_waits_for() {
     pair.root
         .provide_image([0; 32], &Bytes::from_static(b"image"))
         .unwrap();
-    let handle = pair.root.call(&request(&bind, 0, false), NOW).unwrap();
+    let handle = pair.root.call(request(&bind, 0, false), NOW).unwrap();
     assert_eq!(handle, Handle::NONE);
     pair.settle();
     let run = next_run(&mut pair.child).unwrap();
     pair.child
-        .finish(run, &CallOutcome::Value(Bytes::new()), NOW);
+        .finish(run, CallOutcome::Value(Bytes::new()), NOW);
     pair.settle();
     assert_eq!(arrived(&mut pair.root), []);
     assert_eq!(pair.root.stats().stray, 0);
@@ -329,7 +331,7 @@ fn request(bind: &Arc<Bind>, chain: u64, is_awaited: bool) -> CallRequest<'_> {
         concurrent: false,
         chain,
         is_awaited,
-        arguments: b"",
+        arguments: Arguments::Copied(b""),
         timeout: None,
     }
 }

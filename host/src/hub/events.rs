@@ -89,7 +89,7 @@ impl Hub {
                 state = self.lock();
                 if let Some(outcome) = outcome {
                     let now = self.now();
-                    state.node.finish(key, &outcome, now);
+                    state.node.finish(key, outcome, now);
                 }
             }
             Event::CancelRun(key) => {
@@ -177,7 +177,7 @@ impl Hub {
     }
 
     /// Ends a call that went on in another thread.
-    pub(crate) fn finish(&self, key: CallKey, outcome: &CallOutcome) {
+    pub(crate) fn finish(&self, key: CallKey, outcome: CallOutcome) {
         self.drive(|state, now| state.node.finish(key, outcome, now));
     }
 

@@ -14,6 +14,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::output::{Output, Signals};
 use super::{Hub, State, lock_again};
+use crate::heap;
 
 /// Bytes to read at once: as few as calls need, as many as a burst fills.
 const READ_MIN: usize = 16 * 1024;
@@ -22,6 +23,9 @@ const READ_MAX: usize = 256 * 1024;
 /// Reads in a row that needed no more than the least, after which a burst counts as over: a context
 /// at rest must not hold memory for the next one.
 const CALM: u32 = 64;
+
+/// How long nothing may come after a burst until it counts as over, too.
+const REST: Duration = Duration::from_millis(500);
 
 /// How often to see whether the parent is still there while it is not read.
 const LOOK_UP: Duration = Duration::from_millis(50);
@@ -51,11 +55,20 @@ impl Hub {
         });
         let mut buffer = vec![0; READ_MIN];
         let mut calm = 0;
+        // Whether memory of a burst may still be held.
+        let mut burst = false;
         while self.wait_until_readable(link, input) {
-            if let Some(beat) = beat
-                && !wait_for_input(input, Some(beat))
+            let rest = burst.then_some(REST);
+            if let Some(patience) = beat.into_iter().chain(rest).min()
+                && !wait_for_input(input, Some(patience))
             {
-                self.look_after_links();
+                if std::mem::take(&mut burst) {
+                    buffer = vec![0; READ_MIN];
+                    heap::give_back();
+                }
+                if beat.is_some() {
+                    self.look_after_links();
+                }
                 continue;
             }
             match rustix::io::read(input, &mut buffer) {
@@ -71,9 +84,12 @@ impl Hub {
                     if count == buffer.len() && count < READ_MAX {
                         buffer = vec![0; 2 * count];
                     }
-                    calm = if count > READ_MIN { 0 } else { calm + 1 };
-                    if calm == CALM && buffer.len() > READ_MIN {
+                    let is_large = count == buffer.len() || count > READ_MIN;
+                    calm = if is_large { 0 } else { calm + 1 };
+                    burst |= is_large;
+                    if calm == CALM && std::mem::take(&mut burst) {
                         buffer = vec![0; READ_MIN];
+                        heap::give_back();
                     }
                 }
                 Err(Errno::INTR) => {}

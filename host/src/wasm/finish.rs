@@ -65,7 +65,12 @@ impl Finish {
             return Self::BadGuest("it returned a malformed envelope".to_owned());
         };
         match outcome {
-            Outcome::Value => Self::Value(payload.to_vec()),
+            Outcome::Value => {
+                // Room for what it is, which is put behind it.
+                let mut value = Vec::with_capacity(payload.len() + 1);
+                value.extend_from_slice(payload);
+                Self::Value(value)
+            }
             Outcome::Error => match postcard::from_bytes(payload) {
                 Ok(error) => Self::Error(error),
                 Err(_) => Self::BadGuest("it returned an error that does not decode".to_owned()),

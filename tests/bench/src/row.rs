@@ -94,6 +94,8 @@ pub(crate) const IDLE: usize = 50;
 pub(crate) const BESIDE: usize = 1000;
 /// Bytes of each of the calls that keep a link busy meanwhile.
 pub(crate) const BESIDE_BULK: usize = 8 << 20;
+/// So many of them, one after the other: the small calls go on until all are done.
+pub(crate) const BESIDE_TRANSFERS: usize = 16;
 /// Bytes of the bulk call.
 pub(crate) const ECHO: usize = 1 << 20;
 /// Bytes of the machine's small message.

@@ -293,7 +293,7 @@ impl World {
         }
         let now = self.instant();
         if let Some(node) = self.node(process) {
-            node.finish(key, &outcome, now);
+            node.finish(key, outcome, now);
         }
         self.drain(process);
     }

@@ -3,7 +3,7 @@
 
 use offshoot_proto::control::{
     self, AddRoute, AllocateId, Bind, CallHead, CallOutcome, Connect, Connected, DelRoute,
-    GrantIds, Hello, IdBlock, LogRecord, Method, PluginLimits,
+    GrantIds, Hello, HoldBack, IdBlock, LogRecord, Method, PluginLimits,
 };
 use offshoot_proto::{ContextId, Handle, Header};
 
@@ -50,7 +50,8 @@ const HANDLES: &[Handle] = &[
     Handle::DETACHING,
     Handle::HEARTBEAT,
     Handle::ALIVE,
-    Handle(122),
+    Handle::HOLD_BACK,
+    Handle(123),
     Handle(199),
     Handle(200),
     Handle(999),
@@ -78,6 +79,7 @@ pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>)
         Handle::DETACH,
         Handle::DETACHING,
         Handle::WATCH,
+        Handle::HOLD_BACK,
     ];
     *number = number.wrapping_add(1);
     let handle = *rng.pick(ORDERS);
@@ -353,6 +355,10 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
         Handle::ADD_ROUTE => control::encode(&AddRoute {
             id: context(rng, view),
             toward: context(rng, view),
+        }),
+        Handle::HOLD_BACK => control::encode(&HoldBack {
+            dst: context(rng, view),
+            hold: rng.chance(700),
         }),
         Handle::ALLOCATE_ID => control::encode(&AllocateId {}),
         Handle::GRANT_IDS => control::encode(&GrantIds {

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use offshoot_proto::control::Arguments;
 use offshoot_proto::{CallRequest, ContextId, Handle, SendError};
 
 use crate::model::{self, Call, End, GRACE, Plan, payload};
@@ -141,10 +142,10 @@ impl World {
             concurrent,
             chain,
             is_awaited: awaited,
-            arguments: &payload,
+            arguments: Arguments::Copied(&payload),
             timeout: timeout.map(Duration::from_micros),
         };
-        let made = node.call(&request, instant);
+        let made = node.call(request, instant);
         self.note(|| {
             format!("call {number} from process {caller} to {callee}: {made:?}, {plan:?}")
         });

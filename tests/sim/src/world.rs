@@ -197,9 +197,9 @@ impl World {
             Action::Read { wire, way } => self.read(wire, way),
             Action::Pump { wire, way } => {
                 self.pump(wire, way);
-                // What left may be what kept others from being read.
+                // What left may be what kept others from being read, or from sending.
                 let process = self.wires[wire].writer(way).process;
-                self.resume_reading(process);
+                self.drain(process);
             }
             Action::Timer { process } => self.on_timer(process),
             Action::Finish { process, key } => self.finish(process, key, None),

@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use super::{Node, timeout_micros};
 use crate::callee::{CallKey, Caller};
-use crate::control::{self, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord};
+use crate::control::{
+    self, Arguments, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord,
+};
 use crate::depot::Delivery;
 use crate::frame::{Frame, Header};
 use crate::handles::{Listener, Purpose};
@@ -66,8 +68,8 @@ pub struct CallRequest<'a> {
     pub chain: u64,
     /// Whether its outcome is wanted.
     pub is_awaited: bool,
-    /// The arguments, in postcard.
-    pub arguments: &'a [u8],
+    /// The arguments.
+    pub arguments: Arguments<'a>,
     /// How long it may take.
     pub timeout: Option<Duration>,
 }
@@ -167,7 +169,7 @@ impl Node {
     /// # Errors
     ///
     /// Fails when it cannot leave; nothing has happened then.
-    pub fn call(&mut self, request: &CallRequest<'_>, now: Instant) -> Result<Handle, SendError> {
+    pub fn call(&mut self, request: CallRequest<'_>, now: Instant) -> Result<Handle, SendError> {
         let dst = request.dst;
         self.tell_binding(dst, request.bind)?;
         let timeout = timeout_micros(request.timeout);
@@ -180,8 +182,7 @@ impl Node {
             chain: request.chain,
             function: request.function,
         };
-        let mut body = head.start(request.arguments.len());
-        body.extend_from_slice(request.arguments);
+        let body = head.body(request.arguments);
         if !request.is_awaited {
             self.send(
                 dst,
@@ -223,8 +224,8 @@ impl Node {
     }
 
     /// Says how a call that [`Event::Run`](super::Event::Run) named has ended.
-    pub fn finish(&mut self, key: CallKey, outcome: &CallOutcome, now: Instant) {
-        if let Some(caller) = self.callee.finish(key, outcome) {
+    pub fn finish(&mut self, key: CallKey, outcome: CallOutcome, now: Instant) {
+        if let Some(caller) = self.callee.finish(key, &outcome) {
             self.reply_call(caller, outcome);
             self.schedule(now);
         }
@@ -290,7 +291,7 @@ impl Node {
         }
     }
 
-    pub(super) fn reply_call(&mut self, caller: Caller, outcome: &CallOutcome) {
+    pub(super) fn reply_call(&mut self, caller: Caller, outcome: CallOutcome) {
         let body = outcome.encode();
         let body = if body.len() > self.message_max as usize {
             let (size, max) = (body.len(), self.message_max);

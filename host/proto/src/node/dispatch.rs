@@ -160,7 +160,7 @@ impl Node {
                     }));
                 }
                 Next::Fail(caller, failure) => {
-                    self.reply_call(caller, &CallOutcome::Failed(failure));
+                    self.reply_call(caller, CallOutcome::Failed(failure));
                 }
             }
         }

@@ -44,9 +44,8 @@ impl Node {
             return;
         }
         let (outbox, has_room) = (&state.outbox, state.outbox.relay_bytes() < GO_ON_BELOW);
-        let may_go_on = |&mut (_, dst): &mut (LinkId, ContextId)| {
-            has_room || outbox.share(dst) < HOLD_SHARE
-        };
+        let may_go_on =
+            |&mut (_, dst): &mut (LinkId, ContextId)| has_room || outbox.share(dst) < HOLD_SHARE;
         let free: Vec<_> = state.held_back.extract_if(.., may_go_on).collect();
         for (from, dst) in free {
             self.say_hold(from, dst, false);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Event, Node};
 use crate::assembly::{Arrival, Claim};
-use crate::frame::{Frame, Header};
+use crate::frame::{Arrived, Frame, Header};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{
     ANNOUNCEMENT_MAX, HOPS_MAX, OFFENCES_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX,
@@ -34,8 +34,8 @@ impl Node {
             pulse.hear();
         }
         let mut frames = Vec::new();
-        let result = state.decoder.push(bytes, &mut frames);
-        let has_secrets = |frame: &Frame| secrets::may_be_in(&frame.header);
+        let result = state.decoder.take_in(bytes, &mut frames);
+        let has_secrets = |frame: &Arrived<'_>| secrets::may_be_in(&frame.header);
         self.secrets_in = state.decoder.may_hold_secrets() || frames.iter().any(has_secrets);
         for frame in frames {
             match trust::authenticate(&self.topology, link, side, frame) {
@@ -52,7 +52,7 @@ impl Node {
         }
     }
 
-    fn route_inbound(&mut self, trusted: Trusted, now: Instant) {
+    fn route_inbound(&mut self, trusted: Trusted<'_>, now: Instant) {
         let header = trusted.frame.header;
         if !self.shunned.is_empty() && self.shunned.contains(&header.src) {
             self.stats.refused += 1;
@@ -83,7 +83,7 @@ impl Node {
         }
     }
 
-    fn assemble(&mut self, trusted: Trusted, now: Instant) {
+    fn assemble(&mut self, trusted: Trusted<'_>, now: Instant) {
         let Trusted { link, side, frame } = trusted;
         let header = frame.header;
         let claim = if header.first && !header.last {
@@ -144,12 +144,9 @@ impl Node {
         }
     }
 
-    fn forward(&mut self, trusted: Trusted, out: LinkId) {
+    fn forward(&mut self, trusted: Trusted<'_>, out: LinkId) {
         let Trusted { link, side, frame } = trusted;
-        let Frame {
-            mut header,
-            payload,
-        } = frame;
+        let mut header = frame.header;
         let Some(out_link) = self.links.get(&out) else {
             return;
         };
@@ -181,6 +178,7 @@ impl Node {
                 origin = Origin::Unasked;
             }
         }
+        let payload = frame.keep().payload;
         let backlog = self.enqueue(out, Frame { header, payload }, origin);
         self.ask_to_hold(link, out, &header);
         if backlog > RELAY_BACKLOG_MAX

@@ -50,6 +50,7 @@ fn is_allowed(header: &Header) -> bool {
         Handle::DETACHING,
         Handle::HEARTBEAT,
         Handle::ALIVE,
+        Handle::HOLD_BACK,
     ];
     // A neighbour may announce losses in several frames; they wait for the last one.
     let begun = header.first && !header.last && header.handle == Handle::DEL_ROUTE;

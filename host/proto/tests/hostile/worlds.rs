@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_proto::control::{self, Bind, CallOutcome, PluginLimits, Welcome};
+use offshoot_proto::control::{self, Arguments, Bind, CallOutcome, PluginLimits, Welcome};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT};
 use offshoot_proto::{
     Body, CallRequest, ContextId, Decoder, Event, Frame, Handle, Header, Instant, LinkId, Node,
@@ -56,10 +56,10 @@ impl World {
             concurrent: false,
             chain: 0,
             is_awaited: true,
-            arguments: b"",
+            arguments: Arguments::Copied(b""),
             timeout: Some(Duration::from_secs(1)),
         };
-        self.node.call(&request, NOW).unwrap()
+        self.node.call(request, NOW).unwrap()
     }
 
     pub(crate) fn send(&mut self, link: LinkId, header: Header, payload: &[u8]) {

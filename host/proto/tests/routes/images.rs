@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use offshoot_proto::control::{Bind, PluginLimits};
+use offshoot_proto::control::{Arguments, Bind, PluginLimits};
 use offshoot_proto::{CallRequest, ContextId, Event, Handle, ImageState};
 
 use crate::tree::{NOW, ROOT, Tree};
@@ -30,10 +30,10 @@ fn call(tree: &mut Tree, caller: ContextId, dst: ContextId, bind: &Arc<Bind>) {
         concurrent: false,
         chain: 0,
         is_awaited: true,
-        arguments: b"",
+        arguments: Arguments::Copied(b""),
         timeout: None,
     };
-    tree.node(caller).call(&request, NOW).unwrap();
+    tree.node(caller).call(request, NOW).unwrap();
 }
 
 /// Images, and bytes of them, that wait for a context at its parent; they arrive all the same.

@@ -85,7 +85,7 @@ pub fn control(data: &[u8]) {
         _ => {
             let bytes = Bytes::copy_from_slice(body);
             if let Some(outcome) = CallOutcome::parse(bytes.clone()) {
-                let written = CallOutcome::parse(outcome.encode());
+                let written = CallOutcome::parse(outcome.clone().encode());
                 assert_eq!(written, Some(outcome));
             }
         }

@@ -355,7 +355,7 @@ impl Rig {
         match event {
             Event::Run(run) => {
                 let value = CallOutcome::Value(Bytes::new());
-                self.node.finish(run.key, &value, Instant(0));
+                self.node.finish(run.key, value, Instant(0));
             }
             Event::Connect { connect, .. } => self.node.abandon(connect.id, "not here"),
             Event::CutLink { link: cut, .. } => {

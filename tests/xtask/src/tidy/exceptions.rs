@@ -26,6 +26,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "tells the C library how to look names up, for which there is no safe call",
     ),
     (
+        "host/src/heap.rs",
+        "tells the C library's allocator what to keep, for which there is no safe call",
+    ),
+    (
         "host/src/launch/tool.rs",
         "makes a tool the leader of a session with a terminal, between fork and exec",
     ),
