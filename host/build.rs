@@ -13,6 +13,7 @@ use std::{env, fs};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use object::{Object as _, ObjectSection as _};
 use sha2::{Digest, Sha256};
 
 /// What the two ends of a link have in common, beside the package itself.
@@ -62,7 +63,7 @@ fn main() {
 /// Says where the children are that `launch/binary.rs` and `launch/platform.rs` embed.
 fn embed_child(package: &Path) {
     let plain = given("OFFSHOOT_EMBED_CHILD");
-    let plain = plain.unwrap_or_else(|| read(&build_program(package, "offshoot-child")));
+    let plain = plain.unwrap_or_else(|| built(package, "offshoot-child"));
     embed("OFFSHOOT_EMBEDDED_CHILD_SHA256", &Sha256::digest(&plain));
     embed("OFFSHOOT_EMBEDDED_CHILD_GZIP", &packed(&plain));
     embed("OFFSHOOT_EMBEDDED_CHILD", &plain);
@@ -92,7 +93,7 @@ fn embed_client() {
     let plain = given("OFFSHOOT_EMBED_CLIENT");
     // Whoever brings a child of his own builds nothing here.
     let plain = plain.or_else(|| env::var_os("OFFSHOOT_EMBED_CHILD").map(|_| Vec::new()));
-    let plain = plain.unwrap_or_else(|| read(&build_program(&client, "offshoot-ssh")));
+    let plain = plain.unwrap_or_else(|| built(&client, "offshoot-ssh"));
     let packed = if plain.is_empty() {
         plain
     } else {
@@ -112,6 +113,21 @@ fn given(variable: &str) -> Option<Vec<u8>> {
 
 fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
+/// A program of ours, without the tables by which a debugger or a panic walks its stack: a tenth of
+/// what is sent. It ends where it panics, and WebAssembly's frames are walked without them.
+fn built(package: &Path, program: &str) -> Vec<u8> {
+    let mut bytes = read(&build_program(package, program));
+    let file = object::File::parse(&*bytes).expect("the linker made it");
+    let tables = [".eh_frame", ".eh_frame_hdr", ".gcc_except_table"];
+    let sections = tables.map(|name| file.section_by_name(name)?.file_range());
+    for (start, length) in sections.into_iter().flatten() {
+        let (start, length) = (start as usize, length as usize);
+        // Zeros say that there are none, and take no room once they are packed.
+        bytes[start..start + length].fill(0);
+    }
+    bytes
 }
 
 fn packed(plain: &[u8]) -> Vec<u8> {

@@ -59,21 +59,12 @@ pub(crate) fn build(
         .args(["--profile", profile, "--target", target, "--target-dir"])
         .arg(directory)
         .args(profile_settings(kind))
-        .env("RUSTFLAGS", flags(kind));
+        // Static: it must run on whatever C library is there. Not relocatable: it starts faster.
+        .env(
+            "RUSTFLAGS",
+            "-C target-feature=+crt-static -C relocation-model=static",
+        );
     cargo
-}
-
-fn flags(kind: Kind) -> String {
-    // Static: it must run on whatever C library is there. Not relocatable: it starts faster.
-    let common = "-C target-feature=+crt-static -C relocation-model=static";
-    match kind {
-        Kind::Quick => common.to_owned(),
-        // It ends where it panics, and nobody walks its stack: a tenth of it would be tables for
-        // that.
-        Kind::Small => {
-            format!("{common} -C force-unwind-tables=no -C link-arg=-Wl,--no-eh-frame-hdr")
-        }
-    }
 }
 
 /// Where it is when it has been built.

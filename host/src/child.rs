@@ -121,7 +121,6 @@ impl From<Errno> for ServeError {
 fn serve(nonce: &str) -> Result<(), ServeError> {
     IS_CHILD.store(true, Ordering::Relaxed);
     leave_no_core();
-    crate::heap::keep();
     wake_when_orphaned();
     // The program usually has no file of its own, and the system would show a number for a name.
     let _ = rustix::thread::set_name(c"offshoot-child");

@@ -343,7 +343,8 @@ impl Context {
             .drive(|state, _| state.node.shut_down(id));
     }
 
-    /// The same, and waits until it is gone (`B022`).
+    /// The same, and waits until it is gone (`B022`), with the process or the session that led to
+    /// it.
     ///
     /// # Cancel safety
     ///
@@ -351,6 +352,7 @@ impl Context {
     pub async fn shutdown_wait(&self) {
         self.shutdown();
         self.lost().await;
+        self.inner.tree.hub.until_put_down(self.inner.id).await;
     }
 
     /// Waits until the context is gone, for whatever reason, and gives that (`S104`, `B050`).

@@ -10,6 +10,7 @@ use offshoot_proto::CallKey;
 use offshoot_proto::Run;
 use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
 
+use crate::heap;
 use crate::hub::Hub;
 use crate::session::HubSessions;
 use crate::wasm::{
@@ -209,7 +210,12 @@ impl LogSink for Log {
 
 fn outcome(finish: Finish) -> CallOutcome {
     CallOutcome::Failed(match finish {
-        Finish::Value(value) => return CallOutcome::Value(value.into()),
+        Finish::Value(value) => {
+            if value.len() > heap::LARGE {
+                heap::keep();
+            }
+            return CallOutcome::Value(value.into());
+        }
         Finish::Error(error) => CallFailure::Function(error),
         Finish::BadArguments(reason) => CallFailure::BadArguments(reason),
         Finish::UnknownFunction { known } => CallFailure::UnknownFunction(known),

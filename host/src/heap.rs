@@ -4,13 +4,42 @@
 //! left it, and each page of the next one is a fault again: more than all else that the message
 //! costs (mallopt(3), `M_TRIM_THRESHOLD`).
 
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Bytes of a message that is large: those that glibc would get from the system, and give back, each
+/// time.
+pub(crate) const LARGE: usize = 128 * 1024;
+
 /// Bytes that may be free at the top of the heap, and from which on memory comes from the system
 /// and goes back there: the most that glibc takes.
 #[cfg(target_env = "gnu")]
 const KEPT: libc::c_int = 32 << 20;
 
-/// Keeps freed memory from now on.
+static HOLDS: AtomicBool = AtomicBool::new(false);
+
+/// Notes that large messages pass through this context: freed memory is kept from now on.
 pub(crate) fn keep() {
+    static ONCE: Once = Once::new();
+    if crate::child::is_child() {
+        ONCE.call_once(set);
+        HOLDS.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether there may be something to give back.
+pub(crate) fn holds() -> bool {
+    HOLDS.load(Ordering::Relaxed)
+}
+
+/// Gives what is free back to the system.
+pub(crate) fn give_back() {
+    if HOLDS.swap(false, Ordering::Relaxed) {
+        trim();
+    }
+}
+
+fn set() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it changes numbers of the allocator, under the allocator's own lock.
     unsafe {
@@ -19,8 +48,7 @@ pub(crate) fn keep() {
     }
 }
 
-/// Gives what is free back to the system.
-pub(crate) fn give_back() {
+fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it only touches memory that is free, under the allocator's own lock.
     unsafe {

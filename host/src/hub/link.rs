@@ -71,8 +71,10 @@ impl Hub {
         });
         match attached {
             Ok(link) => {
+                let carried = Carried::new(self, id);
                 self.spawn(run(Task {
                     hub: self.weak(),
+                    carried,
                     link,
                     input,
                     signals,
@@ -130,11 +132,53 @@ impl Hub {
 
 struct Task {
     hub: Weak<Hub>,
+    carried: Carried,
     link: LinkId,
     input: AsyncFd<Arc<OwnedFd>>,
     signals: Signals,
     carrier: Carrier,
     grace: Duration,
+}
+
+/// Notes as long as it lives that there is something that carries the link to a child: a process,
+/// or a session, which end a little later than the context.
+struct Carried {
+    hub: Weak<Hub>,
+    id: ContextId,
+}
+
+impl Carried {
+    fn new(hub: &Hub, id: ContextId) -> Self {
+        hub.lock().carried.insert(id);
+        Self {
+            hub: hub.weak(),
+            id,
+        }
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.lock().carried.remove(&self.id);
+            hub.put_down.notify_waiters();
+        }
+    }
+}
+
+#[cfg(feature = "controller")]
+impl Hub {
+    /// Waits until nothing carries a link to that child any more.
+    pub(crate) async fn until_put_down(&self, id: ContextId) {
+        loop {
+            let mut changed = std::pin::pin!(self.put_down.notified());
+            changed.as_mut().enable();
+            if !self.lock().carried.contains(&id) {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 /// Why a link's task stops to read.
@@ -149,6 +193,7 @@ async fn run(mut task: Task) {
     let end = task.read_until_end().await;
     let Task {
         hub,
+        carried: _carried,
         link,
         input,
         mut carrier,

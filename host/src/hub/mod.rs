@@ -26,7 +26,7 @@ use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonErr
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use offshoot_proto::control::LogRecord;
 use offshoot_proto::{ContextId, Handle, LinkId, Node};
 use tokio::runtime;
@@ -53,6 +53,8 @@ pub(crate) struct Hub {
     origin: Instant,
     /// Where tasks run; a child's is made on first use.
     runtime: OnceLock<runtime::Handle>,
+    /// Tells that what carried a link has ended.
+    put_down: Notify,
     timer: LazyTask,
     flusher: LazyTask,
     executor: OnceLock<Executor>,
@@ -85,6 +87,8 @@ pub(crate) struct State {
     pub(crate) ids: Ids,
     /// Wakes who waits for images that an ancestor has named.
     pub(crate) image_came: Arc<Notify>,
+    /// Children whose links are carried by something that has not ended yet.
+    carried: HashSet<ContextId>,
     /// What is known of the contexts below.
     known: HashMap<ContextId, Known>,
     /// Names of those that are gone, for errors that are read later; the oldest go first.
@@ -164,6 +168,7 @@ impl Hub {
                 streams: HashMap::default(),
                 ids: Ids::default(),
                 image_came: Arc::default(),
+                carried: HashSet::default(),
                 known: HashMap::default(),
                 departed: VecDeque::new(),
                 armed: None,
@@ -174,6 +179,7 @@ impl Hub {
             resumed: Condvar::new(),
             origin: Instant::now(),
             runtime: runtime.map_or_else(OnceLock::new, OnceLock::from),
+            put_down: Notify::new(),
             timer: LazyTask::default(),
             flusher: LazyTask::default(),
             executor: OnceLock::new(),

@@ -55,14 +55,13 @@ impl Hub {
         });
         let mut buffer = vec![0; READ_MIN];
         let mut calm = 0;
-        // Whether memory of a burst may still be held.
-        let mut burst = false;
         while self.wait_until_readable(link, input) {
-            let rest = burst.then_some(REST);
+            let holds = buffer.len() > READ_MIN || heap::holds();
+            let rest = holds.then_some(REST);
             if let Some(patience) = beat.into_iter().chain(rest).min()
                 && !wait_for_input(input, Some(patience))
             {
-                if std::mem::take(&mut burst) {
+                if holds {
                     buffer = vec![0; READ_MIN];
                     heap::give_back();
                 }
@@ -84,10 +83,11 @@ impl Hub {
                     if count == buffer.len() && count < READ_MAX {
                         buffer = vec![0; 2 * count];
                     }
-                    let is_large = count == buffer.len() || count > READ_MIN;
-                    calm = if is_large { 0 } else { calm + 1 };
-                    burst |= is_large;
-                    if calm == CALM && std::mem::take(&mut burst) {
+                    if count == READ_MAX {
+                        heap::keep();
+                    }
+                    calm = if count > READ_MIN { 0 } else { calm + 1 };
+                    if calm == CALM && holds {
                         buffer = vec![0; READ_MIN];
                         heap::give_back();
                     }

@@ -82,7 +82,7 @@ impl Carrier {
             // It has heard that its input has ended. Dropping the session ends it anyway.
             #[cfg(feature = "ssh")]
             Self::Session(Some(connection)) => {
-                let _ = tokio::time::timeout(grace, connection.ended()).await;
+                let _ = tokio::time::timeout(grace, connection.closed()).await;
             }
             #[cfg(feature = "ssh")]
             Self::Session(None) => {}

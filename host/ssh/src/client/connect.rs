@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Handle};
-use russh::{AlgorithmKind, ChannelOpenFailure, Limits};
+use russh::{AlgorithmKind, ChannelOpenFailure, Disconnect, Limits};
 
 use super::authenticate::{Credentials, authenticate};
 use super::gate::{self, Attempts, Turn};
@@ -37,7 +37,7 @@ pub(crate) struct Up {
     pub(crate) handle: Handle<Client>,
     pub(crate) notes: Shared,
     /// What has to live as long.
-    pub(crate) below: Vec<Box<dyn Send + Sync>>,
+    pub(crate) below: Vec<Kept>,
     pub(crate) holds: Vec<Arc<Hold>>,
     /// What is to be covered.
     pub(crate) traces: Traces,
@@ -125,7 +125,7 @@ impl<'a> Route<'a> {
         drop(turn);
         hold.trust();
         let (mut below, mut holds) = base.keep();
-        below.extend(proxy.map(|proxy| Box::new(proxy) as Box<dyn Send + Sync>));
+        below.extend(proxy.map(Kept::Proxy));
         holds.extend(hold.keep());
         Ok(Up {
             handle,
@@ -215,15 +215,36 @@ impl<'a> Route<'a> {
     }
 }
 
-/// A session that lives as long as this. It can be sent to other threads and shared, as its
-/// handle alone cannot.
-pub(crate) struct KeptOpen(
-    #[expect(dead_code, reason = "it is kept, not used")] Mutex<Handle<Client>>,
-);
+/// How long a server may take to hang up once we have said goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
-impl KeptOpen {
-    pub(crate) fn new(handle: Handle<Client>) -> Self {
-        Self(Mutex::new(handle))
+/// What has to live as long as a session.
+pub(crate) enum Kept {
+    /// Itself, or one that it goes through. Its handle can be sent to other threads, but not be
+    /// shared.
+    Session(Mutex<Handle<Client>>),
+    /// The command that carries it.
+    #[expect(dead_code, reason = "it is kept, not used")]
+    Proxy(ProxyCommand),
+}
+
+impl Kept {
+    pub(crate) fn session(handle: Handle<Client>) -> Self {
+        Self::Session(Mutex::new(handle))
+    }
+
+    /// Lets go of it, once the server knows.
+    pub(crate) async fn let_go(self) {
+        let Self::Session(handle) = self else {
+            return;
+        };
+        let Ok(handle) = handle.into_inner() else {
+            return;
+        };
+        let told = handle.disconnect(Disconnect::ByApplication, "", "").await;
+        if told.is_ok() {
+            let _ = tokio::time::timeout(GOODBYE, handle).await;
+        }
     }
 }
 

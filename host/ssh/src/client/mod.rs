@@ -25,7 +25,7 @@ use russh::{Channel, ChannelMsg};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::connect::{KeptOpen, Route, Up};
+use self::connect::{Kept, Route, Up};
 pub use self::host_key::HostKeys;
 use self::line::Hold;
 use self::progress::Progress;
@@ -103,7 +103,7 @@ pub struct Session {
 #[derive(Debug)]
 pub struct Connection {
     ended: watch::Receiver<Option<Ended>>,
-    pump: tokio::task::AbortHandle,
+    pump: tokio::task::JoinHandle<()>,
     holds: Vec<Arc<Hold>>,
 }
 
@@ -121,6 +121,15 @@ impl Connection {
             Ok(ended) => ended.clone().unwrap_or_else(lost),
             Err(_) => lost(),
         }
+    }
+
+    /// Waits for the end, and until the server knows of it and has hung up.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the connection is cut.
+    pub async fn closed(mut self) {
+        let _ = (&mut self.pump).await;
     }
 }
 
@@ -310,7 +319,7 @@ async fn open_now(
     }
     let banner = std::mem::take(&mut notes.lock().banner);
     let mut sessions = below;
-    sessions.insert(0, Box::new(KeptOpen::new(handle)));
+    sessions.insert(0, Kept::session(handle));
     Ok(Opened {
         channel,
         held: Held { sessions, notes },

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Ends;
+use super::connect::Kept;
 use super::handler::Shared;
 use crate::error::printable;
 
@@ -67,17 +68,17 @@ pub(crate) fn pipes() -> io::Result<(Ends, Ends)> {
 /// What a running session holds until it ends.
 pub(crate) struct Held {
     /// The sessions, this one first, and the command that carries them.
-    #[expect(dead_code, reason = "they are kept, not used")]
-    pub(crate) sessions: Vec<Box<dyn Send + Sync>>,
+    pub(crate) sessions: Vec<Kept>,
     pub(crate) notes: Shared,
 }
 
-/// Starts to copy. Gives the end, once it has come, and what to abort.
+/// Starts to copy. Gives the end, once it has come, and the task, which is done when all sessions
+/// are closed, too.
 pub(crate) fn start(
     ends: Ends,
     channel: Channel<Msg>,
     held: Held,
-) -> io::Result<(watch::Receiver<Option<Ended>>, tokio::task::AbortHandle)> {
+) -> io::Result<(watch::Receiver<Option<Ended>>, tokio::task::JoinHandle<()>)> {
     let from_input = Receiver::from_owned_fd(ends.input)?;
     let to_output = Sender::from_owned_fd(ends.output)?;
     let to_errors = Sender::from_owned_fd(ends.errors)?;
@@ -96,9 +97,11 @@ pub(crate) fn start(
             },
         };
         let _ = tell.send(Some(ended));
-        drop(held);
+        for session in held.sessions {
+            session.let_go().await;
+        }
     });
-    Ok((ended, task.abort_handle()))
+    Ok((ended, task))
 }
 
 pub(crate) struct AbortOnDrop(pub(crate) tokio::task::AbortHandle);

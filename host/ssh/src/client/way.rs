@@ -6,7 +6,7 @@ use russh::client::Handle;
 
 use super::CutOnDrop;
 use super::authenticate::Credentials;
-use super::connect::{KeptOpen, Route, Up, channel_words};
+use super::connect::{Kept, Route, Up, channel_words};
 use super::gate::{self, Turn};
 use super::handler::{Client, Shared};
 use super::line::{Hold, Line};
@@ -29,7 +29,7 @@ pub(crate) enum Base {
 pub(crate) struct Tunnel {
     handle: Handle<Client>,
     notes: Shared,
-    below: Vec<Box<dyn Send + Sync>>,
+    below: Vec<Kept>,
     holds: CutOnDrop,
     /// That machine, as it is called.
     hop: String,
@@ -85,7 +85,7 @@ impl Base {
     }
 
     /// All that has to live as long as a session over this.
-    pub(crate) fn keep(self) -> (Vec<Box<dyn Send + Sync>>, Vec<Arc<Hold>>) {
+    pub(crate) fn keep(self) -> (Vec<Kept>, Vec<Arc<Hold>>) {
         match self {
             Self::Network | Self::Command(_) => (Vec::new(), Vec::new()),
             Self::Tunnel(tunnel) => {
@@ -95,7 +95,7 @@ impl Base {
                     holds,
                     ..
                 } = *tunnel;
-                below.push(Box::new(KeptOpen::new(handle)));
+                below.push(Kept::session(handle));
                 (below, holds.keep())
             }
         }
