@@ -251,6 +251,15 @@ pub(super) struct ConnectArgs {
     /// `offshoot` itself
     #[arg(long, value_name = "PROGRAM")]
     pub(super) ssh_path: Option<String>,
+
+    /// Leave no file of ours on other machines: what runs there is sent anew each time
+    #[arg(long)]
+    pub(super) leave_nothing: bool,
+
+    /// Compare the hash of what an earlier run has left on a machine before it runs again, not only
+    /// its owner, mode and size
+    #[arg(long)]
+    pub(super) verify: bool,
 }
 
 /// Where plugins are found by name.

@@ -3,7 +3,7 @@
 use super::args::ConnectArgs;
 use super::passwords::Passwords;
 use super::target::Hop;
-use crate::{Context, Error, Router};
+use crate::{Context, Error, Keep, Router, Verify};
 
 /// A context to make.
 pub(super) struct Wanted<'a> {
@@ -34,6 +34,18 @@ impl Wanted<'_> {
                 builder.await
             }};
         }
+        macro_rules! elsewhere {
+            ($builder:expr) => {{
+                let mut builder = $builder;
+                if self.connect.leave_nothing {
+                    builder = builder.keep(Keep::Nothing);
+                }
+                if self.connect.verify {
+                    builder = builder.verify(Verify::Always);
+                }
+                make!(builder)
+            }};
+        }
         macro_rules! become_user {
             ($builder:expr, $user:expr) => {{
                 let mut builder = $builder;
@@ -43,7 +55,7 @@ impl Wanted<'_> {
                 if let Some(password) = &self.passwords.becoming {
                     builder = builder.password(password.clone());
                 }
-                make!(builder)
+                elsewhere!(builder)
             }};
         }
         match self.hop {
@@ -76,7 +88,7 @@ impl Wanted<'_> {
                 if let Some(password) = &self.passwords.login {
                     builder = builder.password(password.clone());
                 }
-                make!(builder)
+                elsewhere!(builder)
             }
             Hop::Sudo(user) => become_user!(router.sudo(), user),
             Hop::Su(user) => become_user!(router.su(), user),

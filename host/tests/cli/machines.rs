@@ -235,6 +235,34 @@ fn a_terminal_shows_how_far_machines_are() {
 }
 
 #[test]
+fn what_is_left_on_a_machine_is_up_to_the_user_and_checked_if_he_wants() {
+    let world = World::new("traces");
+    let left = || {
+        let find = "find /home /root -path '*offshoot*' -type f";
+        world.machine.sh(find)
+    };
+    let call = |flags: &[&str]| {
+        let ended = world.call(&[&["ssh:fine", "sample::add", "1", "2"], flags].concat());
+        assert_eq!(ended.stdout, "3\n", "{flags:?}: {ended:?}");
+    };
+    call(&["--leave-nothing"]);
+    assert_eq!(left(), "");
+    call(&[]);
+    let file = left();
+    assert_eq!(file.lines().count(), 1, "{file}");
+    // Of the same size, owner and mode, but not the same.
+    let other = format!(
+        "n=$(stat -c %s {file}); cp -p {file} /tmp/other && printf x | \
+         dd of=/tmp/other bs=1 seek=$((n-1)) conv=notrunc 2>/dev/null && \
+         touch -r {file} /tmp/other && cat /tmp/other > {file}; rm /tmp/other; sha256sum < {file}"
+    );
+    let broken = world.machine.sh(&other);
+    call(&["--verify"]);
+    assert_ne!(world.machine.sh(&format!("sha256sum < {file}")), broken);
+    world.is_empty();
+}
+
+#[test]
 fn passwords_come_from_a_command_and_a_descriptor() {
     let world = World::new("passwords");
     let command = format!("echo {PASSWORD}");

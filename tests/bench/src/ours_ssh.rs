@@ -1,7 +1,7 @@
 //! Our side of the rows over ssh, by either client.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use bench_plugin::{add, produce, swallow};
@@ -13,9 +13,6 @@ use crate::ours::Tree;
 use crate::row::{BULK, Line, MANY, Row, SshRow};
 use crate::side::{Sample, Side, mb_per_s, ms};
 use crate::site::{PASSWORD, Site, USER, noise};
-
-/// How long many sessions may take to end after their contexts. It is not measured.
-const GOODBYES: Duration = Duration::from_secs(1);
 
 /// Which program or library speaks ssh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,8 +186,6 @@ impl Far {
             let contexts = try_join_all(opening).await?;
             let took = start.elapsed();
             join_all(contexts.iter().map(Context::shutdown_wait)).await;
-            // The sessions say goodbye to the server in tasks of this runtime, which runs only here.
-            tokio::time::sleep(GOODBYES).await;
             Ok(took)
         })?;
         self.site.settle()?;

@@ -16,7 +16,7 @@ use super::progress::{Clock, Progress};
 use super::reach::ProxyCommand;
 use super::traces::Traces;
 use super::way::{Base, Carried};
-use super::{CutOnDrop, Request, algorithms};
+use super::{CutOnDrop, Request, algorithms, files};
 use crate::config::HostConfig;
 use crate::error::{Algorithm, SshError, Stage, printable};
 
@@ -106,7 +106,13 @@ impl<'a> Route<'a> {
         if let Some(unsupported) = config.unsupported.clone() {
             return Err(SshError::UnsupportedDirective(unsupported));
         }
-        let check = HostKeyCheck::new(&config, self.request.host_keys)?;
+        let host_keys = self.request.host_keys;
+        let (config, check) = files::apart(move || {
+            let check = HostKeyCheck::new(&config, host_keys);
+            (config, check)
+        })
+        .await;
+        let check = check?;
         let preferred = algorithms::preferred(&config, check.known())?;
         let settings = Arc::new(settings(&config, preferred));
         let base = self.base(&config, depth).await?;

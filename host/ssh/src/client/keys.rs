@@ -25,6 +25,8 @@ const FILE_MAX: u64 = 64 * 1024;
 pub(crate) struct KeyFile {
     pub(crate) path: PathBuf,
     pub(crate) public: PublicKey,
+    /// The certificate beside it, if there is one.
+    pub(crate) certificate: Option<Certificate>,
     /// Nothing where only the public half is here.
     private: Option<Private>,
 }
@@ -45,16 +47,17 @@ impl KeyFile {
         matches!(self.private, Some(Private::Open(_)))
     }
 
-    /// Reads a file, and the public key beside it.
+    /// Reads a file, and the public key and the certificate beside it.
     pub(crate) fn read(path: &Path, passphrase: Option<&Secret>) -> Result<Self, SshError> {
         let useless = |why| SshError::IdentityFile {
             path: path.to_owned(),
             why,
         };
-        let beside = beside(path, ".pub").and_then(|path| public(&path));
+        let beside = sibling(path, ".pub").and_then(|path| public(&path));
         let key = |public, private| Self {
             path: path.to_owned(),
             public,
+            certificate: sibling(path, "-cert.pub").and_then(|path| certificate(&path)),
             private,
         };
         let text = match contents(path, Owner::Checked) {
@@ -99,11 +102,6 @@ impl KeyFile {
             Some(Private::Open(Box::new(private))),
         ))
     }
-
-    /// The certificate beside it, if there is one.
-    pub(crate) fn certificate(&self) -> Option<Certificate> {
-        certificate(&beside(&self.path, "-cert.pub")?)
-    }
 }
 
 /// Reads a certificate; nothing if there is none.
@@ -117,7 +115,7 @@ fn public(path: &Path) -> Option<PublicKey> {
     PublicKey::from_openssh(text.trim()).ok()
 }
 
-fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
+fn sibling(path: &Path, suffix: &str) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     Some(path.with_file_name(format!("{name}{suffix}")))
 }

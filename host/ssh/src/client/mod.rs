@@ -3,6 +3,7 @@
 mod algorithms;
 mod authenticate;
 mod connect;
+mod files;
 mod gate;
 mod handler;
 mod host_key;
@@ -237,16 +238,40 @@ impl Opened {
 }
 
 async fn open_in_time(request: Request) -> Result<Opened, SshError> {
-    let config = HostConfig::resolve(&request.host, &request.said, &request.around)?;
+    let started = Instant::now();
+    let progress = Progress::new(&request.host);
+    let patience = request.patience.unwrap_or(PATIENCE);
+    let config = within(patience, &progress, async {
+        let (host, said, around) = (
+            request.host.clone(),
+            request.said.clone(),
+            request.around.clone(),
+        );
+        Ok(files::apart(move || HostConfig::resolve(&host, &said, &around)).await?)
+    })
+    .await?;
     let after = request.patience.unwrap_or_else(|| {
         // Whoever wants to wait long for a connection has it.
         PATIENCE.max(config.connect_timeout.unwrap_or_default())
     });
-    let progress = Progress::new(&config.host);
-    let until = Instant::now() + after.min(LONGEST);
-    let opening = open_now(&request, config, &progress, until);
-    let opened = tokio::time::timeout(after, opening).await;
-    opened.unwrap_or_else(|_| Err(progress.timeout(after)))
+    progress.of(&config.host);
+    let until = started + after.min(LONGEST);
+    within(
+        after,
+        &progress,
+        open_now(&request, config, &progress, until),
+    )
+    .await
+}
+
+/// Does it, or tells how far it has come.
+async fn within<T>(
+    after: Duration,
+    progress: &Progress,
+    work: impl Future<Output = Result<T, SshError>>,
+) -> Result<T, SshError> {
+    let done = tokio::time::timeout(after, work).await;
+    done.unwrap_or_else(|_| Err(progress.timeout(after)))
 }
 
 /// Longer than anybody waits, and short enough to be added to a time.

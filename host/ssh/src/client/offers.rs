@@ -10,9 +10,10 @@ use std::sync::Arc;
 use russh::client::Handle;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, PublicKey};
+use russh::keys::{Algorithm, Certificate, PublicKey};
 use tokio::net::UnixStream;
 
+use super::files;
 use super::handler::Client;
 use super::keys::{KeyFile, certificate};
 use crate::config::{Agent, HostConfig};
@@ -60,6 +61,25 @@ pub(crate) struct Offers {
     pub(crate) setback: Option<SshError>,
 }
 
+/// What is in the files of the configuration: keys, and certificates that are named.
+async fn read(
+    config: &HostConfig,
+    passphrase: Option<&Secret>,
+) -> (Vec<Result<KeyFile, SshError>>, Vec<Certificate>) {
+    let (keys, certificates) = (
+        config.identity_files.clone(),
+        config.certificate_files.clone(),
+    );
+    let passphrase = passphrase.cloned();
+    files::apart(move || {
+        let keys = keys.iter();
+        let keys = keys.map(|path| KeyFile::read(path, passphrase.as_ref()));
+        let certificates = certificates.iter().filter_map(|path| certificate(path));
+        (keys.collect(), certificates.collect())
+    })
+    .await
+}
+
 impl Offers {
     pub(crate) async fn collect(
         handle: &Handle<Client>,
@@ -68,8 +88,9 @@ impl Offers {
     ) -> Result<Self, SshError> {
         let mut offers = Self::default();
         let mut files = Vec::new();
-        for path in &config.identity_files {
-            match KeyFile::read(path, passphrase) {
+        let (keys, named) = read(config, passphrase).await;
+        for key in keys {
+            match key {
                 Ok(key) => files.push(Arc::new(key)),
                 Err(SshError::IdentityFile {
                     why: IdentityProblem::Missing,
@@ -101,11 +122,6 @@ impl Offers {
             });
             offers.list.extend(others.map(by_agent));
         }
-        let named: Vec<_> = config
-            .certificate_files
-            .iter()
-            .filter_map(|path| certificate(path))
-            .collect();
         for file in files {
             let held = held.iter().any(|identity| match identity {
                 AgentIdentity::PublicKey { key, .. } => key.key_data() == file.public.key_data(),
@@ -114,7 +130,7 @@ impl Offers {
             let certificates = named
                 .iter()
                 .filter(|named| named.public_key() == file.public.key_data());
-            for certificate in certificates.cloned().chain(file.certificate()) {
+            for certificate in certificates.cloned().chain(file.certificate.clone()) {
                 let source = match file.has_private() {
                     true => Source::File(file.clone()),
                     false if held => Source::Agent,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use russh::client::Handle;
 
-use super::CutOnDrop;
 use super::authenticate::Credentials;
 use super::connect::{Kept, Route, Up, channel_words};
 use super::gate::{self, Turn};
@@ -12,6 +11,7 @@ use super::handler::{Client, Shared};
 use super::line::{Hold, Line};
 use super::progress::{Clock, Progress};
 use super::reach::{self, ProxyCommand, Reached};
+use super::{CutOnDrop, files};
 use crate::config::{Hop, HostConfig, Said, Way};
 use crate::error::{SshError, Stage};
 
@@ -189,7 +189,8 @@ impl Route<'_> {
             connect_timeout: self.request.said.connect_timeout,
             ..Said::default()
         };
-        let resolved = HostConfig::resolve(&last.host, &said, &self.request.around);
+        let (host, around) = (last.host.clone(), self.request.around.clone());
+        let resolved = files::apart(move || HostConfig::resolve(&host, &said, &around)).await;
         let mut hop = resolved.map_err(|error| in_hop(&last.host, error.into()))?;
         // A rule for all hosts that names the jump host is not for the jump host.
         if let Way::Jump(own) = &hop.way

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::{plugin, with_router};
-use offshoot::{Context, Error, Grant};
+use offshoot::{Context, Error, Grant, Router};
 use offshoot_bed::{Machine, SshdOptions, User};
 
 use crate::world::{Client, Door, is_empty, no_litter, over_both, start, with_bob, works};
@@ -107,4 +107,26 @@ fn f50_many_at_once_do_not_drive_a_server_away() {
     });
     is_empty(&machine);
     no_litter(&machine);
+}
+
+#[test]
+fn b022_whoever_waits_for_the_end_of_a_context_waits_for_its_session_too() {
+    let machine = start(&with_bob());
+    over_both(|client| {
+        let door = Door::by(client, &machine);
+        // What this runtime has not done by the end of a call, it does not do before the next.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let router = runtime.block_on(async {
+            let router = Router::new().unwrap();
+            let bob = door.ssh(&router, "bob").await.unwrap();
+            bob.shutdown_wait().await;
+            router
+        });
+        wait_until(&machine, "! pgrep -f '^sshd: bob' >/dev/null");
+        runtime.block_on(router.shutdown());
+    });
+    is_empty(&machine);
 }
