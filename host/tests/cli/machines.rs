@@ -7,142 +7,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use offshoot_bed::{Builder, Machine, SshdOptions, User};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
 
 use crate::fleets::on_a_terminal;
+use crate::world::{PASSWORD, World};
 use crate::{Ended, offshoot, path, sample, scratch};
-
-const PASSWORD: &str = "corr3ct-h0rse";
-
-fn with_bob() -> Builder {
-    Machine::builder()
-        .sshd(SshdOptions::default())
-        .user(User::new("bob").password(PASSWORD))
-        .sudoers("bob ALL=(ALL:ALL) ALL")
-        .user(User::new("amy"))
-        .sudoers("amy ALL=(ALL:ALL) NOPASSWD: ALL")
-        .doas("permit nopass amy as root")
-        .user(User::new("eve").shell("/usr/sbin/nologin"))
-        .user(User::new("max").file(".bashrc", "sleep 60\n"))
-}
-
-/// A machine, and a user's configuration in which it has several names.
-struct World {
-    machine: Machine,
-    home: PathBuf,
-}
-
-impl World {
-    fn new(name: &str) -> Self {
-        let machine = with_bob().start().unwrap_or_else(|error| panic!("{error}"));
-        let home = scratch(&format!("machines-{name}"));
-        let ssh = home.join(".ssh");
-        std::fs::create_dir(&ssh).expect("it can be made");
-        let known = ssh.join("known_hosts");
-        std::fs::write(&known, machine.known_hosts_line()).expect("it can be written");
-        let other =
-            machine.sh("f=/run/bed/other; ssh-keygen -q -t ed25519 -N '' -f $f; cat $f.pub");
-        let changed = ssh.join("changed");
-        let line = machine.known_hosts_line();
-        let line = line.replace(machine.host_key(), &other);
-        std::fs::write(&changed, line).expect("it can be written");
-        let none = ssh.join("none");
-        std::fs::write(&none, "").expect("it can be written");
-        let addr = machine.ssh_addr();
-        let (port, id, known) = (addr.port(), machine.identity(), known.display());
-        let config = format!(
-            "Host fine fine1 fine2 fine3 fine4\n  IdentityFile {id}\n  Port {port}\n\
-             Host locked\n  Port {port}\n  PubkeyAuthentication no\n\
-             Host noshell\n  User eve\n  IdentityFile {id}\n  Port {port}\n\
-             Host slow\n  User max\n  IdentityFile {id}\n  Port {port}\n\
-             Host down\n  Port 1\n\
-             Host stranger\n  Port {port}\n  UserKnownHostsFile {none}\n\
-             Host changed\n  Port {port}\n  UserKnownHostsFile {changed}\n\
-             Host *.invalid\n  HostName %h\n\
-             Host *\n  HostName 127.0.0.1\n  User bob\n  IdentitiesOnly yes\n  \
-             IdentityAgent none\n  UserKnownHostsFile {known}\n  GlobalKnownHostsFile /dev/null\n",
-            id = id.display(),
-            none = none.display(),
-            changed = changed.display(),
-        );
-        let file = ssh.join("config");
-        std::fs::write(&file, config).expect("it can be written");
-        Self { machine, home }
-    }
-
-    fn config(&self) -> PathBuf {
-        self.home.join(".ssh/config")
-    }
-
-    /// The command, for which this world's configuration is the user's own.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let config = self.config();
-        let (verb, rest) = arguments.split_first().expect("there is a command");
-        let mut command = offshoot(&[&[*verb, "--ssh-config", path(&config)], rest].concat());
-        self.environment(&mut command);
-        command
-    }
-
-    fn environment(&self, command: &mut Command) {
-        command.env("HOME", &self.home).env_remove("SSH_AUTH_SOCK");
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ended {
-        let mut command = self.command(arguments);
-        command.output().expect("it starts").into()
-    }
-
-    fn call(&self, arguments: &[&str]) -> Ended {
-        let plugin = path(sample::wasm());
-        self.run(&[&["call", "--plugin", plugin], arguments].concat())
-    }
-
-    /// Starts the command as the leader of a session on a terminal.
-    fn on_a_terminal(&self, arguments: &[&str]) -> (Child, File) {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
-        grantpt(&master).expect("it is ours");
-        unlockpt(&master).expect("it is ours");
-        let name = ptsname(&master, Vec::new()).expect("it has a name");
-        let terminal = File::options()
-            .read(true)
-            .write(true)
-            .open(name.to_str().expect("it is a path"))
-            .expect("it can be opened");
-        let plain = offshoot(&[]);
-        let mut command = Command::new("setsid");
-        command
-            .arg("--ctty")
-            .arg(plain.get_program())
-            .args(["call", "--ssh-config", path(&self.config())])
-            .args(["--plugin", path(sample::wasm())])
-            .args(arguments)
-            .env_remove("OFFSHOOT_CHILD")
-            .stdin(terminal)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        self.environment(&mut command);
-        (command.spawn().expect("it starts"), File::from(master))
-    }
-
-    /// Nothing of ours runs on the machine any more.
-    fn is_empty(&self) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        loop {
-            let list = self
-                .machine
-                .sh("ps -eo pid=,comm= | grep -E ' (offshoot|sudo)' || :");
-            if list.is_empty() {
-                return;
-            }
-            assert!(Instant::now() < deadline, "left behind: {list}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
 
 const SUM: [&str; 2] = ["sample::sum", "[1, 2]"];
 
@@ -242,7 +113,7 @@ fn what_is_left_on_a_machine_is_up_to_the_user_and_checked_if_he_wants() {
         world.machine.sh(find)
     };
     let call = |flags: &[&str]| {
-        let ended = world.call(&[&["ssh:fine", "sample::add", "1", "2"], flags].concat());
+        let ended = world.call(&[&["ssh:fine"], &SUM[..], flags].concat());
         assert_eq!(ended.stdout, "3\n", "{flags:?}: {ended:?}");
     };
     call(&["--leave-nothing"]);

@@ -12,6 +12,7 @@ mod machines;
 mod plugins;
 mod refusals;
 mod sample;
+mod world;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
