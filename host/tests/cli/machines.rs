@@ -3,8 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,7 +12,7 @@ use serde_json::Value;
 
 use crate::fleets::on_a_terminal;
 use crate::world::{PASSWORD, World};
-use crate::{Ended, offshoot, path, sample, scratch};
+use crate::{Ended, offshoot, path, sample};
 
 const SUM: [&str; 2] = ["sample::sum", "[1, 2]"];
 
@@ -114,7 +113,7 @@ fn what_is_left_on_a_machine_is_up_to_the_user_and_checked_if_he_wants() {
     };
     let call = |flags: &[&str]| {
         let ended = world.call(&[&["ssh:fine"], &SUM[..], flags].concat());
-        assert_eq!(ended.stdout, "3\n", "{flags:?}: {ended:?}");
+        assert_eq!(ended.stdout, "ssh:fine\t3\n", "{flags:?}: {ended:?}");
     };
     call(&["--leave-nothing"]);
     assert_eq!(left(), "");
