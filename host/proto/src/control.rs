@@ -278,8 +278,13 @@ impl CallHead<'_> {
     ///
     /// Panics if the function's name is longer than 255 bytes; names come from checked manifests.
     pub fn start(&self, arguments: usize) -> Vec<u8> {
-        let length = u8::try_from(self.function.len()).expect("a checked function name");
         let mut out = Vec::with_capacity(FIXED_LEN + self.function.len() + arguments);
+        self.put(&mut out);
+        out
+    }
+
+    fn put(&self, out: &mut impl BufMut) {
+        let length = u8::try_from(self.function.len()).expect("a checked function name");
         out.put_slice(&self.binding);
         out.put_u64_le(self.signature);
         out.put_u64_le(self.timeout);
@@ -287,7 +292,6 @@ impl CallHead<'_> {
         out.put_u8(self.concurrent.into());
         out.put_u8(length);
         out.put_slice(self.function.as_bytes());
-        out
     }
 }
 
@@ -333,7 +337,7 @@ impl CallHead<'_> {
     pub fn body(&self, arguments: Arguments<'_>) -> Vec<u8> {
         let arguments = match arguments {
             Arguments::Placed(mut placed) if placed.room == FIXED_LEN + self.function.len() => {
-                placed.bytes[..placed.room].copy_from_slice(&self.start(0));
+                self.put(&mut &mut placed.bytes[..placed.room]);
                 return placed.bytes;
             }
             // They were encoded for another function.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::Set;
 use crate::contacts::Contacts;
-use crate::control::ImageHash;
+use crate::control::{HoldBack, ImageHash};
 use crate::decoder::Decoder;
 use crate::id::{ContextId, LinkId};
 use crate::outbox::Outbox;
@@ -38,6 +38,9 @@ pub(crate) struct Link {
     /// Whose large messages are held back for this link's sake: by which link they come, and for
     /// which context they are.
     pub(crate) held_back: Vec<(LinkId, ContextId)>,
+    /// What the peer is to be told of that, in order, once the link has room: each context once, so
+    /// that a peer that feeds us and does not read cannot make this grow.
+    pub(crate) wishes: Vec<HoldBack>,
     /// Whether the peer has asked for a sign of life.
     pub(crate) owes_sign: bool,
     /// Whether the driver was told that there is something to send.
@@ -59,6 +62,7 @@ impl Link {
             images: Set::default(),
             blocked_by: None,
             held_back: Vec::new(),
+            wishes: Vec::new(),
             owes_sign: false,
             announced: false,
             pulse: None,

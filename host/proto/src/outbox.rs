@@ -138,11 +138,13 @@ impl Outbox {
         }
     }
 
-    /// Sends them again.
-    pub(crate) fn go_on(&mut self, dst: ContextId) {
-        if self.held.remove(&dst) {
+    /// Sends them again; says whether they were held back.
+    pub(crate) fn go_on(&mut self, dst: ContextId) -> bool {
+        let was_held = self.held.remove(&dst);
+        if was_held {
             self.move_flows(dst);
         }
+        was_held
     }
 
     /// Puts the flows to `dst` where they belong, in their order.
@@ -198,11 +200,9 @@ impl Outbox {
         }
     }
 
-    /// Forgets that large messages for contexts that are gone were held back.
-    pub(crate) fn forget_destinations(&mut self, lost: &[ContextId]) {
-        if !self.held.is_empty() {
-            lost.iter().for_each(|&dst| self.go_on(dst));
-        }
+    /// Forgets that large messages for contexts that are gone were held back; says whether any were.
+    pub(crate) fn forget_destinations(&mut self, lost: &[ContextId]) -> bool {
+        !self.held.is_empty() && lost.iter().fold(false, |any, &dst| self.go_on(dst) || any)
     }
 
     /// Appends frames to `out` until it holds `enough` bytes, then one frame of a large message,

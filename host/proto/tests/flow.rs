@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offshoot_proto::control::{self, Connect, HoldBack, Method, Welcome};
+use offshoot_proto::control::{self, AddRoute, Connect, DelRoute, HoldBack, Method, Welcome};
 use offshoot_proto::limits::{
     FRAME_PAYLOAD_MAX, HOLD_ABOVE, MESSAGE_MAX_DEFAULT, OFFENCES_MAX, RELAY_BACKLOG_MAX,
 };
@@ -108,8 +108,7 @@ fn piece(src: ContextId, dst: ContextId, handle: Handle, payload: &[u8], total: 
     out
 }
 
-/// Bytes of one large message, each of whose frames is another's first one: what they say of each
-/// other is for who puts them together.
+/// The first frame of a large message. Those in between look at each frame by itself.
 fn large(dst: ContextId) -> Vec<u8> {
     let payload = vec![0; FRAME_PAYLOAD_MAX];
     piece(
@@ -155,12 +154,9 @@ fn who_feeds_a_slow_child_is_asked_to_hold_back_and_to_go_on() {
     let mut middle = Middle::new();
     let [slow, other] = CHILDREN;
     let frames = HOLD_ABOVE / FRAME_PAYLOAD_MAX;
-    for number in 1..=frames + 2 {
+    for number in 1..=frames {
         assert_eq!(middle.wishes(), [], "before frame {number}");
         middle.node.handle_bytes(middle.parent, &large(slow), NOW);
-        if number == frames {
-            break;
-        }
     }
     assert_eq!(middle.wishes(), [(slow, true)]);
     // Once is enough, others are not meant, and nothing that is small is.
@@ -174,6 +170,48 @@ fn who_feeds_a_slow_child_is_asked_to_hold_back_and_to_go_on() {
     assert!(middle.node.may_read(middle.parent), "it is still read");
     middle.read(0);
     assert_eq!(middle.wishes(), [(slow, false)]);
+}
+
+#[test]
+fn who_feeds_and_does_not_read_is_told_no_more_than_the_last_wish() {
+    let mut middle = Middle::new();
+    let slow = CHILDREN[0];
+    for _ in 0..100 {
+        for _ in 0..HOLD_ABOVE / FRAME_PAYLOAD_MAX {
+            middle.node.handle_bytes(middle.parent, &large(slow), NOW);
+        }
+        middle.read(0);
+    }
+    assert_eq!(middle.wishes(), [], "it was never told to hold back");
+    for _ in 0..HOLD_ABOVE / FRAME_PAYLOAD_MAX {
+        middle.node.handle_bytes(middle.parent, &large(slow), NOW);
+    }
+    assert_eq!(middle.wishes(), [(slow, true)]);
+}
+
+#[test]
+fn what_was_held_back_for_a_lost_context_is_sent() {
+    let mut middle = Middle::new();
+    let (child, link) = (ContextId(40), middle.children[0]);
+    let route = control::encode(&AddRoute {
+        id: child,
+        toward: CHILDREN[0],
+    });
+    let bytes = message(ME, Handle::ADD_ROUTE, &route);
+    middle.node.handle_bytes(middle.parent, &bytes, NOW);
+    middle.wish(0, child, true);
+    middle.node.handle_bytes(middle.parent, &large(child), NOW);
+    while middle.node.poll_ready_link().is_some() {}
+    assert!(middle.sent(link, 1 << 20).iter().all(|it| it.header.last));
+    let gone = control::encode(&DelRoute {
+        ids: vec![child],
+        reason: "it is over".to_owned(),
+    });
+    let bytes = piece(CHILDREN[0], ME, Handle::DEL_ROUTE, &gone, gone.len());
+    middle.node.handle_bytes(link, &bytes, NOW);
+    let ready: Vec<_> = std::iter::from_fn(|| middle.node.poll_ready_link()).collect();
+    assert!(ready.contains(&link), "{ready:?}");
+    assert_eq!(middle.sent(link, 1 << 20).len(), 1);
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! Many targets: how many at a time, what is told on the way, and what at the end.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::process::Stdio;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
-use crate::{Ended, call, offshoot, path, sample, scratch, script};
+use crate::{Ended, call, offshoot, path, sample, scratch, script, terminal};
 
 /// How many naps overlapped at most.
 fn most_at_once(ended: &Ended) -> usize {
@@ -128,15 +126,7 @@ fn a_call_that_fails_counts_for_more() {
 
 /// Runs the command with a terminal for its standard error; gives what both showed.
 pub(crate) fn on_a_terminal(arguments: &[&str], environment: &[(&str, &str)]) -> (String, String) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
-    grantpt(&master).expect("it is ours");
-    unlockpt(&master).expect("it is ours");
-    let name = ptsname(&master, Vec::new()).expect("it has a name");
-    let terminal = File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().expect("it is a path"))
-        .expect("it can be opened");
+    let (mut master, terminal) = terminal();
     let plugin = path(sample::wasm());
     let child = offshoot(&[&["call", "--plugin", plugin], arguments].concat())
         .env("TERM", "xterm")
@@ -149,7 +139,7 @@ pub(crate) fn on_a_terminal(arguments: &[&str], environment: &[(&str, &str)]) ->
     let reader = std::thread::spawn(move || {
         let mut shown = Vec::new();
         // A terminal that everyone has left is an error to its reader.
-        let _ = File::from(master).read_to_end(&mut shown);
+        let _ = master.read_to_end(&mut shown);
         String::from_utf8_lossy(&shown).into_owned()
     });
     let output = child.wait_with_output().expect("it ends");

@@ -14,8 +14,25 @@ mod refusals;
 mod sample;
 mod world;
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// A terminal: where what it shows is read and what is typed is written, and where a program uses it.
+fn terminal() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
+    grantpt(&master).expect("it is ours");
+    unlockpt(&master).expect("it is ours");
+    let name = ptsname(&master, Vec::new()).expect("it has a name");
+    let terminal = File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().expect("it is a path"))
+        .expect("it can be opened");
+    (File::from(master), terminal)
+}
 
 /// The command with an environment that does not depend on who runs the tests.
 fn offshoot(arguments: &[&str]) -> Command {

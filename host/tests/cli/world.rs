@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use offshoot_bed::{Builder, Machine, SshdOptions, User};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::{Ended, offshoot, path, sample, scratch};
+use crate::{Ended, offshoot, path, sample, scratch, terminal};
 
 pub(crate) const PASSWORD: &str = "corr3ct-h0rse";
 
@@ -97,15 +96,7 @@ impl World {
 
     /// Starts the command as the leader of a session on a terminal.
     pub(crate) fn on_a_terminal(&self, arguments: &[&str]) -> (Child, File) {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
-        grantpt(&master).expect("it is ours");
-        unlockpt(&master).expect("it is ours");
-        let name = ptsname(&master, Vec::new()).expect("it has a name");
-        let terminal = File::options()
-            .read(true)
-            .write(true)
-            .open(name.to_str().expect("it is a path"))
-            .expect("it can be opened");
+        let (master, terminal) = terminal();
         let plain = offshoot(&[]);
         let mut command = Command::new("setsid");
         command
@@ -119,7 +110,7 @@ impl World {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         self.environment(&mut command);
-        (command.spawn().expect("it starts"), File::from(master))
+        (command.spawn().expect("it starts"), master)
     }
 
     /// Nothing of ours runs on the machine any more.

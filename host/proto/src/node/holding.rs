@@ -9,9 +9,10 @@ use alloc::vec::Vec;
 
 use super::Node;
 use crate::control::{self, HoldBack};
-use crate::frame::Header;
+use crate::frame::{Frame, Header};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{GO_ON_BELOW, HOLD_ABOVE, HOLD_SHARE, HOLDS_MAX};
+use crate::message::Body;
 
 impl Node {
     /// Asks the neighbour that a frame of a large message came from to keep the rest, if `out`
@@ -64,14 +65,53 @@ impl Node {
         match wish.hold {
             true => state.outbox.hold(wish.dst),
             false => {
-                state.outbox.go_on(wish.dst);
-                self.announce_ready(link);
+                if state.outbox.go_on(wish.dst) {
+                    self.announce_ready(link);
+                }
             }
         }
     }
 
+    /// Sends again what was held back for contexts that are gone: whoever is next says so of them.
+    pub(super) fn hold_nothing_for(&mut self, lost: &[ContextId]) {
+        let mut freed = Vec::new();
+        for (&link, state) in &mut self.links {
+            if state.outbox.forget_destinations(lost) {
+                freed.push(link);
+            }
+        }
+        freed.sort_unstable();
+        for link in freed {
+            self.announce_ready(link);
+        }
+    }
+
+    /// Has a neighbour told that, unless it has not been told the opposite yet.
     pub(super) fn say_hold(&mut self, to: LinkId, dst: ContextId, hold: bool) {
-        let body = control::encode(&HoldBack { dst, hold });
-        self.send_to_neighbour(to, Handle::HOLD_BACK, body.into());
+        let Some(state) = self.links.get_mut(&to) else {
+            return;
+        };
+        let unsaid = state.wishes.iter().position(|wish| wish.dst == dst);
+        match unsaid {
+            Some(at) => {
+                state.wishes.remove(at);
+            }
+            None => state.wishes.push(HoldBack { dst, hold }),
+        }
+        self.announce_ready(to);
+    }
+
+    /// Appends what the peer of `link` is to be told.
+    pub(super) fn write_wishes(&mut self, link: LinkId, out: &mut Vec<u8>) {
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        let (peer, wishes) = (state.peer, core::mem::take(&mut state.wishes));
+        for wish in wishes {
+            let body = Body::Data(control::encode(&wish).into());
+            let message = self.own(peer, Handle::HOLD_BACK, Handle::NONE, body);
+            let Frame { header, payload } = self.frame(message);
+            header.encode(&payload, out);
+        }
     }
 }

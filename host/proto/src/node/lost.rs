@@ -83,8 +83,8 @@ impl Node {
         self.logs.forget(&lost);
         for link in self.links.values_mut() {
             link.outbox.forget_sources(&lost);
-            link.outbox.forget_destinations(&lost);
         }
+        self.hold_nothing_for(&lost);
         self.wake_waiters(&lost, reason, unsent);
         for &id in &lost {
             self.events.push_back(Event::ContextLost {

@@ -388,6 +388,7 @@ impl Node {
     pub fn poll_transmit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) -> bool {
         let before = out.len();
         self.write_sign(link, out);
+        self.write_wishes(link, out);
         self.write_credit(link, out, enough);
         self.secrets_out = false;
         if let Some(state) = self.links.get_mut(&link) {

@@ -36,7 +36,7 @@ const REKEY_AFTER: Duration = Duration::from_secs(60 * 60);
 pub(crate) struct Up {
     pub(crate) handle: Handle<Client>,
     pub(crate) notes: Shared,
-    /// What has to live as long.
+    /// What has to live as long, outermost first.
     pub(crate) below: Vec<Kept>,
     pub(crate) holds: Vec<Arc<Hold>>,
     /// What is to be covered.

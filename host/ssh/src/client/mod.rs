@@ -344,7 +344,7 @@ async fn open_now(
     }
     let banner = std::mem::take(&mut notes.lock().banner);
     let mut sessions = below;
-    sessions.insert(0, Kept::session(handle));
+    sessions.push(Kept::session(handle));
     Ok(Opened {
         channel,
         held: Held { sessions, notes },

@@ -67,7 +67,7 @@ pub(crate) fn pipes() -> io::Result<(Ends, Ends)> {
 
 /// What a running session holds until it ends.
 pub(crate) struct Held {
-    /// The sessions, this one first, and the command that carries them.
+    /// The command or the sessions that carry it, outermost first, and itself.
     pub(crate) sessions: Vec<Kept>,
     pub(crate) notes: Shared,
 }
@@ -97,7 +97,7 @@ pub(crate) fn start(
             },
         };
         let _ = tell.send(Some(ended));
-        for session in held.sessions {
+        for session in held.sessions.into_iter().rev() {
             session.let_go().await;
         }
     });

@@ -3,8 +3,8 @@
 //! russh wipes the password that it is given, but neither the answers to questions nor the buffer
 //! in which it puts messages together: that is emptied, keeps its bytes, and is let go of later.
 //! It is filled from its start, so a message as long as the one with the password goes over it.
-//! Both that exist for any length are harmless to servers: a variable that none asks for, and the
-//! words of a farewell.
+//! Two kinds of messages can be of any length and do no harm: a variable that no server asks for,
+//! and the words of a farewell.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ mod tests {
         Secret::new("s".repeat(length))
     }
 
-    /// What is left of a message of `around` bytes and a filler.
+    /// Bytes of the variable's message in the buffer.
     fn variable(traces: Traces) -> usize {
         let (name, value) = traces.variable().unwrap();
         // uint32 length, byte kind, uint32 channel, string "env", boolean, two strings.
