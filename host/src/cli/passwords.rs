@@ -146,6 +146,14 @@ pub(super) fn leave() {
     }
 }
 
+/// [`leave`] has ended the command, which is no failure of it: whoever called that ends this process,
+/// and knows why.
+fn wait_for_the_end() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
 fn from_descriptor(number: u16) -> std::io::Result<Password> {
     // A copy of whatever is open there: it is an error if nothing is.
     let path = format!("/proc/self/fd/{number}");
@@ -161,7 +169,9 @@ fn from_command(command: &str) -> std::io::Result<Password> {
     let output = child.stdout.take();
     let line = output.map_or_else(|| Err(std::io::ErrorKind::BrokenPipe.into()), first_line);
     // Its number stays its own until it is waited for.
-    *running() = None;
+    if running().take().is_none() {
+        wait_for_the_end();
+    }
     let status = child.wait()?;
     match status.success() {
         true => line,
