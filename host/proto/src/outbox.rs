@@ -202,7 +202,13 @@ impl Outbox {
 
     /// Forgets that large messages for contexts that are gone were held back; says whether any were.
     pub(crate) fn forget_destinations(&mut self, lost: &[ContextId]) -> bool {
-        !self.held.is_empty() && lost.iter().fold(false, |any, &dst| self.go_on(dst) || any)
+        let held_before = self.held.len();
+        if held_before > 0 {
+            for &dst in lost {
+                self.go_on(dst);
+            }
+        }
+        self.held.len() < held_before
     }
 
     /// Appends frames to `out` until it holds `enough` bytes, then one frame of a large message,
