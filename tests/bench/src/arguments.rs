@@ -64,9 +64,16 @@ impl Arguments {
         })
     }
 
+    /// A filter that is the name of a row is not a part of others.
     pub(crate) fn wants(&self, row: &Row) -> bool {
-        let filter = self.filter.as_deref();
-        filter.is_none_or(|filter| row.name().contains(filter))
+        let Some(filter) = self.filter.as_deref() else {
+            return true;
+        };
+        let name = row.name();
+        match Row::ALL.iter().any(|row| row.name() == filter) {
+            true => name == filter,
+            false => name.contains(filter),
+        }
     }
 
     pub(crate) fn wants_side(&self, name: &str) -> bool {

@@ -26,6 +26,15 @@ def produce(count):
 MADE = []
 
 
+def pour(out, count, size):
+    import mitogen.core
+
+    item = mitogen.core.Blob(b"\7" * size)
+    for _ in range(count):
+        out.send(item)
+    out.close()
+
+
 def pid():
     import os
 

@@ -17,9 +17,10 @@ use crate::limit_ssh;
 use crate::ours::{Tree, packed_child};
 use crate::processes::{end, resident_mib};
 use crate::row::{
-    CHAIN, CHAIN_ROUND_TRIPS, ECHO, MESSAGE, ROUND_TRIPS, Row, SshRow, WINDOW, WINDOWS,
+    BULK, CHAIN, CHAIN_ROUND_TRIPS, ECHO, MESSAGE, ROUND_TRIPS, Row, SshRow, WINDOW, WINDOWS,
 };
-use crate::side::{Sample, Side, each_us};
+use crate::side::{Sample, Side, each_us, mb_per_s};
+use crate::site::noise;
 
 pub(crate) struct Limit {
     peer: PathBuf,
@@ -47,6 +48,8 @@ impl Side for Limit {
             Row::PipelinedCalls => pipelined(&self.plugin)?,
             Row::Chain10Setup => start(chain(&self.peer)),
             Row::Chain10Call => round_trips(chain(&self.peer), MESSAGE, CHAIN_ROUND_TRIPS)?,
+            Row::BulkUp => bulk_up(peer(&self.peer, "sink", BULK))?,
+            Row::BulkDown | Row::Stream => bulk_down(peer(&self.peer, "source", BULK))?,
             Row::Echo1Mib => round_trips(echo(&self.peer, ECHO), ECHO, 1)?,
             Row::IdleChildRss => resident(echo(&self.peer, MESSAGE)),
             Row::Ssh(row, line) => {
@@ -69,9 +72,13 @@ impl Side for Limit {
     }
 }
 
-fn echo(peer: &Path, size: usize) -> Command {
-    let mut command = Command::new(peer);
-    command.args(["echo", &size.to_string()]);
+fn echo(program: &Path, size: usize) -> Command {
+    peer(program, "echo", size)
+}
+
+fn peer(program: &Path, what: &str, size: usize) -> Command {
+    let mut command = Command::new(program);
+    command.args([what, &size.to_string()]);
     command
 }
 
@@ -106,6 +113,25 @@ pub(crate) fn round_trips(mut command: Command, size: usize, count: usize) -> Re
             bail!("the peer's answer differs");
         }
         Ok(each_us(took, count))
+    }))
+}
+
+/// Moves bulk to a peer that reads it all, and answers then.
+pub(crate) fn bulk_up(command: Command) -> Result<Sample> {
+    bulk(command, noise(BULK), vec![0; 1])
+}
+
+/// Moves bulk from a peer that is asked for it.
+pub(crate) fn bulk_down(command: Command) -> Result<Sample> {
+    bulk(command, vec![0; 1], vec![0; BULK])
+}
+
+fn bulk(mut command: Command, there: Vec<u8>, mut back: Vec<u8>) -> Result<Sample> {
+    let mut peer = Peer::start(&mut command)?;
+    Ok(Box::new(move || {
+        let start = Instant::now();
+        peer.exchange(&there, &mut back)?;
+        Ok(mb_per_s(BULK, start.elapsed()))
     }))
 }
 

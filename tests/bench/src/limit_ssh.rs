@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::limit::{Peer, round_trips};
+use crate::limit::{bulk_down, bulk_up, round_trips};
 use crate::processes::end;
 use crate::row::{BULK, Line, MANY, MESSAGE, SshRow};
-use crate::side::{Sample, mb_per_s, ms};
+use crate::side::{Sample, ms};
 use crate::site::{PASSWORD, PEER, Site, noise};
 
 /// Makes ready what a sample of `row` needs. `child` is how many bytes our child has, packed.
@@ -57,8 +57,14 @@ pub(crate) fn prepare(row: SshRow, line: Line, peer: &Path, child: usize) -> Res
             let sample = round_trips(command, MESSAGE, line.round_trips())?;
             keeping(site, sample)
         }
-        SshRow::BulkUp => bulk(site, "sink", noise(BULK), vec![0; 1])?,
-        SshRow::BulkDown => bulk(site, "source", vec![0; 1], vec![0; BULK])?,
+        SshRow::BulkUp => {
+            let sample = bulk_up(remote(&site, &format!("{PEER} sink {BULK}")))?;
+            keeping(site, sample)
+        }
+        SshRow::BulkDown => {
+            let sample = bulk_down(remote(&site, &format!("{PEER} source {BULK}")))?;
+            keeping(site, sample)
+        }
         SshRow::Many => Box::new(move || {
             let start = Instant::now();
             let clients = (0..MANY).map(|_| Dialogue::start(site.ssh().arg("echo up")));
@@ -77,17 +83,6 @@ fn remote(site: &Site, command: &str) -> Command {
     let mut ssh = site.ssh();
     ssh.arg(format!("exec {command}"));
     ssh
-}
-
-/// Moves `there` one way and fills `back` the other way.
-fn bulk(site: Site, what: &str, there: Vec<u8>, mut back: Vec<u8>) -> Result<Sample> {
-    let mut peer = Peer::start(&mut remote(&site, &format!("{PEER} {what} {BULK}")))?;
-    let sample = Box::new(move || {
-        let start = Instant::now();
-        peer.exchange(&there, &mut back)?;
-        Ok(mb_per_s(BULK, start.elapsed()))
-    });
-    Ok(keeping(site, sample))
 }
 
 /// A sample that needs the machine as well. It goes after the sample.

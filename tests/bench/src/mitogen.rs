@@ -14,7 +14,7 @@ use crate::arguments::Arguments;
 use crate::processes::end;
 use crate::row::{
     BESIDE, BESIDE_BULK, BULK, CHAIN, CHAIN_ROUND_TRIPS, ECHO, IDLE, MANY, OUTSTANDING, PAUSE,
-    ROUND_TRIPS, Row, SCATTERED, SshRow, WINDOW, WINDOWS,
+    ROUND_TRIPS, Row, SCATTERED, STREAM_ITEM, SshRow, WINDOW, WINDOWS,
 };
 use crate::side::{Sample, Side};
 use crate::site::{PASSWORD, Site, USER};
@@ -73,6 +73,7 @@ impl Side for Mitogen {
                 "beside": BESIDE,
                 "beside_bulk": BESIDE_BULK,
                 "bulk": BULK,
+                "stream_item": STREAM_ITEM,
                 "echo": ECHO,
                 "idle": IDLE,
                 "many": MANY,

@@ -162,13 +162,49 @@ class Rows:
             raise ValueError("the echo differs")
         return took * 1e6
 
+    def bulk_up(self):
+        return self.send(self.warm())
+
+    def bulk_down(self):
+        return self.fetch(self.warm())
+
+    def stream(self):
+        context = self.warm()
+        size = self.sizes["stream_item"]
+        count = self.sizes["bulk"] // size
+        begin = now()
+        receiver = mitogen.core.Receiver(self.router)
+        call = context.call_async(bench_functions.pour, receiver.to_sender(), count, size)
+        for _ in range(count):
+            if len(receiver.get().unpickle()) != size:
+                raise ValueError("an item has the wrong size")
+        call.get().unpickle()
+        return count * size / 1e6 / (now() - begin)
+
+    def send(self, context):
+        if not self.kept:
+            self.kept.append(bench_functions.produce(self.sizes["bulk"]))
+        begin = now()
+        count = context.call(bench_functions.swallow, self.kept[0])
+        took = now() - begin
+        if count != self.sizes["bulk"]:
+            raise ValueError("bytes are missing")
+        return count / 1e6 / took
+
+    def fetch(self, context):
+        begin = now()
+        data = context.call(bench_functions.produce, self.sizes["bulk"])
+        took = now() - begin
+        if len(data) != self.sizes["bulk"]:
+            raise ValueError("bytes are missing")
+        return len(data) / 1e6 / took
+
     def idle_child_rss(self):
         context = self.start()
         pid = context.call(bench_functions.pid)
         kib = resident_kib(pid)
         context.shutdown(wait=True)
         return kib / 1024.0
-
 
     def ssh(self, compression=True):
         return self.router.ssh(
@@ -215,24 +251,10 @@ class Rows:
 
     def ssh_bulk_up(self):
         # Without compression, which costs time and finds nothing here.
-        context = self.warm_ssh(compression=False)
-        if not self.kept:
-            self.kept.append(bench_functions.produce(self.sizes["bulk"]))
-        begin = now()
-        count = context.call(bench_functions.swallow, self.kept[0])
-        took = now() - begin
-        if count != self.sizes["bulk"]:
-            raise ValueError("bytes are missing")
-        return count / 1e6 / took
+        return self.send(self.warm_ssh(compression=False))
 
     def ssh_bulk_down(self):
-        context = self.warm_ssh(compression=False)
-        begin = now()
-        data = context.call(bench_functions.produce, self.sizes["bulk"])
-        took = now() - begin
-        if len(data) != self.sizes["bulk"]:
-            raise ValueError("bytes are missing")
-        return len(data) / 1e6 / took
+        return self.fetch(self.warm_ssh(compression=False))
 
     def ssh_200(self):
         def make(_):

@@ -7,20 +7,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use bench_plugin::{add, echo, pause, swallow};
+use bench_plugin::{add, echo, pause, pour, produce, swallow};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use offshoot::{Context, Plugin, Receiver, Router, Select};
+use offshoot::{Blob, Context, Plugin, Receiver, Router, Select};
 use tokio::runtime::Runtime;
 
 use crate::arguments::Arguments;
 use crate::ours_ssh::{self, Client};
 use crate::processes::{children, resident_mib};
 use crate::row::{
-    BESIDE, BESIDE_BULK, BESIDE_TRANSFERS, CHAIN, CHAIN_ROUND_TRIPS, ECHO, IDLE, OUTSTANDING,
-    PAUSE, ROUND_TRIPS, Row, SCATTERED, WINDOW, WINDOWS,
+    BESIDE, BESIDE_BULK, BESIDE_TRANSFERS, BULK, CHAIN, CHAIN_ROUND_TRIPS, ECHO, IDLE, OUTSTANDING,
+    PAUSE, ROUND_TRIPS, Row, SCATTERED, STREAM_ITEM, WINDOW, WINDOWS,
 };
-use crate::side::{Sample, Side, each_us};
+use crate::side::{Sample, Side, each_us, mb_per_s};
 use crate::site::{Site, noise};
 
 /// How long a child may take to be gone after it was told to end.
@@ -65,6 +65,18 @@ impl Side for Ours {
             }
             Row::Select20 => tree.scatterer(20)?,
             Row::Select200 => tree.scatterer(200)?,
+            Row::BulkUp => {
+                let (context, data) = (tree.block_on(tree.chain(1))?, noise(BULK));
+                Box::new(move || tree.send(&context, &data))
+            }
+            Row::BulkDown => {
+                let context = tree.block_on(tree.chain(1))?;
+                Box::new(move || tree.fetch(&context))
+            }
+            Row::Stream => {
+                let context = tree.block_on(tree.chain(1))?;
+                Box::new(move || tree.receive(&context))
+            }
             Row::CallBesideBulk => tree.beside(true)?,
             Row::IdleChildCost => {
                 let mut kept = Vec::new();
@@ -284,6 +296,52 @@ impl Tree {
                 bail!("the echo differs");
             }
             Ok(each_us(took, 1))
+        })
+    }
+
+    /// Sends [`BULK`] bytes.
+    pub(crate) fn send(&self, context: &Context, data: &[u8]) -> Result<f64> {
+        let data = data.to_vec();
+        self.block_on(async {
+            let start = Instant::now();
+            let count = context.call::<swallow>((data.into(),)).await?;
+            let took = start.elapsed();
+            if count != BULK as u64 {
+                bail!("{count} bytes arrived");
+            }
+            Ok(mb_per_s(BULK, took))
+        })
+    }
+
+    pub(crate) fn fetch(&self, context: &Context) -> Result<f64> {
+        self.block_on(async {
+            let start = Instant::now();
+            let data = context.call::<produce>((BULK as u64,)).await?;
+            let took = start.elapsed();
+            if data.len() != BULK {
+                bail!("{} bytes arrived", data.len());
+            }
+            Ok(mb_per_s(BULK, took))
+        })
+    }
+
+    fn receive(&self, context: &Context) -> Result<f64> {
+        const ITEMS: usize = BULK / STREAM_ITEM;
+        self.block_on(async {
+            let start = Instant::now();
+            let receiver: Receiver<Blob> = self.router.receiver()?;
+            let sender = receiver.to_sender().pass();
+            let call = context
+                .call_async::<pour>((sender, ITEMS as u64, STREAM_ITEM as u64))
+                .await?;
+            for _ in 0..ITEMS {
+                let item = receiver.get().await?;
+                if item.len() != STREAM_ITEM {
+                    bail!("an item of {} bytes arrived", item.len());
+                }
+            }
+            call.get().await?;
+            Ok(mb_per_s(ITEMS * STREAM_ITEM, start.elapsed()))
         })
     }
 

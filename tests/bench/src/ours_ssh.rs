@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use bench_plugin::{add, produce, swallow};
+use bench_plugin::add;
 use futures_util::future::{join_all, try_join_all};
 use offshoot::{CheckHostKeys, Context, Plugin, Ssh};
 
 use crate::arguments::Arguments;
 use crate::ours::Tree;
 use crate::row::{BULK, Line, MANY, Row, SshRow};
-use crate::side::{Sample, Side, mb_per_s, ms};
+use crate::side::{Sample, Side, ms};
 use crate::site::{PASSWORD, Site, USER, noise};
 
 /// Which program or library speaks ssh.
@@ -151,28 +151,11 @@ impl Far {
     }
 
     fn send(&self, context: &Context, data: &[u8]) -> Result<f64> {
-        let data = data.to_vec();
-        self.tree.block_on(async {
-            let start = Instant::now();
-            let count = context.call::<swallow>((data.into(),)).await?;
-            let took = start.elapsed();
-            if count != BULK as u64 {
-                bail!("{count} bytes arrived");
-            }
-            Ok(mb_per_s(BULK, took))
-        })
+        self.tree.send(context, data)
     }
 
     fn fetch(&self, context: &Context) -> Result<f64> {
-        self.tree.block_on(async {
-            let start = Instant::now();
-            let data = context.call::<produce>((BULK as u64,)).await?;
-            let took = start.elapsed();
-            if data.len() != BULK {
-                bail!("{} bytes arrived", data.len());
-            }
-            Ok(mb_per_s(BULK, took))
-        })
+        self.tree.fetch(context)
     }
 
     fn open_many(&self) -> Result<f64> {

@@ -21,6 +21,12 @@ pub(crate) enum Row {
     Select200,
     /// A call that carries a mebibyte there and back.
     Echo1Mib,
+    /// Megabytes a second of a call with [`BULK`] bytes of arguments.
+    BulkUp,
+    /// The same of a call with such a result.
+    BulkDown,
+    /// The same of a child that sends as much in [`STREAM_ITEM`]s to a receiver.
+    Stream,
     /// What 99 of 100 small calls stay below while the same link carries as much as it can.
     CallBesideBulk,
     /// The caller's memory for each of [`OUTSTANDING`] calls that wait for their turn.
@@ -67,8 +73,10 @@ pub(crate) enum Line {
 pub(crate) const FAR: Duration = Duration::from_millis(50);
 /// Calls in a sample of one warm call after the other over a far line.
 pub(crate) const FAR_ROUND_TRIPS: usize = 5;
-/// Bytes of a bulk call over ssh.
+/// Bytes of a bulk call.
 pub(crate) const BULK: usize = 32 << 20;
+/// Bytes of an item of a stream.
+pub(crate) const STREAM_ITEM: usize = 48 << 10;
 /// Contexts that are made at once.
 pub(crate) const MANY: usize = 200;
 
@@ -96,7 +104,7 @@ pub(crate) const BESIDE: usize = 1000;
 pub(crate) const BESIDE_BULK: usize = 8 << 20;
 /// So many of them, one after the other: the small calls go on until all are done.
 pub(crate) const BESIDE_TRANSFERS: usize = 16;
-/// Bytes of the bulk call.
+/// Bytes of the call that is answered with what it carries.
 pub(crate) const ECHO: usize = 1 << 20;
 /// Bytes of the machine's small message.
 pub(crate) const MESSAGE: usize = 64;
@@ -111,6 +119,9 @@ impl Row {
         Self::Select20,
         Self::Select200,
         Self::Echo1Mib,
+        Self::BulkUp,
+        Self::BulkDown,
+        Self::Stream,
         Self::CallBesideBulk,
         Self::OutstandingCall,
         Self::IdleChildCost,
@@ -141,6 +152,9 @@ impl Row {
             Self::Select20 => "select_20",
             Self::Select200 => "select_200",
             Self::Echo1Mib => "echo_1mib",
+            Self::BulkUp => "bulk_up",
+            Self::BulkDown => "bulk_down",
+            Self::Stream => "stream",
             Self::OutstandingCall => "outstanding_call",
             Self::CallBesideBulk => "p99_beside_bulk",
             Self::IdleChildCost => "idle_child_cost",
@@ -153,6 +167,7 @@ impl Row {
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::PipelinedCalls | Self::Select20 | Self::Select200 => "calls/s",
+            Self::BulkUp | Self::BulkDown | Self::Stream => "MB/s",
             Self::OutstandingCall => "bytes",
             Self::IdleChildCost => "KiB",
             Self::IdleChildRss => "MiB",
@@ -169,6 +184,9 @@ impl Row {
             Self::PipelinedCalls
                 | Self::Select20
                 | Self::Select200
+                | Self::BulkUp
+                | Self::BulkDown
+                | Self::Stream
                 | Self::Ssh(SshRow::BulkUp | SshRow::BulkDown, _)
         )
     }
@@ -181,6 +199,7 @@ impl Row {
             // What waits is kept, so that memory is not used twice.
             Self::OutstandingCall | Self::IdleChildCost => 3,
             Self::CallBesideBulk => rounds.div_ceil(3),
+            Self::BulkUp | Self::BulkDown | Self::Stream => rounds.div_ceil(2),
             // It varies with pages touched, not with what else the machine does.
             Self::IdleChildRss => rounds.div_ceil(6),
             // The same bytes every time.

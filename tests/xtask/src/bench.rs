@@ -19,7 +19,7 @@ Usage: cargo xtask bench [--json FILE] [--rounds N] [--one-core] [FILTER]
   --one-core    keep all processes on one core. Without it the kernel decides, and a message
                 between two cores costs about ten times one that stays on its core: run the rows
                 of small calls both ways before reading anything into their ratios
-  FILTER        only rows whose name contains it
+  FILTER        only the row of that name, or else those whose names contain it
 
 Mitogen comes from PyPI into a virtual environment under the target directory.";
 
