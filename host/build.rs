@@ -9,6 +9,7 @@ mod child;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use flate2::Compression;
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 const SOURCES: [&str; 3] = ["src", "proto/src", "../guest-sdk/abi/src"];
 
 /// Parts of `src` that only a controller has: a change to them makes no other child.
-const CONTROLLER_ONLY: [&str; 10] = [
+const CONTROLLER_ONLY: [&str; 9] = [
     "src/bin/offshoot.rs",
     "src/call.rs",
     "src/cli",
@@ -29,7 +30,6 @@ const CONTROLLER_ONLY: [&str; 10] = [
     "src/json",
     "src/methods",
     "src/plugin",
-    "src/reply.rs",
     "src/router.rs",
 ];
 
@@ -167,7 +167,8 @@ fn build_program(package: &Path, program: &str) -> PathBuf {
         Ok("0" | "1") => child::Kind::Quick,
         _ => child::Kind::Small,
     };
-    let mut cargo = child::build(package, program, &target, kind, &directory);
+    let cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
+    let mut cargo = child::build(cargo, package, program, &target, kind, &directory);
     let status = cargo.status();
     assert!(
         status.as_ref().is_ok_and(std::process::ExitStatus::success),

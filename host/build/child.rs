@@ -23,9 +23,10 @@ impl Kind {
     }
 }
 
-/// A cargo of its own: within one build, cargo would give the child the controller's features, and
-/// with them a compiler.
+/// Has `cargo` build a program. Within the build that asks for it, the child would get the
+/// controller's features, and with them a compiler.
 pub(crate) fn build(
+    mut cargo: Command,
     package: &Path,
     program: &str,
     target: &str,
@@ -33,7 +34,6 @@ pub(crate) fn build(
     directory: &Path,
 ) -> Command {
     let profile = kind.profile();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         let inherited =

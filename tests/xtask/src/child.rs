@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 #[path = "../../../host/build/child.rs"]
 mod recipe;
 
-use crate::command::{run, step};
-use crate::setup;
+use crate::command::{cargo, run, step};
+use crate::setup::{self, SYSTEM_CARGO, SYSTEM_RUSTC};
 use crate::workspace::{root, target_directory};
 use recipe::Kind;
 
@@ -65,9 +65,15 @@ pub(crate) fn for_tests() -> Result<()> {
 fn build(machine: &str, kind: Kind) -> Result<Vec<PathBuf>> {
     let target = target(machine);
     let directory = target_directory()?.join("offshoot-child");
-    let mut cargo = recipe::build(&root()?.join("host"), PROGRAM, &target, kind, &directory);
-    linker(&mut cargo, machine, &target);
-    run(&mut cargo)?;
+    let cargo = cargo_for(machine, &target);
+    run(&mut recipe::build(
+        cargo,
+        &root()?.join("host"),
+        PROGRAM,
+        &target,
+        kind,
+        &directory,
+    ))?;
     let built = recipe::built(PROGRAM, &target, kind, &directory);
     let profile = match kind {
         Kind::Quick => "debug",
@@ -96,10 +102,23 @@ pub(crate) fn c_compiler(machine: &str) -> String {
     format!("{machine}-linux-gnu-gcc")
 }
 
-fn linker(cargo: &mut Command, machine: &str, target: &str) {
-    if machine == std::env::consts::ARCH {
-        return;
+/// A cargo that builds for `target`: the one at hand, or, where that has no standard library for
+/// it, the distribution's, which builds one from its source.
+fn cargo_for(machine: &str, target: &str) -> Command {
+    let mut cargo = if setup::rustc_has_target(target) {
+        cargo()
+    } else {
+        let mut cargo = Command::new(SYSTEM_CARGO);
+        // To build the standard library is unstable, but for whoever bootstraps the compiler.
+        cargo
+            .env("RUSTC", SYSTEM_RUSTC)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["-Z", "build-std=std,panic_abort"]);
+        cargo
+    };
+    if machine != std::env::consts::ARCH {
+        let name = target.to_uppercase().replace('-', "_");
+        cargo.env(format!("CARGO_TARGET_{name}_LINKER"), c_compiler(machine));
     }
-    let name = target.to_uppercase().replace('-', "_");
-    cargo.env(format!("CARGO_TARGET_{name}_LINKER"), c_compiler(machine));
+    cargo
 }

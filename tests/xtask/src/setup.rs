@@ -37,6 +37,8 @@ It needs, and installs where missing:
                            in tests                          qemu-user-static
                                                          rustup target add
                                                            aarch64-unknown-linux-gnu
+                           where rustup's server is out  apt-get: rustc-web cargo-web
+                           of reach                          rust-web-src
 With `bench` a missing Python is an error, because Mitogen needs it; without, only a note.
 
 Packages are installed as root; a user who is not root is told the command instead.";
@@ -47,8 +49,12 @@ const APT_MAX: Duration = Duration::from_secs(600);
 
 /// A C compiler, where cargo finds no linker.
 const C_COMPILER: &[&str] = &["gcc", "libc6-dev"];
-/// A second toolchain that can build the guest's `std` from source.
-const GUEST_TOOLCHAIN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "wasi-libc", "lld"];
+/// A second toolchain that can build `std` from source.
+const SOURCE_TOOLCHAIN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
+pub(crate) const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
+pub(crate) const SYSTEM_CARGO: &str = "/usr/bin/cargo";
+/// What it takes besides to build it for guests.
+const GUEST_LIBRARIES: &[&str] = &["wasi-libc", "lld"];
 const PYTHON: &[&str] = &["python3", "python3-venv"];
 
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
@@ -98,9 +104,12 @@ pub(crate) fn can_cross(machine: &str) -> Result<bool> {
     }
     if !is_root() {
         eprintln!(
-            "note: no child for {machine} is tried here; that needs {}, and `rustup target add {}`",
+            "note: no child for {machine} is tried here; that needs {} and {}, and \
+             `rustup target add {}` or {}",
             cross_packages(machine).join(" "),
-            child::target(machine)
+            EMULATOR.join(" "),
+            child::target(machine),
+            SOURCE_TOOLCHAIN.join(" ")
         );
         return Ok(false);
     }
@@ -108,7 +117,7 @@ pub(crate) fn can_cross(machine: &str) -> Result<bool> {
         if Path::new(&emulator(machine)).exists() {
             return Ok(());
         }
-        apt_install("an emulator, for tests", &["qemu-user-static"])
+        apt_install("an emulator, for tests", EMULATOR)
     });
     if let Err(error) = installed {
         eprintln!("note: {error:#}; no child for {machine} is tried here");
@@ -127,20 +136,27 @@ pub(crate) fn cross(machine: &str) -> Result<()> {
         apt_install(&what, &cross_packages(machine))?;
     }
     let target = child::target(machine);
-    run_within(
-        Command::new("rustup").args(["target", "add", &target]),
-        RUSTUP_MAX,
+    if rustc_has_target(&target) || has_source_toolchain() {
+        return Ok(());
+    }
+    target_or_packages(
+        &target,
+        &format!("a toolchain that builds for {machine}"),
+        SOURCE_TOOLCHAIN,
     )
 }
 
 fn has_cross(machine: &str) -> bool {
-    rustc_has_target(&child::target(machine)) && has_c_compiler(machine)
+    has_c_compiler(machine) && (rustc_has_target(&child::target(machine)) || has_source_toolchain())
 }
 
 fn has_c_compiler(machine: &str) -> bool {
     machine == std::env::consts::ARCH
         || succeeds(Command::new(child::c_compiler(machine)).arg("--version"))
 }
+
+/// What runs children for another kind of machine.
+const EMULATOR: &[&str] = &["qemu-user-static"];
 
 fn emulator(machine: &str) -> String {
     format!("/usr/bin/qemu-{machine}-static")
@@ -173,13 +189,19 @@ fn guest_target() -> Result<()> {
         return Ok(());
     }
     eprintln!("installing the guest target, which compiles plugins to wasm");
+    let packages = [SOURCE_TOOLCHAIN, GUEST_LIBRARIES].concat();
+    target_or_packages(GUEST_TARGET, "a guest toolchain", &packages)
+}
+
+/// Has rustup add a target, or, where it cannot, installs the distribution's packages for it.
+fn target_or_packages(target: &str, what: &str, packages: &[&str]) -> Result<()> {
     let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", GUEST_TARGET]);
+    rustup.args(["target", "add", target]);
     let Err(error) = run_within(&mut rustup, RUSTUP_MAX) else {
         return Ok(());
     };
     eprintln!("note: {error:#}; trying the distribution's packages instead");
-    apt_install("a guest toolchain", GUEST_TOOLCHAIN)
+    apt_install(what, packages)
 }
 
 /// What plugins are compiled for.
@@ -197,15 +219,17 @@ pub(crate) fn rustc_has_target(target: &str) -> bool {
 }
 
 fn debian_builds_guests() -> bool {
+    has_source_toolchain() && Path::new("/usr/lib/wasm32-wasi/libc.a").exists()
+}
+
+fn has_source_toolchain() -> bool {
     let has_source =
-        output(Command::new("/usr/bin/rustc").args(["--print", "sysroot"])).is_ok_and(|sysroot| {
+        output(Command::new(SYSTEM_RUSTC).args(["--print", "sysroot"])).is_ok_and(|sysroot| {
             Path::new(sysroot.trim())
                 .join("lib/rustlib/src/rust/library")
                 .is_dir()
         });
-    has_source
-        && Path::new("/usr/bin/cargo").exists()
-        && Path::new("/usr/lib/wasm32-wasi/libc.a").exists()
+    has_source && Path::new(SYSTEM_CARGO).exists()
 }
 
 fn component(name: &str, program: &str) -> Result<()> {
