@@ -295,22 +295,24 @@ fn in_memory() -> String {
     let perl = PERL.replace('$', "$\"\"");
     format!(
         "[ \"$M\" ]&&{{ d=memory;cd \"$w\";IFS=^;for g in \"$(command -v perl)^-e^{perl}\" \
-         \"$(command -v python3)^-Ic^{PYTHON}\";do $g $M 0 /proc/self/fd/&&\
-         x \"$g^$M^$S^/proc/self/fd/^$N:need:$I:cat:$d\";done;echo $N:no:$d:$d;}};"
+         \"$(command -v python3)^-Ic^{PYTHON}\";do $g $M 0 $H /proc/self/fd/&&\
+         x \"$g^$M^$S^$H^/proc/self/fd/^$N:need:$I:cat:$d\";done;echo $N:no:$d:$d;}};"
     )
 }
 
-/// Both get the system call's number, the child's size, the folder of descriptors, what to print,
-/// and the child's own arguments. The file is opened once more to be read only: what is open for
-/// writing does not run. What was cut on its way does not run either.
-const PERL: &str = "($c,$s,$d)=splice(@ARGV,0,3);$o=q(offshoot);$f=syscall($c+0,$o,0);\
+/// Both get the system call's number, the child's size and hash, the folder of descriptors, what to
+/// print, and the child's own arguments. The file is opened once more to be read only: what is open
+/// for writing does not run. What was cut or damaged on its way does not run either; a small perl
+/// may come without what a hash takes.
+const PERL: &str = "($c,$s,$h,$d)=splice(@ARGV,0,4);$o=q(offshoot);$f=syscall($c+0,$o,0);\
     -x$d.$f||exit(1);$s||exit(0);open(M,q(+<&=).$f);binmode(M);binmode(STDIN);\
-    syswrite(STDOUT,shift().chr(10));read(STDIN,$_,$s)==$s||exit(1);print{M}$_;open(R,q(<),$d.$f);close(M);\
+    syswrite(STDOUT,shift().chr(10));read(STDIN,$_,$s)==$s||exit(1);\
+    eval{require Digest::SHA}&&Digest::SHA::sha256_hex($_)ne$h&&exit(1);print{M}$_;open(R,q(<),$d.$f);close(M);\
     exec{$d.fileno(R)}$o,@ARGV";
-const PYTHON: &str = "import os,sys;a=sys.argv;f=os.memfd_create(a[0]);p=a[3]+str(f);\
-    os.access(p,1)or sys.exit(1);int(a[2])or sys.exit(0);os.write(1,a[4].encode()+bytes([10]));\
-    b=sys.stdin.buffer.read(int(a[2]));len(b)<int(a[2])and sys.exit(1);r=os.open(p,0);os.fdopen(f,chr(119)+chr(98)).write(b);\
-    os.execv(a[3]+str(r),a[4:])";
+const PYTHON: &str = "import os,sys,hashlib;a=sys.argv;f=os.memfd_create(a[0]);p=a[4]+str(f);\
+    os.access(p,1)or sys.exit(1);int(a[2])or sys.exit(0);os.write(1,a[5].encode()+bytes([10]));\
+    b=sys.stdin.buffer.read(int(a[2]));hashlib.sha256(b).hexdigest()==a[3]or sys.exit(1);r=os.open(p,0);\
+    os.fdopen(f,chr(119)+chr(98)).write(b);os.execv(a[4]+str(r),a[5:])";
 
 /// `x`: becomes a program. What is behind its directory is for the child.
 const BECOME: &str = "x(){ umask $m;PATH=$p;exec $1 serve $N \"$w\"";

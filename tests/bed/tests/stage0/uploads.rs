@@ -58,8 +58,8 @@ fn f51_a_connection_cut_anywhere_leaves_nothing_half_written() {
 }
 
 #[test]
-fn f51_what_was_cut_on_its_way_into_memory_is_not_run() {
-    // What is missing is not part of the program: it would run without it.
+fn f51_what_was_cut_or_damaged_on_its_way_into_memory_is_not_run() {
+    // The end is not part of the program, which would run without it.
     let mut plain = Payload::stub().plain.clone();
     plain.resize(plain.len() + 4096, 0);
     let payload = Payload::new(plain);
@@ -72,18 +72,21 @@ fn f51_what_was_cut_on_its_way_into_memory_is_not_run() {
         let stage0 = payload.stage0();
         let whole = boot_with(over_ssh(machine.ssh("bob"), &stage0), &stage0, &payload);
         whole.sent_child("memory").ends_well();
-        let argv = stage0.argv();
-        let mut process = machine
-            .command_as("bob", &argv.each_ref().map(String::as_str))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (_, most) = payload.plain.split_last().unwrap();
-        process.stdin.take().unwrap().write_all(most).unwrap();
-        let said = process.wait_with_output().unwrap().stdout;
-        let said = String::from_utf8_lossy(&said);
-        assert!(said.ends_with(":cat:memory\n"), "{said}");
+        let (_, cut) = payload.plain.split_last().unwrap();
+        let damaged = [cut, &[1]].concat();
+        for sent in [cut, &damaged] {
+            let argv = stage0.argv();
+            let mut process = machine
+                .command_as("bob", &argv.each_ref().map(String::as_str))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            process.stdin.take().unwrap().write_all(sent).unwrap();
+            let said = process.wait_with_output().unwrap().stdout;
+            let said = String::from_utf8_lossy(&said);
+            assert!(said.ends_with(":cat:memory\n"), "{said}");
+        }
     }
 }
 
