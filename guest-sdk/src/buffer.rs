@@ -34,20 +34,23 @@ pub(crate) fn reserve_arguments(len: usize) -> Option<*mut u8> {
         return None;
     }
     ARGUMENTS.with_borrow_mut(|buffer| {
-        // The length only grows: what was zeroed once need not be zeroed for every call.
-        if buffer.len() < len {
-            buffer.try_reserve_exact(len - buffer.len()).ok()?;
-            buffer.resize(len, 0);
-        }
+        buffer.clear();
+        buffer.try_reserve_exact(len).ok()?;
         Some(buffer.as_mut_ptr())
     })
 }
 
-/// Lends the first `len` bytes of the arguments to `read`; `None` when there are fewer.
+/// Lends the `len` bytes of arguments that the host has written to `read`; `None` when there was no
+/// room for so many.
 pub(crate) fn with_arguments<R>(len: usize, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
-    let buffer = ARGUMENTS.take();
-    let result = buffer.get(..len).map(read);
-    if buffer.len() <= KEPT_MAX {
+    let mut buffer = ARGUMENTS.take();
+    let result = (len <= buffer.capacity()).then(|| {
+        // SAFETY: there is room for them. The host was given the address and has written them
+        // there, and to zero them before would cost a large call as much again.
+        unsafe { buffer.set_len(len) };
+        read(&buffer)
+    });
+    if buffer.capacity() <= KEPT_MAX {
         ARGUMENTS.set(buffer);
     }
     result
@@ -69,8 +72,9 @@ pub(crate) fn with_result(write: impl FnOnce(&mut Vec<u8>)) -> (*const u8, usize
 /// What the host does, for tests: asks for room and writes there.
 #[cfg(test)]
 pub(crate) fn write_arguments(bytes: &[u8]) {
-    reserve_arguments(bytes.len()).expect("tests are small");
-    ARGUMENTS.with_borrow_mut(|buffer| buffer[..bytes.len()].copy_from_slice(bytes));
+    let address = reserve_arguments(bytes.len()).expect("tests are small");
+    // SAFETY: there is room for them.
+    unsafe { address.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
 }
 
 /// What the host reads, for tests: natively an address does not fit into a call's result.
@@ -109,11 +113,12 @@ mod tests {
     #[test]
     fn the_buffer_is_kept_unless_it_grew_large() {
         let first = reserve_arguments(100).unwrap();
+        write_arguments(&[1; 100]);
         assert_eq!(with_arguments(100, <[u8]>::len), Some(100));
         assert_eq!(reserve_arguments(40).unwrap(), first);
         assert_eq!(with_arguments(101, <[u8]>::len), None);
 
-        reserve_arguments(KEPT_MAX + 1).unwrap();
+        write_arguments(&[1; KEPT_MAX + 1]);
         with_arguments(1, |_| ());
         assert_eq!(with_arguments(1, |_| ()), None, "it was given back");
     }

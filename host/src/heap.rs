@@ -1,8 +1,8 @@
 //! How much memory a child keeps between large messages, and that it gives it back at rest.
 //!
-//! Left to itself, glibc returns the top of the heap to the system as soon as a large message has
-//! left it, and each page of the next one is a fault again: more than all else that the message
-//! costs (mallopt(3), `M_TRIM_THRESHOLD`).
+//! Left to itself, glibc gets the memory of a large message from the system, or returns the top of
+//! the heap there as soon as the message has left it. Each page of the next one is a fault then:
+//! more than all else that the message costs (mallopt(3), `M_MMAP_MAX` and `M_TRIM_THRESHOLD`).
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// time.
 pub(crate) const LARGE: usize = 128 * 1024;
 
-/// Bytes that may be free at the top of the heap, and from which on memory comes from the system
-/// and goes back there: the most that glibc takes.
+/// Bytes that may be free at the top of the heap: the largest message that there can be, unless the
+/// controller allows larger ones.
 #[cfg(target_env = "gnu")]
-const KEPT: libc::c_int = 32 << 20;
+const KEPT: libc::c_int = 128 << 20;
 
 static HOLDS: AtomicBool = AtomicBool::new(false);
 
@@ -43,7 +43,7 @@ fn set() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it changes numbers of the allocator, under the allocator's own lock.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
+        libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
     }
 }
