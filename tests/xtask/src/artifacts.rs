@@ -1,10 +1,13 @@
-//! Builds the `offshoot` command, which builds and carries its child.
+//! Builds what tests and demonstrations run: the `offshoot` command, which builds and carries its
+//! child, and a program of others.
 
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use crate::command::run;
+use crate::command::{run, step};
+use crate::setup;
 use crate::workspace::{cargo_here, target_directory};
 
 /// How the command is built.
@@ -42,4 +45,31 @@ pub(crate) fn cli(profile: Profile) -> Result<PathBuf> {
     Ok(target_directory()?
         .join(profile.directory())
         .join("offshoot"))
+}
+
+/// Of the other make of sudo, of which Debian 12 has no package.
+const SUDO_RS: &str = "=0.2.15";
+
+/// Builds sudo-rs and puts it beside the tests, which run it on machines of their own. Where that
+/// cannot be, says why and goes on.
+pub(crate) fn sudo_rs() -> Result<()> {
+    let target = target_directory()?;
+    let tools = target.join("tools");
+    let built = setup::pam_headers().and_then(|()| {
+        step("sudo-rs, for tests", || {
+            run(cargo_here()?
+                .args(["install", "--quiet", "--locked", "--version", SUDO_RS])
+                .arg("--root")
+                .arg(&tools)
+                .arg("sudo-rs"))
+        })
+    });
+    if let Err(error) = built {
+        eprintln!("note: {error:#}; sudo-rs is not tried here");
+        return Ok(());
+    }
+    let beside = target.join("debug/deps");
+    fs::create_dir_all(&beside)?;
+    fs::copy(tools.join("bin/sudo"), beside.join("sudo-rs")).context("could not copy sudo-rs")?;
+    Ok(())
 }

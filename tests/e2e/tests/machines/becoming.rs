@@ -1,5 +1,7 @@
 //! Other users, by `sudo`, `su` and `doas`, from a context of bob's.
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use e2e::with_router;
@@ -206,6 +208,64 @@ fn f48_sudos_prompt_is_found_in_the_form_of_sudo_rs() {
             "{error:?}"
         );
     });
+}
+
+#[test]
+fn f48_sudo_rs_itself_is_as_good() {
+    let program = std::env::current_exe().unwrap().with_file_name("sudo-rs");
+    let Ok(program) = std::fs::read(&program) else {
+        eprintln!(
+            "not tried: there is no {}; `cargo xtask test` makes it",
+            program.display()
+        );
+        return;
+    };
+    let builder = with_bob()
+        .user(User::new("eve").password(PASSWORD))
+        .sudoers("bob ALL=(ALL:ALL) ALL");
+    let machine = start(&builder);
+    let mut install = machine.command(&[
+        "sh",
+        "-c",
+        "cat >/usr/local/bin/sudo-rs && chmod 4755 /usr/local/bin/sudo-rs",
+    ]);
+    let mut install = install.stdin(Stdio::piped()).spawn().unwrap();
+    install.stdin.take().unwrap().write_all(&program).unwrap();
+    assert!(install.wait().unwrap().success());
+    let door = Door::to(&machine);
+    with_router(async |router| {
+        let bob = door.ssh(&router, "bob").await.unwrap();
+        let sudo = || router.sudo().sudo_path("sudo-rs");
+        for _ in ["cold", "warm"] {
+            is_root(sudo().password(PASSWORD).via(&bob).await).await;
+        }
+        let eve = sudo().username("eve").password(PASSWORD).via(&bob).await;
+        assert_eq!(uid(&eve.unwrap()).await, 1001);
+        let error = refused(sudo().password("wrong").via(&bob).await);
+        assert!(
+            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            "{error:?}"
+        );
+        let error = refused(sudo().via(&bob).await);
+        assert!(
+            matches!(error, StreamError::Password(PasswordError::Required(_))),
+            "{error:?}"
+        );
+        let nobody = sudo().username("nosuch").password(PASSWORD);
+        let error = refused(nobody.via(&bob).await);
+        assert!(
+            matches!(error, StreamError::Access(AccessError::NoSuchUser(_))),
+            "{error:?}"
+        );
+        let eve = door.ssh(&router, "eve").await.unwrap();
+        let error = refused(sudo().password(PASSWORD).via(&eve).await);
+        assert!(
+            matches!(error, StreamError::Access(AccessError::NotPermitted(_))),
+            "{error:?}"
+        );
+    });
+    is_empty(&machine);
+    no_litter(&machine);
 }
 
 #[test]
