@@ -13,8 +13,10 @@ pub(crate) struct Arguments {
     pub(crate) python: PathBuf,
     /// The static peer that stands for the machine's limit.
     pub(crate) peer: PathBuf,
-    /// The benchmark's plugin, compiled to wasm from the crate that `--plugin` names.
+    /// The benchmark's plugin, compiled to wasm from the crate that is named.
     pub(crate) plugin: PathBuf,
+    /// The same of the one that sends a stream.
+    pub(crate) stream: PathBuf,
     pub(crate) json: Option<PathBuf>,
     pub(crate) rounds: usize,
     /// Whether all processes share one core; see `processes::share_one_core`.
@@ -25,7 +27,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
-        let (mut python, mut peer, mut plugin) = (None, None, None);
+        let (mut python, mut peer, mut plugin, mut stream) = (None, None, None, None);
         let mut one_core = false;
         let (mut json, mut sides, mut filter, mut rounds) = (None, None, None, ROUNDS);
         while let Some(word) = words.next() {
@@ -38,6 +40,7 @@ impl Arguments {
                 "--python" => python = Some(value()?),
                 "--peer" => peer = Some(value()?),
                 "--plugin" => plugin = Some(value()?),
+                "--stream" => stream = Some(value()?),
                 "--json" => json = Some(value()?.into()),
                 "--sides" => sides = Some(value()?),
                 "--one-core" => one_core = true,
@@ -56,6 +59,7 @@ impl Arguments {
             python: needed(python, "--python")?,
             peer: needed(peer, "--peer")?,
             plugin: compiled(needed(plugin, "--plugin")?)?,
+            stream: compiled(needed(stream, "--stream")?)?,
             json,
             rounds: rounds.max(1),
             one_core,

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use bench_plugin::{add, echo, pause, pour, produce, swallow};
+use bench_plugin::{add, echo, pause, produce, swallow};
+use bench_stream::pour;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use offshoot::{Blob, Context, Plugin, Receiver, Router, Select};
@@ -29,6 +30,7 @@ const POLL: Duration = Duration::from_millis(1);
 
 pub(crate) struct Ours {
     plugin: Plugin,
+    stream: Plugin,
     peer: PathBuf,
 }
 
@@ -36,6 +38,7 @@ impl Ours {
     pub(crate) fn new(arguments: &Arguments) -> Result<Self> {
         Ok(Self {
             plugin: Plugin::open(&arguments.plugin)?,
+            stream: Plugin::open(&arguments.stream)?,
             peer: arguments.peer.clone(),
         })
     }
@@ -74,6 +77,7 @@ impl Side for Ours {
                 Box::new(move || tree.fetch(&context))
             }
             Row::Stream => {
+                tree.router.add_plugin(self.stream.clone());
                 let context = tree.block_on(tree.chain(1))?;
                 Box::new(move || tree.receive(&context))
             }

@@ -31,9 +31,10 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let mut bench = Command::new(target_directory()?.join("release/bench"));
     bench.arg("--python").arg(bin.join("python"));
     bench.arg("--peer").arg(peer);
-    bench
-        .arg("--plugin")
-        .arg(root()?.join("tests/bench/plugin"));
+    for plugin in ["plugin", "stream"] {
+        let crate_of_it = root()?.join("tests/bench").join(plugin);
+        bench.arg(format!("--{plugin}")).arg(crate_of_it);
+    }
     run(bench.args(arguments))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use offshoot_guest::{Blob, Result, Sender, function};
+use offshoot_guest::{Blob, function};
 
 /// The sum of two numbers: a call whose own work costs nothing.
 #[function]
@@ -37,17 +37,6 @@ pub fn produce(count: u64) -> Blob {
         bytes.collect()
     });
     made.clone().into()
-}
-
-/// So many times so many bytes, one after the other.
-#[function]
-pub fn pour(out: Sender<Blob>, count: u64, size: u64) -> Result<()> {
-    let item = Blob(vec![7; size as usize]);
-    for _ in 0..count {
-        out.put(&item)?;
-    }
-    out.close()?;
-    Ok(())
 }
 
 /// Keeps the context busy with nothing for so many milliseconds.
