@@ -111,6 +111,9 @@ pub(crate) const MESSAGE: usize = 64;
 
 impl Row {
     pub(crate) const ALL: &[Self] = &[
+        // First those that look at our own memory: what others leave free would be used again.
+        Self::IdleChildCost,
+        Self::OutstandingCall,
         Self::LocalStartFirstCall,
         Self::CallRoundTrip,
         Self::PipelinedCalls,
@@ -120,11 +123,8 @@ impl Row {
         Self::Select200,
         Self::Echo1Mib,
         Self::CallBesideBulk,
-        Self::OutstandingCall,
-        Self::IdleChildCost,
         Self::IdleChildRss,
         Self::ChildBinaryGz,
-        // After those of memory, which what these leave free would fill.
         Self::BulkUp,
         Self::BulkDown,
         Self::Stream,
