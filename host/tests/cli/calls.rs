@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{call, offshoot, path, sample};
+use crate::{Ended, call, offshoot, path, sample};
 
 #[track_caller]
 fn answers(arguments: &[&str], want: &str) {
@@ -81,6 +81,25 @@ fn a_plugin_is_found_by_its_name() {
             String::from_utf8_lossy(&output.stdout),
             "local\t\"hello, you\"\n"
         );
+    }
+}
+
+#[test]
+fn a_plugin_is_found_where_it_was_built_in_another_directory() {
+    let built = tempfile::tempdir().expect("a directory");
+    let plugins = built.path().join("offshoot/plugins");
+    std::fs::create_dir_all(&plugins).expect("it can be made");
+    std::fs::copy(sample::wasm(), plugins.join("sample.wasm")).expect("it can be copied");
+    for (variable, target) in [
+        ("CARGO_TARGET_DIR", built.path().to_owned()),
+        ("OFFSHOOT_TARGET_DIR", built.path().join("offshoot")),
+    ] {
+        let ended: Ended = offshoot(&["call", "local", "sample::greet", "you"])
+            .env(variable, target)
+            .output()
+            .expect("it starts")
+            .into();
+        assert_eq!(ended.stdout, "local\t\"hello, you\"\n", "{}", ended.stderr);
     }
 }
 

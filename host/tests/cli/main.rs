@@ -44,6 +44,7 @@ fn offshoot(arguments: &[&str]) -> Command {
         .env_remove("OFFSHOOT_LOG")
         .env_remove("OFFSHOOT_PLUGIN_PATH")
         .env_remove("OFFSHOOT_TARGET_DIR")
+        .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::null());
     command
 }
