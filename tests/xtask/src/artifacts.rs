@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::command::{run, step};
+use crate::command::{run, run_within, step};
 use crate::setup;
 use crate::workspace::{cargo_here, target_directory};
 
@@ -49,6 +50,8 @@ pub(crate) fn cli(profile: Profile) -> Result<PathBuf> {
 
 /// Of the other make of sudo, of which Debian 12 has no package.
 const SUDO_RS: &str = "=0.2.15";
+/// A registry that is out of reach may never answer.
+const INSTALL_MAX: Duration = Duration::from_secs(600);
 
 /// Builds sudo-rs and puts it beside the tests, which run it on machines of their own. Where that
 /// cannot be, says why and goes on.
@@ -57,11 +60,10 @@ pub(crate) fn sudo_rs() -> Result<()> {
     let tools = target.join("tools");
     let built = setup::pam_headers().and_then(|()| {
         step("sudo-rs, for tests", || {
-            run(cargo_here()?
-                .args(["install", "--quiet", "--locked", "--version", SUDO_RS])
-                .arg("--root")
-                .arg(&tools)
-                .arg("sudo-rs"))
+            let mut install = cargo_here()?;
+            install.args(["install", "--quiet", "--locked", "--version", SUDO_RS]);
+            install.arg("--root").arg(&tools).arg("sudo-rs");
+            run_within(&mut install, INSTALL_MAX)
         })
     });
     if let Err(error) = built {

@@ -233,13 +233,25 @@ fn debian_builds_guests() -> bool {
 }
 
 fn has_source_toolchain() -> bool {
+    let oldest = minor_version(env!("CARGO_PKG_RUST_VERSION"));
+    let is_new = output(Command::new(SYSTEM_RUSTC).arg("--version"))
+        .is_ok_and(|line| minor_version(line.trim_start_matches("rustc ")) >= oldest);
     let has_source =
         output(Command::new(SYSTEM_RUSTC).args(["--print", "sysroot"])).is_ok_and(|sysroot| {
             Path::new(sysroot.trim())
                 .join("lib/rustlib/src/rust/library")
                 .is_dir()
         });
-    has_source && Path::new(SYSTEM_CARGO).exists()
+    is_new && has_source && Path::new(SYSTEM_CARGO).exists()
+}
+
+/// Of `1.95.0 (...)`, the 95.
+fn minor_version(text: &str) -> Option<u32> {
+    text.strip_prefix("1.")?
+        .split(['.', ' '])
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn component(name: &str, program: &str) -> Result<()> {
@@ -273,4 +285,16 @@ fn apt_install(what: &str, packages: &[&str]) -> Result<()> {
 
 fn is_root() -> bool {
     output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::minor_version;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(minor_version("1.95"), Some(95));
+        assert!(minor_version("1.100.0 (abc)") > minor_version("1.95"));
+        assert!(minor_version("an error") < minor_version("1.0"));
+    }
 }

@@ -36,7 +36,7 @@ fn f37_a_machine_with_another_processor_gets_a_child_and_images_for_it() {
     let child = std::env::current_exe().unwrap();
     let child = child.with_file_name("offshoot-child-aarch64-linux");
     if !child.is_file() {
-        // It takes a target of rustup's, which not every machine can fetch.
+        // It takes a cross compiler and an emulator, which only root can install.
         eprintln!("not tried: run `cargo xtask child aarch64 --quick`, as `cargo xtask test` does");
         return;
     }
