@@ -1,0 +1,1 @@
+//! What the command finds by looking around: plugins, configuration, children.

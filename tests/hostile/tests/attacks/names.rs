@@ -1,0 +1,1 @@
+//! Names of hosts and users that are commands.

@@ -1,0 +1,1 @@
+//! Users and servers that try to be given the password of another.

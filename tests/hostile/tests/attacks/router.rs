@@ -1,0 +1,1 @@
+//! Plugins with the grant `router` that try to order what plugins may not.

@@ -1,0 +1,1 @@
+//! Servers that are not who they should be.

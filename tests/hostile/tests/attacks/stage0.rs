@@ -1,0 +1,1 @@
+//! Local users who try to lead the bootstrap out of its directory.
