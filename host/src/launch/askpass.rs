@@ -18,9 +18,9 @@ use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
+use super::asker::parent_of;
 use super::binary::ChildBinary;
 use super::error::StreamError;
-use super::tool::parent_of;
 
 /// Names the socket to the helper.
 const VARIABLE: &str = "OFFSHOOT_ASKPASS";

@@ -18,14 +18,15 @@ const PROMPT_DIGITS: usize = 16;
 pub(super) async fn sudo(mut sudo: Sudo, patience: Duration) -> Result<Greeted, StreamError> {
     let username = checked(sudo.username.as_deref())?;
     let errand = Errand::new(&sudo.start, false).await?;
-    let password = sudo.password.take();
+    let password = for_tool(sudo.password.take());
     // Another nonce than the errand's: that one is in the arguments of the user who is asked for.
+    // It is in sudo's environment, which only root can read, and not in its arguments.
     let own = format!("offshoot-{}:", &super::random()?[..PROMPT_DIGITS]);
     let path = sudo.sudo_path.clone().unwrap_or_else(|| "sudo".to_owned());
     let mut command = in_plain_words(&path);
     command.args(["-u", username]);
     match password {
-        Some(_) => command.args(["-p", &own]),
+        Some(_) => command.env("SUDO_PROMPT", &own),
         // It says at once that it wants one.
         None => command.arg("-n"),
     };
@@ -66,7 +67,7 @@ pub(super) async fn sudo(mut sudo: Sudo, patience: Duration) -> Result<Greeted, 
 pub(super) async fn doas(mut doas: Doas, patience: Duration) -> Result<Greeted, StreamError> {
     let username = checked(doas.username.as_deref())?;
     let errand = Errand::new(&doas.start, false).await?;
-    let password = doas.password.take();
+    let password = for_tool(doas.password.take());
     let path = doas.doas_path.clone().unwrap_or_else(|| "doas".to_owned());
     let mut command = in_plain_words(&path);
     command.args(["-u", username]);
@@ -96,7 +97,7 @@ pub(super) async fn su(su: Su, patience: Duration) -> Result<Greeted, StreamErro
     let username = checked(su.username.as_deref())?;
     let began = std::time::Instant::now();
     let path = su.su_path.clone().unwrap_or_else(|| "su".to_owned());
-    let attempt = async |wants, password: Option<Password>| {
+    let attempt = async |wants, password| {
         let errand = Errand::new(&su.start, false).await?;
         let mut command = in_plain_words(&path);
         command.args([username, "-c"]).arg(errand.line());
@@ -115,13 +116,19 @@ pub(super) async fn su(su: Su, patience: Duration) -> Result<Greeted, StreamErro
         };
         talk.greet(patience.saturating_sub(began.elapsed())).await
     };
-    match attempt(Wants::Questions, su.password.clone()).await {
+    match attempt(Wants::Questions, for_tool(su.password.clone())).await {
         Err(StreamError::Access(AccessError::RequireTty(_))) => {
             tracing::debug!(%path, "wants a terminal for everything, and gets one");
-            attempt(Wants::Everything, su.password.clone()).await
+            attempt(Wants::Everything, for_tool(su.password.clone())).await
         }
         result => result,
     }
+}
+
+/// The password for a tool. None of them asks root for one, so that a question there comes from
+/// what the tool has run for the other user.
+fn for_tool(password: Option<Password>) -> Option<Password> {
+    password.filter(|_| !rustix::process::geteuid().is_root())
 }
 
 /// The tool, set up to say what goes wrong in the words that are known here. All else of its

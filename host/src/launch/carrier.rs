@@ -26,15 +26,6 @@ pub(super) enum Ending {
 }
 
 impl Carrier {
-    /// The process, if it is one of this machine.
-    pub(super) fn pid(&self) -> Option<u32> {
-        match self {
-            Self::Process(process) => Some(process.id()),
-            #[cfg(feature = "ssh")]
-            Self::Session(_) => None,
-        }
-    }
-
     /// How it ended, if it does within `patience`.
     pub(super) async fn ending(&mut self, patience: Duration) -> Option<Ending> {
         match self {

@@ -19,6 +19,7 @@ use offshoot_proto::login::{
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
+use super::asker::Asker;
 use super::askpass::Askpass;
 use super::command::{Errand, What};
 use super::error::StreamError;
@@ -400,20 +401,45 @@ impl Driver {
         }
         let since = *self.question_since.get_or_insert_with(Instant::now);
         match asked {
-            Asked::Password if password.is_none() => {
-                Err(End::Login(PasswordError::Required(said(prompt)).into()))
-            }
             Asked::Password => {
-                let hidden = match (&self.tool.terminal, self.tool.wants, *on_terminal) {
+                let (name, asker) = (self.kind.name(), Asker::of(&self.tool.carrier));
+                let withheld = |reason| {
+                    let said = said(prompt);
+                    Err(End::Login(PasswordError::Withheld { reason, said }.into()))
+                };
+                match (&asker, &password) {
+                    // A line of the other user's start files may look like this for a moment.
+                    (Asker::Other(_), _) if since.elapsed() < PAUSE => return Ok(()),
+                    (Asker::Other(why), _) => {
+                        return withheld(format!(
+                            "the prompt is not from {name} itself, which {why}"
+                        ));
+                    }
+                    (_, None) if rustix::process::geteuid().is_root() => {
+                        return withheld(format!(
+                            "root is asked for none; have {name} let root in without one"
+                        ));
+                    }
+                    (_, None) => {
+                        return Err(End::Login(PasswordError::Required(said(prompt)).into()));
+                    }
+                    // Nothing but sudo knows its own prompt.
+                    (Asker::Hidden, _) if !prompt.is_own() => {
+                        return withheld(format!(
+                            "/proc hides the process of {name}, so that nobody can tell whether \
+                             it is the one that asks; mount it without `hidepid`, or with a `gid` \
+                             of this user's"
+                        ));
+                    }
+                    (Asker::Tool | Asker::Hidden, Some(_)) => {}
+                }
+                let is_hidden = match (&self.tool.terminal, self.tool.wants, *on_terminal) {
                     (Some(terminal), _, true) | (Some(terminal), Wants::Everything, _) => {
                         terminal.hides_input()
                     }
                     _ => true,
                 };
-                // sudo's own prompt is like no other. The rest can be imitated by whatever they
-                // have started.
-                let own = self.kind == login::Tool::Sudo || self.tool.is_alone();
-                if let (true, true, Some(password)) = (hidden, own, password.take()) {
+                if let Some(password) = password.take_if(|_| is_hidden) {
                     type_in(&self.tool, *on_terminal, &password)?;
                     prompt.answer();
                     self.stage = Stage::Authenticate;

@@ -8,6 +8,7 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
+use super::asker::Asker;
 use super::askpass::Askpass;
 use super::terminal::{Terminal, read};
 use super::tool::{Tool, Wants};
@@ -41,13 +42,20 @@ impl Printed {
     }
 }
 
-/// Sends a password to where the tool waits for it.
+/// Sends a password to where the tool waits for it. What a tool that has gone on meanwhile did not
+/// read is taken back from its terminal, so that nothing else reads it there.
 pub(super) fn type_in(tool: &Tool, on_terminal: bool, password: &Password) -> std::io::Result<()> {
     let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
     line.extend_from_slice(password.expose().as_bytes());
     line.push(b'\n');
     let written = match (&tool.terminal, on_terminal) {
-        (Some(terminal), true) => rustix::io::write(terminal.ours.get_ref(), &line),
+        (Some(terminal), true) => {
+            let written = rustix::io::write(terminal.ours.get_ref(), &line);
+            if !matches!(Asker::of(&tool.carrier), Asker::Tool | Asker::Hidden) {
+                terminal.discard_input()?;
+            }
+            written
+        }
         _ => rustix::io::write(tool.output.get_ref(), &line),
     };
     match written? {

@@ -1,5 +1,6 @@
 //! Makes children: starts a process, shakes hands with it, and links it to the tree.
 
+mod asker;
 mod askpass;
 mod become_user;
 mod binary;

@@ -67,6 +67,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.has_ended_within(Duration::ZERO)
+    }
+
     /// Waits until the process has ended.
     ///
     /// Cancel-safe: the process is as it was.
@@ -125,9 +130,8 @@ impl Process {
         let _ = self.child.kill();
     }
 
-    /// Whether the process is gone, or is about to be.
-    fn is_over(&self) -> bool {
-        let patience = Timespec::try_from(KILLED).ok();
+    fn has_ended_within(&self, patience: Duration) -> bool {
+        let patience = Timespec::try_from(patience).ok();
         let mut ended = [PollFd::new(&self.ended, PollFlags::IN)];
         poll(&mut ended, patience.as_ref()).is_ok_and(|ready| ready > 0)
     }
@@ -145,7 +149,7 @@ impl Drop for Process {
             return;
         }
         self.kill();
-        if self.is_over() {
+        if self.has_ended_within(KILLED) {
             // Fails only when someone else has waited for it.
             let _ = self.child.wait();
             return;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
+};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
@@ -63,6 +65,15 @@ impl Terminal {
     pub(super) fn hides_input(&self) -> bool {
         tcgetattr(self.ours.get_ref())
             .is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ECHO))
+    }
+
+    /// Takes back what was typed and nobody has read yet, as far as that can be done: a terminal
+    /// that was given away has no end here to do it at.
+    pub(super) fn discard_input(&self) -> std::io::Result<()> {
+        match &self.theirs {
+            Some(theirs) => Ok(tcflush(theirs, QueueSelector::IFlush)?),
+            None => Ok(()),
+        }
     }
 
     /// Lets every byte pass as it is. What is typed is still shown, so that

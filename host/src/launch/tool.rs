@@ -115,22 +115,6 @@ impl Tool {
         })
     }
 
-    /// Whether the program has started none itself, as long as it has not let us in: what runs
-    /// then must not be able to ask in its name.
-    pub(super) fn is_alone(&self) -> bool {
-        let Some(me) = self.carrier.pid() else {
-            return true;
-        };
-        let Ok(entries) = std::fs::read_dir("/proc") else {
-            return true;
-        };
-        !entries.flatten().any(|entry| {
-            let name = entry.file_name();
-            let pid: Option<u32> = name.to_str().and_then(|name| name.parse().ok());
-            pid.is_some_and(|pid| parent_of(pid) == Some(me))
-        })
-    }
-
     /// Takes it apart into a link, its errors and its terminal.
     ///
     /// A terminal that is everything is the link itself, and must hang up with it.
@@ -144,16 +128,6 @@ impl Tool {
         let questions = self.wants == Wants::Questions;
         (parts, errors, self.terminal.filter(|_| questions))
     }
-}
-
-/// The parent of a process, zombies excluded.
-pub(super) fn parent_of(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut words = rest.split_whitespace();
-    let state = words.next()?;
-    let parent = words.next()?.parse().ok()?;
-    (state != "Z").then_some(parent)
 }
 
 /// Has the program lead a session of its own: an interrupt of our terminal is not for it, it

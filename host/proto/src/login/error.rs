@@ -91,6 +91,14 @@ pub enum PasswordError {
         /// Who asked.
         said: Said,
     },
+    /// Something asked for the password that is not the tool.
+    #[error("{} password was withheld: {reason}{}", said.tool, Words(said))]
+    Withheld {
+        /// Why it is not the tool, and what to do.
+        reason: String,
+        /// What the tool, or something in its name, printed.
+        said: Said,
+    },
 }
 
 /// The server's key is not trusted (`B002`).

@@ -1,5 +1,6 @@
 //! Knows when a password is asked for, in what a tool prints on its terminal or error stream.
 
+use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -63,9 +64,8 @@ impl Prompt {
 
     /// What the tool wants now.
     pub fn asked(&self) -> Asked {
-        let text = String::from_utf8_lossy(&self.seen[self.from..]);
-        let line = text.rsplit(['\n', '\r']).next().unwrap_or_default();
-        if self.is_prompt(line) {
+        let line = self.line();
+        if self.is_own_in(&line) || self.tool.asks_for_password(&line) {
             return match self.answered {
                 false => Asked::Password,
                 true => Asked::Again,
@@ -76,6 +76,12 @@ impl Prompt {
             true => Asked::Perhaps(excerpt(line.as_bytes())),
             false => Asked::Nothing,
         }
+    }
+
+    /// Whether the question is in the text that the tool was told to ask with, which nothing else
+    /// knows.
+    pub fn is_own(&self) -> bool {
+        self.is_own_in(&self.line())
     }
 
     /// Notes that the password was sent.
@@ -98,20 +104,30 @@ impl Prompt {
         }
     }
 
-    fn is_prompt(&self, line: &str) -> bool {
-        match &self.own {
-            Some(own) => line
-                .rsplit_once(own.as_str())
-                .is_some_and(|(_, behind)| behind.len() <= BEHIND_OWN_MAX && is_behind_own(behind)),
-            None => {
-                let line = line.trim_end();
-                let line = line.strip_suffix(':').map(str::to_lowercase);
-                line.is_some_and(|line| match self.tool {
-                    Tool::Doas => line.starts_with("doas (") && line.ends_with("password"),
-                    _ => line.ends_with("password"),
-                })
-            }
-        }
+    /// The line that is not finished yet.
+    fn line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.seen[self.from..]);
+        let line = text.rsplit(['\n', '\r']).next();
+        line.unwrap_or_default().to_owned()
+    }
+
+    fn is_own_in(&self, line: &str) -> bool {
+        let behind = self.own.as_ref().and_then(|own| line.rsplit_once(own));
+        behind.is_some_and(|(_, behind)| behind.len() <= BEHIND_OWN_MAX && is_behind_own(behind))
+    }
+}
+
+impl Tool {
+    /// Whether a line asks for a password, in the words of the tool or of the modules that it asks
+    /// through. Everybody can write such a line.
+    fn asks_for_password(self, line: &str) -> bool {
+        let line = line.trim_end();
+        let line = line.strip_suffix(':').map(str::to_lowercase);
+        line.is_some_and(|line| match self {
+            Self::Doas => line.starts_with("doas (") && line.ends_with("password"),
+            // The second is Kerberos.
+            _ => line.ends_with("password") || line.starts_with("password for "),
+        })
     }
 }
 
@@ -123,8 +139,6 @@ fn is_behind_own(behind: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use alloc::borrow::ToOwned;
-
     use super::*;
 
     const OWN: &str = "offshoot-0123456789abcdef:";
@@ -169,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn t13_a_fake_prompt_of_sudo_is_none() {
+    fn t13_only_sudos_own_prompt_is_its_own() {
         for printed in [
             "[sudo] password for bob: ",
             "Password:",
@@ -179,7 +193,25 @@ mod tests {
         ] {
             let mut prompt = sudo();
             prompt.handle_bytes(printed.as_bytes());
-            assert_ne!(prompt.asked(), Asked::Password, "{printed}");
+            assert!(!prompt.is_own(), "{printed}");
+        }
+        let mut prompt = sudo();
+        prompt.handle_bytes(OWN.as_bytes());
+        assert!(prompt.is_own());
+    }
+
+    #[test]
+    fn modules_ask_in_their_own_words() {
+        for (printed, is_password) in [
+            ("LDAP Password: ", true),
+            ("Password for bob@EXAMPLE.COM: ", true),
+            ("Verification code: ", false),
+            ("New password for bob", false),
+        ] {
+            let mut prompt = sudo();
+            prompt.handle_bytes(printed.as_bytes());
+            assert_eq!(prompt.asked() == Asked::Password, is_password, "{printed}");
+            assert!(!prompt.is_own());
         }
     }
 

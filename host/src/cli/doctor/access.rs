@@ -110,17 +110,22 @@ fn remedy(error: &Error) -> &'static str {
              there), then add it to known_hosts, or replace the old one (`ssh-keygen -R HOST`)"
         }
         StreamError::Password(PasswordError::Required(said)) if said.tool == "ssh" => {
-            "give the password with `--ask-pass`, `--pass-fd` or `--pass-command`, or use a key"
+            "give the password with `--ask-pass`, `--pass-fd` or `--pass-command` (behind the first \
+             `ssh`, with `--pass-for`), or use a key"
         }
         StreamError::Password(PasswordError::Required(_)) => {
             "give the password with `--ask-become-pass`, `--become-pass-fd` or \
-             `--become-pass-command`"
+             `--become-pass-command`; behind the first such hop, with `--pass-for`"
         }
         StreamError::Password(PasswordError::Incorrect(_)) => {
             "type it again: it was tried once, so that no account is locked"
         }
         StreamError::Password(PasswordError::PassphraseRequired { .. }) => {
             "load the key into an agent: `ssh-add FILE`"
+        }
+        StreamError::Password(PasswordError::Withheld { .. }) => {
+            "type no password there: look at the shell and the start files of the other user, and at \
+             what the tool's own rules let in without one"
         }
         StreamError::Password(_) => "answer it once by hand, with the tool itself",
         StreamError::Access(AccessError::AuthenticationRefused { .. }) => {

@@ -8,7 +8,9 @@ use e2e::with_router;
 use offshoot::{AccessError, Context, Error, PasswordError, Router, StreamError};
 use offshoot_bed::{Builder, User};
 
-use crate::world::{Door, PASSWORD, is_empty, no_litter, refused, start, uid, with_bob, works};
+use crate::world::{
+    Door, PASSWORD, is_empty, no_litter, refused, start, uid, with_bob, with_stand_in, works,
+};
 
 /// Runs a test with a context of bob's on the machine.
 fn as_bob(builder: &Builder, test: impl AsyncFnOnce(&Router, &Context)) {
@@ -189,17 +191,7 @@ fn b003_sudos_options_reach_it() {
 
 #[test]
 fn f48_sudos_prompt_is_found_in_the_form_of_sudo_rs() {
-    let fake = "#!/bin/bash\nwhile [ $# -gt 0 ]; do case $1 in -u) shift;; -p) shift; p=$1;; \
-        --) shift; break;; esac; shift; done\n\
-        exec 3<>/dev/tty; stty -echo <&3\nprintf '[sudo: %s] Password: ' \"$p\" >&3\n\
-        IFS= read -r w <&3; stty echo <&3\n[ \"$w\" = corr3ct-h0rse ] || { \
-        echo 'sudo: Authentication failed, try again.' >&3; \
-        printf '[sudo: %s] Password: ' \"$p\" >&3; stty -echo <&3; read -r w <&3; exit 1; }\n\
-        exec 3>&-; exec \"$@\"\n";
-    let builder = with_bob().run(&format!(
-        "cat >/usr/local/bin/sudo-rs <<'E'\n{fake}\nE\nchmod 755 /usr/local/bin/sudo-rs"
-    ));
-    as_bob(&builder, async |router, bob| {
+    as_bob(&with_stand_in("sudo-rs"), async |router, bob| {
         let sudo = || router.sudo().sudo_path("sudo-rs").via(bob);
         works(&sudo().password(PASSWORD).await.unwrap()).await;
         let error = refused(sudo().password("wrong").await);

@@ -5,7 +5,9 @@ use e2e::with_router;
 use offshoot::{AccessError, Context, Error, PasswordError, Router, StreamError};
 use offshoot_bed::{Builder, Machine, User};
 
-use crate::world::{Door, PASSWORD, is_empty, no_litter, refused, start, uid, with_bob, works};
+use crate::world::{
+    Door, PASSWORD, is_empty, no_litter, refused, start, uid, with_bob, with_stand_in, works,
+};
 
 /// Runs a test with a context of bob's on the machine.
 fn as_bob(builder: &Builder, test: impl AsyncFnOnce(&Router, &Context, &Machine)) {
@@ -42,6 +44,7 @@ fn kind(made: Result<Context, Error>, hop: &str) -> &'static str {
         StreamError::Password(PasswordError::Required(_)) => "required",
         StreamError::Password(PasswordError::Incorrect(_)) => "incorrect",
         StreamError::Password(PasswordError::UnknownPrompt { .. }) => "unknown prompt",
+        StreamError::Password(PasswordError::Withheld { .. }) => "withheld",
         StreamError::Access(AccessError::NotPermitted(_)) => "not permitted",
         StreamError::Access(AccessError::NoSuchUser(_)) => "no such user",
         StreamError::Access(AccessError::AccountLocked(_)) => "locked",
@@ -81,22 +84,35 @@ fn s090_a_password_that_is_not_asked_for_is_not_sent() {
 #[test]
 fn t13_a_prompt_that_comes_late_gets_nothing() {
     // It asks in sudo's own words and is answered; then it lets one in and asks again.
-    let twice = "#!/bin/bash\nwhile [ $# -gt 0 ]; do case $1 in -u) shift;; -p) shift; p=$1;; \
-        --) shift; break;; esac; shift; done\n\
-        exec 3<>/dev/tty; stty -echo <&3; printf %s \"$p\" >&3; IFS= read -r w <&3\n\
-        echo \"$w\" >/tmp/first\n\
-        (sleep 0.3; printf %s \"$p\" >&3; timeout 2 cat <&3 >/tmp/second; : >/tmp/done) &\n\
-        exec \"$@\"\n";
-    let builder = with_bob().run(&format!(
-        "cat >/usr/local/bin/twice <<'E'\n{twice}\nE\nchmod 755 /usr/local/bin/twice"
-    ));
+    let builder = with_stand_in("sudo-twice");
     as_bob(&builder, async |router, bob, machine| {
-        let made = router.sudo().sudo_path("twice").password(PASSWORD);
+        let made = router.sudo().sudo_path("sudo-twice").password(PASSWORD);
         let context = made.via(bob).await.unwrap();
         works(&context).await;
         machine.sh("until [ -e /tmp/done ]; do sleep 0.05; done");
         assert_eq!(machine.sh("cat /tmp/first"), PASSWORD);
         assert_eq!(machine.sh("cat /tmp/second"), "", "that was one too many");
+    });
+}
+
+#[test]
+fn a_prompt_is_answered_once_the_terminal_shows_nothing_of_the_answer() {
+    as_bob(&with_stand_in("sudo-slow"), async |router, bob, machine| {
+        let made = router.sudo().sudo_path("sudo-slow").password(PASSWORD);
+        works(&made.via(bob).await.unwrap()).await;
+        assert_eq!(machine.sh("ls /tmp | grep early || :"), "");
+    });
+}
+
+#[test]
+fn where_proc_hides_processes_sudos_own_prompt_is_answered_and_no_other() {
+    let builder = with_sudo()
+        .user(User::new("amy").password("amys-own"))
+        .run("mount -o remount,hidepid=2 /proc");
+    as_bob(&builder, async |router, bob, _| {
+        is(router.sudo().password(PASSWORD).via(bob).await, 0).await;
+        let made = router.su().username("amy").password("amys-own").via(bob);
+        assert_eq!(kind(made.await, bob.name()), "withheld");
     });
 }
 
@@ -243,7 +259,7 @@ fn f47_accounts_that_may_not_are_told_apart_by_su() {
         assert_eq!(kind(su("svc").await, hop), "not permitted");
         machine.sh("sed -i 1d /etc/pam.d/su; chmod 755 /usr/bin/su");
         let broken = kind(su("svc").await, hop);
-        assert!(matches!(broken, "broken" | "incorrect"), "{broken}");
+        assert!(matches!(broken, "broken" | "withheld"), "{broken}");
     });
 }
 

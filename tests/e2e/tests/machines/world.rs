@@ -25,6 +25,12 @@ pub(crate) fn with_bob() -> Builder {
         .user(User::new("bob").password(PASSWORD))
 }
 
+/// The same with a stand-in for `sudo`, which behaves as its name says.
+pub(crate) fn with_stand_in(name: &str) -> Builder {
+    let program = env!("CARGO_BIN_EXE_stand-in-sudo");
+    with_bob().run(&format!("install -m 4755 {program} /usr/local/bin/{name}"))
+}
+
 thread_local! {
     /// Held by a test's thread to its end.
     static TURN: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };

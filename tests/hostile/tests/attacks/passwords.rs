@@ -1,1 +1,148 @@
 //! Users and servers that try to be given the password of another.
+
+use e2e::with_router;
+use offshoot::{CheckHostKeys, Context, Error, Router, Ssh};
+use offshoot_bed::{Builder, Machine, SshdOptions, User};
+
+/// Bob's password, which mallory wants.
+const PASSWORD: &str = "corr3ct-h0rse";
+
+/// Waits until the tool that has started this shell is gone.
+const UNTIL_ALONE: &str = "until case $(cat /proc/$PPID/stat 2>/dev/null) in '' | *') Z '*) ;; \
+    *) false;; esac; do sleep 0.02; done";
+
+/// Waits until the attack is over.
+const OVER: &str = "timeout 20 sh -c 'until [ -e /tmp/loot/over ]; do sleep 0.02; done'";
+
+/// A machine with bob, who has a password, and mallory, whose login shell runs `attack`.
+fn machine(attack: &str) -> Builder {
+    Machine::builder()
+        .sshd(SshdOptions::default())
+        .user(User::new("bob").password(PASSWORD))
+        .user(
+            User::new("mallory")
+                .shell("/home/mallory/shell")
+                .file("shell", &format!("#!/bin/bash\n{attack}\n")),
+        )
+        .run("chmod 755 /home/mallory /home/mallory/shell; mkdir -m 777 /tmp/loot")
+}
+
+fn bob(router: &Router, machine: &Machine) -> Ssh {
+    router
+        .ssh("127.0.0.1")
+        .port(machine.ssh_addr().port())
+        .username("bob")
+        .identity_file(machine.identity().to_str().unwrap())
+        .check_host_keys(CheckHostKeys::Ignore)
+}
+
+/// Becomes mallory with bob's password, and shows that mallory did not get it.
+fn keeps_it(builder: &Builder, become_mallory: impl AsyncFnOnce(&Router, &Context) -> Hop) {
+    let machine = builder.start().unwrap_or_else(|error| panic!("{error}"));
+    with_router(async |router| {
+        let bob = bob(&router, &machine).await.unwrap();
+        let made = become_mallory(&router, &bob).await;
+        let error = made.err().map(|error| error.to_string());
+        assert!(
+            error.as_deref().is_none_or(|text| !text.contains(PASSWORD)),
+            "{error:?}"
+        );
+        machine.sh(OVER);
+        let loot = machine.sh("cat /tmp/loot/*");
+        assert!(!loot.contains(PASSWORD), "{loot}; {error:?}");
+        assert!(loot.contains("asked"), "the attack was made: {loot}");
+        let error = error.expect("the hop is refused");
+        assert!(error.contains("password was withheld"), "{error}");
+    });
+}
+
+type Hop = Result<Context, Error>;
+
+/// A process that is left behind: it prints a prompt where the tool does, and reads where the tool
+/// would.
+fn left_behind(wait: &str) -> String {
+    format!(
+        "exec 3<&0\n({wait}; echo asked >/tmp/loot/asked; printf 'Password: ' >&2; \
+         IFS= read -r -t 5 word <&3; echo \"$word\" >/tmp/loot/word; : >/tmp/loot/over) &\nexit 1"
+    )
+}
+
+/// A process that asks on the terminal, with the echo off.
+fn asks_on_terminal(prompt: &str) -> String {
+    format!(
+        "trap '' HUP; exec 4<>/dev/tty; stty -echo <&4; echo asked >/tmp/loot/asked; printf %s \"{prompt}\" >&4\n\
+         IFS= read -r -t 5 word <&4; echo \"$word\" >/tmp/loot/word; : >/tmp/loot/over; exit 1"
+    )
+}
+
+#[test]
+fn su_from_root_hands_nothing_to_what_the_other_users_shell_leaves_behind() {
+    let builder = machine(&left_behind(UNTIL_ALONE)).sudoers("bob ALL=(ALL) NOPASSWD: ALL");
+    keeps_it(&builder, async |router, bob| {
+        let root = router.sudo().via(bob).await.unwrap();
+        let su = router.su().username("mallory").password(PASSWORD);
+        su.via(&root).await
+    });
+}
+
+#[test]
+fn a_su_that_lets_one_in_unasked_hands_nothing_to_what_is_left_behind() {
+    for wait in [UNTIL_ALONE, ":"] {
+        let builder = machine(&left_behind(wait))
+            .run("sed -i '1i auth sufficient pam_permit.so' /etc/pam.d/su");
+        keeps_it(&builder, async |router, bob| {
+            let su = router.su().username("mallory").password(PASSWORD);
+            su.via(bob).await
+        });
+    }
+}
+
+#[test]
+fn a_doas_that_lets_one_in_unasked_hands_nothing_to_a_prompt_like_its_own() {
+    // What doas starts reads nothing of mallory's, so that it is told to.
+    let attack = "exec 4<>/dev/tty; stty -echo <&4; trap '' HUP\n(";
+    let attack = format!(
+        "{attack}{UNTIL_ALONE}; echo asked >/tmp/loot/asked; \
+         printf 'doas (bob@machine) password: ' >&4; IFS= read -r -t 5 word <&4; \
+         echo \"$word\" >/tmp/loot/word; : >/tmp/loot/over) &\nexit 1"
+    );
+    let builder = machine(&attack).doas("permit nopass bob as mallory").run(
+        "mv /bin/sh /bin/sh.real; printf '#!/bin/bash\\nif [ \"$(id -un)\" = mallory ]; then \
+             exec /home/mallory/shell; fi; exec /bin/sh.real \"$@\"\\n' >/bin/sh.new; \
+             chmod 755 /bin/sh.new; mv /bin/sh.new /bin/sh",
+    );
+    keeps_it(&builder, async |router, bob| {
+        let doas = router.doas().username("mallory").password(PASSWORD);
+        doas.via(bob).await
+    });
+}
+
+#[test]
+fn no_process_listing_shows_what_sudo_asks_with() {
+    let attack = asks_on_terminal(
+        "$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -ao 'offshoot-[0-9a-f]*:' \
+         | tee /tmp/loot/prompt | head -1)",
+    );
+    let builder = machine(&attack)
+        .sudoers("bob ALL=(mallory) NOPASSWD: ALL")
+        .sudoers("Defaults !use_pty");
+    let machine = builder.start().unwrap_or_else(|error| panic!("{error}"));
+    with_router(async |router| {
+        let bob = bob(&router, &machine).await.unwrap();
+        let sudo = router.sudo().username("mallory").login(true);
+        let error = sudo.password(PASSWORD).via(&bob).await.unwrap_err();
+        let loot = machine.sh(&format!("{OVER}; cat /tmp/loot/*"));
+        assert_eq!(loot.trim(), "asked", "{error}");
+    });
+}
+
+#[test]
+fn a_prompt_that_was_told_to_the_other_user_is_worth_nothing_to_him() {
+    let builder = machine(&asks_on_terminal("$SUDO_PROMPT"))
+        .sudoers("bob ALL=(mallory) NOPASSWD: ALL")
+        .sudoers("Defaults !use_pty, env_keep += SUDO_PROMPT");
+    keeps_it(&builder, async |router, bob| {
+        let sudo = router.sudo().username("mallory").login(true);
+        sudo.password(PASSWORD).via(bob).await
+    });
+}
