@@ -82,9 +82,12 @@ With `--inventory` or `--hosts` targets are names from there, joined by `,` or `
   printf '%s\\n' local 'local*3' | offshoot call --hosts - all facts::uptime --grant-wanted
 
 Other machines need nothing but a shell and your usual access: keys, agent, known_hosts and
-~/.ssh/config are those of `ssh`. Passwords are never arguments:
+~/.ssh/config are those of `ssh`. Passwords are never arguments, and each is for one hop: those
+of `--ask-pass` and its like for the first `ssh` of a target, those of `--ask-become-pass` for the
+first `sudo`, `su` or `doas`, and others by name:
   offshoot call ssh:bob@web1 facts::uptime --grant-wanted --ask-pass
   offshoot call ssh:web1/sudo facts::uptime --grant-wanted --ask-become-pass
+  offshoot call ssh:a/ssh:b/sudo facts::uptime --grant-wanted --ask-pass --pass-for ssh:b=ask
   offshoot call -i hosts.ini web facts::uptime --grant-wanted --become --become-pass-fd 3 3<file
 
 Arguments are JSON. A word that is not JSON is text, where the function wants text:

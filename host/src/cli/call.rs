@@ -51,7 +51,7 @@ pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Problem> 
 
 /// Makes sure that the call can work, as far as that can be known before anything is started.
 fn prepare(args: &CallArgs) -> Result<Work, Problem> {
-    let plan = Plan::new(&targets::resolve(&args.targets, &args.target)?);
+    let targets = targets::resolve(&args.targets, &args.target)?;
     let (name, function) = split_function(&args.function)?;
     let path = match &args.plugin {
         Some(path) => path.clone(),
@@ -75,14 +75,14 @@ fn prepare(args: &CallArgs) -> Result<Work, Problem> {
     let arguments = encode_arguments(&function, &texts)
         .map_err(|error| bad_arguments(manifest, &function, &args.arguments, &error))?;
     let grants = grants::chosen(args, manifest);
+    let passwords = Passwords::get(&args.passwords, &targets)?;
     Ok(Work {
-        plan,
+        plan: Plan::new(&targets, &passwords),
         function: function.name,
         result: function.result,
         arguments,
         timeout: args.timeout,
         forks: usize::try_from(args.forks).unwrap_or(usize::MAX),
-        passwords: Passwords::get(&args.passwords)?,
         connect: args.connect.clone(),
         plugin: grants.into_iter().fold(plugin, Plugin::grant),
     })

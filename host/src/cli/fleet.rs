@@ -12,7 +12,6 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::args::ConnectArgs;
-use super::passwords::Passwords;
 use super::plan::{Node, Plan};
 use super::reach::Wanted;
 use crate::json;
@@ -37,7 +36,6 @@ pub(super) struct Work {
     pub(super) connect: ConnectArgs,
     /// For each call, until its answer.
     pub(super) timeout: Option<Duration>,
-    pub(super) passwords: Passwords,
     /// Targets that are worked on at the same time.
     pub(super) forks: usize,
 }
@@ -202,7 +200,7 @@ impl Fleet {
             hop: &spec.hop,
             parent,
             name: (name.len() <= NAME_MAX).then_some(name),
-            passwords: &self.work.passwords,
+            password: spec.password.as_ref(),
             connect: &self.work.connect,
         };
         wanted.make(&self.router).await

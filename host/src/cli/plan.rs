@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::passwords::Passwords;
 use super::target::Hop;
 use super::targets::Target;
+use crate::Password;
 
 /// A forest of contexts, each after its parent.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(super) struct Node {
     /// Where its parent is in the plan; `None` is this process.
     pub(super) parent: Option<usize>,
     pub(super) hop: Hop,
+    /// What to answer when this hop asks for a password.
+    pub(super) password: Option<Password>,
     /// What people see: the labels of all hops, numbered where several are alike.
     pub(super) name: String,
     /// Whether the name is that of a host, which says where it is without those of its parents.
@@ -28,7 +32,7 @@ pub(super) struct Node {
 impl Plan {
     /// Lays out the contexts of all targets. Two targets share none, even when they are spelled
     /// alike; a count multiplies its hop below the same parent.
-    pub(super) fn new(targets: &[Target]) -> Self {
+    pub(super) fn new(targets: &[Target], passwords: &Passwords) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
         for Target { name, hops } in targets {
             let mut parents = vec![None];
@@ -41,6 +45,7 @@ impl Plan {
                         nodes.push(Node {
                             parent,
                             hop: hop.hop.clone(),
+                            password: passwords.of(&hops[..=depth]).cloned(),
                             name: match name {
                                 Some(name) if is_target => name.clone(),
                                 Some(name) => format!("{name}:{}", hop.label),
@@ -89,7 +94,8 @@ mod tests {
 
     fn plan(text: &str) -> Plan {
         let targets = target::parse(text).unwrap().into_iter();
-        Plan::new(&targets.map(Target::from).collect::<Vec<_>>())
+        let targets: Vec<Target> = targets.map(Target::from).collect();
+        Plan::new(&targets, &Passwords::default())
     }
 
     #[track_caller]
@@ -141,7 +147,7 @@ mod tests {
             .map(Target::from)
             .collect();
         targets[0].name = Some("web1".to_owned());
-        let plan = Plan::new(&targets);
+        let plan = Plan::new(&targets, &Passwords::default());
         let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names, ["web1:local", "web1", "local"]);
     }

@@ -1,9 +1,8 @@
 //! From a hop, as the command line has it, to the library's builder of such contexts.
 
 use super::args::ConnectArgs;
-use super::passwords::Passwords;
 use super::target::Hop;
-use crate::{Context, Error, Keep, Router, Verify};
+use crate::{Context, Error, Keep, Password, Router, Verify};
 
 /// A context to make.
 pub(super) struct Wanted<'a> {
@@ -12,7 +11,7 @@ pub(super) struct Wanted<'a> {
     pub(super) parent: Option<&'a Context>,
     /// `None` is the library's choice.
     pub(super) name: Option<String>,
-    pub(super) passwords: &'a Passwords,
+    pub(super) password: Option<&'a Password>,
     pub(super) connect: &'a ConnectArgs,
 }
 
@@ -52,7 +51,7 @@ impl Wanted<'_> {
                 if let Some(user) = $user {
                     builder = builder.username(user);
                 }
-                if let Some(password) = &self.passwords.becoming {
+                if let Some(password) = self.password {
                     builder = builder.password(password.clone());
                 }
                 elsewhere!(builder)
@@ -85,7 +84,7 @@ impl Wanted<'_> {
                         builder = builder.ssh_path(program);
                     }
                 }
-                if let Some(password) = &self.passwords.login {
+                if let Some(password) = self.password {
                     builder = builder.password(password.clone());
                 }
                 elsewhere!(builder)

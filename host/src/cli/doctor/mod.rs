@@ -13,11 +13,12 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::args::DoctorArgs;
+use super::interrupt;
 use super::output::{self, Unwritten};
 use super::passwords::Passwords;
 use super::report::{Problem, Status};
 use super::target::{Hop, Hops};
-use super::{interrupt, targets};
+use super::targets::{self, Target};
 use crate::Router;
 pub(super) use journal::Journal;
 use step::{Patient, Step, Trouble};
@@ -47,13 +48,13 @@ struct Finding<'a> {
 
 pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Problem> {
     interrupt::listen();
-    let hops = only_way(args)?;
-    let passwords = Passwords::get(&args.passwords)?;
+    let target = only_target(args)?;
+    let passwords = Passwords::get(&args.passwords, std::slice::from_ref(&target))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Problem::failed(format!("cannot start: {error}")))?;
-    let status = runtime.block_on(examine(args, passwords, &hops));
+    let status = runtime.block_on(examine(args, &passwords, &target.hops));
     runtime.shutdown_background();
     Ok(match status? {
         Some(status) => status.into(),
@@ -61,13 +62,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Problem> {
     })
 }
 
-/// The hops of the one target that is meant.
-fn only_way(args: &DoctorArgs) -> Result<Vec<Hops>, Problem> {
+/// The one target that is meant.
+fn only_target(args: &DoctorArgs) -> Result<Target, Problem> {
     let mut targets = targets::resolve(&args.target, &args.hosts)?.into_iter();
     let one = || "name one target, such as `local/local`, or one host of an inventory";
     match (targets.next(), targets.len()) {
         (Some(target), 0) => match target.hops.iter().find(|hop| hop.count > 1) {
-            None => Ok(target.hops),
+            None => Ok(target),
             Some(hop) => Err(Problem::usage(format!(
                 "`{}*{}` is more than one way",
                 hop.label, hop.count
@@ -86,7 +87,7 @@ fn only_way(args: &DoctorArgs) -> Result<Vec<Hops>, Problem> {
 /// Tries all steps, and prints each as it ends. `None` is good health.
 async fn examine(
     args: &DoctorArgs,
-    passwords: Passwords,
+    passwords: &Passwords,
     hops: &[Hops],
 ) -> Result<Option<Status>, Problem> {
     let router = Router::new().map_err(|error| Problem::failed(error.to_string()))?;
@@ -94,13 +95,14 @@ async fn examine(
     interrupt::first(move |status| {
         let _ = stop.try_send(status);
     });
-    let mut patient = Patient::new(router.clone(), passwords, args.connect.clone());
+    let mut patient = Patient::new(router.clone(), args.connect.clone());
     let places = hops.iter().map(|hop| hop.label.chars().count() + 2);
     let width = places.max().unwrap_or(0).clamp(PLACE_MIN, PLACE_MAX);
     let examined = async {
         let mut is_well = true;
         for (step, index) in steps_of(hops) {
             let hop = &hops[index];
+            patient.password = passwords.of(&hops[..=index]).cloned();
             let began = Instant::now();
             let ending = match is_well || step == Step::Shutdown && patient.has_contexts() {
                 false => Ending::Skipped,

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use super::access::{self, Known};
 use super::{Hop, journal, plugin, reach};
 use crate::cli::args::ConnectArgs;
-use crate::cli::passwords::Passwords;
 use crate::cli::reach::Wanted;
 use crate::launch::ChildBinary;
-use crate::{BUILD_ID, ChannelErrorKind, Context, Error, Message, Router};
+use crate::{BUILD_ID, ChannelErrorKind, Context, Error, Message, Password, Router};
 
 /// How long a program may take to say its version, and contexts to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -77,7 +76,8 @@ pub(super) fn trouble(what: impl ToString, help: &str) -> Trouble {
 /// What the steps so far have made.
 pub(super) struct Patient {
     router: Router,
-    passwords: Passwords,
+    /// For the hop whose steps are taken.
+    pub(super) password: Option<Password>,
     connect: ConnectArgs,
     binary: Option<ChildBinary>,
     contexts: Vec<Context>,
@@ -92,10 +92,10 @@ pub(super) struct Patient {
 }
 
 impl Patient {
-    pub(super) fn new(router: Router, passwords: Passwords, connect: ConnectArgs) -> Self {
+    pub(super) fn new(router: Router, connect: ConnectArgs) -> Self {
         Self {
             router,
-            passwords,
+            password: None,
             connect,
             binary: None,
             contexts: Vec::new(),
@@ -322,7 +322,7 @@ async fn access(
             hop,
             parent: patient.contexts.last(),
             name: None,
-            passwords: &patient.passwords,
+            password: patient.password.as_ref(),
             connect: &patient.connect,
         };
         let made = wanted.make(&patient.router).await;
@@ -356,7 +356,7 @@ async fn connect(patient: &mut Patient, hop: &Hop) -> Result<String, Trouble> {
         hop,
         parent: patient.contexts.last(),
         name: None,
-        passwords: &patient.passwords,
+        password: patient.password.as_ref(),
         connect: &patient.connect,
     };
     let context = wanted.make(&patient.router).await.map_err(|error| {

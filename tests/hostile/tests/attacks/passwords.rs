@@ -1,5 +1,7 @@
 //! Users and servers that try to be given the password of another.
 
+use std::process::Command;
+
 use e2e::with_router;
 use offshoot::{CheckHostKeys, Context, Error, Router, Ssh};
 use offshoot_bed::{Builder, Machine, SshdOptions, User};
@@ -145,4 +147,45 @@ fn a_prompt_that_was_told_to_the_other_user_is_worth_nothing_to_him() {
         let sudo = router.sudo().username("mallory").login(true);
         sudo.password(PASSWORD).via(bob).await
     });
+}
+
+/// What the command prints for a path behind bob, of which the last hop asks for a password.
+fn doctor(machine: &Machine, hops: &str, passwords: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config");
+    let (port, identity) = (machine.ssh_addr().port(), machine.identity());
+    let text = format!(
+        "Host *\n  HostName 127.0.0.1\n  Port {port}\n  User bob\n  IdentityFile {}\n  \
+         IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking accept-new\n  \
+         UserKnownHostsFile {}\n",
+        identity.display(),
+        directory.path().join("known").display(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_hostile-offshoot"))
+        .args(["doctor", &format!("ssh:web1/{hops}"), "--ssh-config"])
+        .arg(config)
+        .args(passwords)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn a_password_of_one_hop_goes_to_no_other() {
+    let builder = Machine::builder()
+        .sshd(SshdOptions::default())
+        .user(User::new("bob").password(PASSWORD))
+        .user(User::new("mallory").password("own"))
+        .sudoers("bob ALL=(mallory) NOPASSWD: ALL")
+        .sudoers("mallory ALL=(ALL) ALL");
+    let machine = builder.start().unwrap_or_else(|error| panic!("{error}"));
+    let command = format!("echo {PASSWORD}");
+    let bobs = ["--become-pass-command", &command];
+    let told = doctor(&machine, "sudo:mallory/sudo", &bobs);
+    assert!(told.contains("sudo password is required"), "{told}");
+    // The one that is named has its own.
+    let named = [&bobs[..], &["--pass-for", "sudo=command:echo own"]].concat();
+    let told = doctor(&machine, "sudo:mallory/sudo", &named);
+    assert!(!told.contains("FAILED"), "{told}");
 }

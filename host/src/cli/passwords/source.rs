@@ -1,106 +1,68 @@
-//! Passwords for the way to a target: from the terminal, a descriptor or a command, and never from
-//! an argument, which every user of the machine can read.
+//! Where one password comes from: the terminal, a descriptor or a command, and never an argument,
+//! which every user of the machine can read.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::report::Problem;
+use super::super::report::Problem;
 use crate::Password;
 
 /// Bytes of a password at most.
 const PASSWORD_MAX: u64 = 4096;
 
-/// Where passwords come from.
-#[derive(Debug, Args)]
-pub(super) struct PasswordArgs {
-    /// Ask for the password that `ssh` wants
-    #[arg(long, help_heading = "Passwords", conflicts_with_all = ["pass_fd", "pass_command"])]
-    ask_pass: bool,
-
-    /// Read the password that `ssh` wants from this open file descriptor
-    #[arg(
-        long,
-        help_heading = "Passwords",
-        value_name = "N",
-        conflicts_with = "pass_command"
-    )]
-    pass_fd: Option<u16>,
-
-    /// Take the first line that this shell command prints as the password that `ssh` wants
-    #[arg(long, help_heading = "Passwords", value_name = "COMMAND")]
-    pass_command: Option<String>,
-
-    /// Ask for the password that `sudo`, `su` and `doas` want
-    #[arg(
-        long,
-        help_heading = "Passwords",
-        conflicts_with_all = ["become_pass_fd", "become_pass_command"]
-    )]
-    ask_become_pass: bool,
-
-    /// Read the password that `sudo`, `su` and `doas` want from this open file descriptor
-    #[arg(
-        long,
-        help_heading = "Passwords",
-        value_name = "N",
-        conflicts_with = "become_pass_command"
-    )]
-    become_pass_fd: Option<u16>,
-
-    /// Take the first line that this shell command prints as the password that `sudo`, `su` and
-    /// `doas` want
-    #[arg(long, help_heading = "Passwords", value_name = "COMMAND")]
-    become_pass_command: Option<String>,
+/// Where a password comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The user, at the terminal.
+    Terminal,
+    /// An open file descriptor.
+    Descriptor(u16),
+    /// The first line that a shell command prints.
+    Command(String),
 }
 
-/// The passwords of one command.
-#[derive(Default)]
-pub(super) struct Passwords {
-    /// For `ssh`.
-    pub(super) login: Option<Password>,
-    /// For the tools that make one another user.
-    pub(super) becoming: Option<Password>,
-}
-
-impl Passwords {
-    /// Gets those that were asked for.
-    pub(super) fn get(args: &PasswordArgs) -> Result<Self, Problem> {
-        Ok(Self {
-            login: one(
-                args.ask_pass.then_some("Password for ssh: "),
-                args.pass_fd,
-                args.pass_command.as_deref(),
-            )?,
-            becoming: one(
-                args.ask_become_pass
-                    .then_some("Password for sudo, su and doas: "),
-                args.become_pass_fd,
-                args.become_pass_command.as_deref(),
-            )?,
-        })
+impl Source {
+    /// Reads it; a user is asked for the password for `what`.
+    pub(super) fn read(&self, what: &str) -> Result<Password, Problem> {
+        let (read, from) = match self {
+            Self::Terminal => (
+                ask(&format!("Password for {what}: ")),
+                "from the terminal".to_owned(),
+            ),
+            Self::Descriptor(number) => (
+                from_descriptor(*number),
+                format!("from descriptor {number}"),
+            ),
+            Self::Command(command) => (from_command(command), format!("from `{command}`")),
+        };
+        read.map_err(|error| Problem::usage(format!("cannot read a password {from}: {error}")))
     }
 }
 
-fn one(
-    prompt: Option<&str>,
-    descriptor: Option<u16>,
-    command: Option<&str>,
-) -> Result<Option<Password>, Problem> {
-    let (read, from) = match (prompt, descriptor, command) {
-        (Some(prompt), _, _) => (ask(prompt), "from the terminal".to_owned()),
-        (_, Some(number), _) => (from_descriptor(number), format!("from descriptor {number}")),
-        (_, _, Some(command)) => (from_command(command), format!("from `{command}`")),
-        (None, None, None) => return Ok(None),
-    };
-    let failed = |error| Problem::usage(format!("cannot read a password {from}: {error}"));
-    read.map(Some).map_err(failed)
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let source = match text.split_once(':') {
+            None if text == "ask" => Some(Self::Terminal),
+            Some(("fd", number)) => number.parse().ok().map(Self::Descriptor),
+            Some(("command", command)) if !command.is_empty() => {
+                Some(Self::Command(command.to_owned()))
+            }
+            _ => None,
+        };
+        source.ok_or_else(|| {
+            "a password comes from `ask`, `fd:N` or `command:COMMAND`, and is never an argument"
+                .to_owned()
+        })
+    }
 }
 
 /// Asks on the terminal, which shows nothing of what is typed.
@@ -136,7 +98,7 @@ fn running() -> MutexGuard<'static, Option<Pid>> {
 
 /// Makes the terminal what it was, and ends the command that prints a password: this process is
 /// about to end.
-pub(super) fn leave() {
+pub(in super::super) fn leave() {
     if let Some(command) = running().take() {
         let _ = kill_process(command, Signal::TERM);
     }
@@ -187,5 +149,25 @@ fn first_line(input: impl Read) -> std::io::Result<Password> {
     match text {
         "" => Err(std::io::Error::other("it is empty")),
         text => Ok(text.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_read() {
+        let source = |text: &str| text.parse::<Source>();
+        assert_eq!(source("ask"), Ok(Source::Terminal));
+        assert_eq!(source("fd:3"), Ok(Source::Descriptor(3)));
+        let command = Source::Command("pass show a:b".to_owned());
+        assert_eq!(source("command:pass show a:b"), Ok(command));
+        for text in [
+            "", "hunter2", "ask:me", "fd:", "fd:x", "fd:70000", "command:",
+        ] {
+            let error = source(text).unwrap_err();
+            assert!(error.contains("never an argument"), "{text}: {error}");
+        }
     }
 }
