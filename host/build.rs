@@ -18,7 +18,7 @@ use object::{Object as _, ObjectSection as _};
 use sha2::{Digest, Sha256};
 
 /// What the two ends of a link have in common, beside the package itself.
-const SOURCES: [&str; 3] = ["src", "proto/src", "../guest-sdk/abi/src"];
+const SOURCES: [&str; 4] = ["src", "proto/src", "text/src", "../guest-sdk/abi/src"];
 
 /// Parts of `src` that only a controller has: a change to them makes no other child.
 const CONTROLLER_ONLY: [&str; 9] = [

@@ -7,6 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use offshoot_abi::Secret;
+use offshoot_text::{Hop, HopError, check_host, check_user};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
@@ -48,6 +49,31 @@ impl Method {
             Self::Doas(doas) => alloc::format!("doas.{}", user_or_root(doas.username.as_deref())),
         };
         text.replace(|c| c == '/' || crate::message::commands_a_terminal(c), "_")
+    }
+
+    /// Checks the names of hosts and users, which reach command lines and shells.
+    ///
+    /// The request may come from another context: a context checks it right before it acts on it.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a name that [`check_host`] or [`check_user`] refuses, and for a `jump` that is no
+    /// list of hosts.
+    pub fn check_names(&self) -> Result<(), HopError> {
+        let user = |user: &Option<String>| user.as_deref().map_or(Ok(()), check_user);
+        match self {
+            Self::Local { .. } => Ok(()),
+            Self::Ssh(ssh) => {
+                check_host(&ssh.hostname)?;
+                user(&ssh.username)?;
+                ssh.jump
+                    .as_deref()
+                    .map_or(Ok(()), |jump| Hop::list(jump).map(drop))
+            }
+            Self::Sudo(sudo) => Ok(user(&sudo.username)?),
+            Self::Su(su) => Ok(user(&su.username)?),
+            Self::Doas(doas) => Ok(user(&doas.username)?),
+        }
     }
 
     /// How long either end of the link may give no sign of life until the other one takes it for
@@ -149,7 +175,8 @@ pub enum CheckHostKeys {
     Enforce,
     /// A new one is learnt. One that has changed is refused.
     Accept,
-    /// Any will do, and none is learnt.
+    /// A new one is learnt. With one that has changed or is revoked the connection goes on, with a
+    /// warning, and the server is shown no password.
     Ignore,
 }
 

@@ -13,6 +13,8 @@
 
 use std::ops::Range;
 
+use offshoot_text::{NameError, NameKind};
+
 use super::report::Problem;
 use crate::json::near;
 
@@ -120,7 +122,7 @@ fn parse_way(text: &str, way: Range<usize>) -> Result<Hop, Problem> {
         None => (way.clone(), None),
     };
     let user = || match &detail {
-        Some(user) => parse_word(text, user.clone(), "a user").map(Some),
+        Some(user) => parse_name(text, user.clone(), NameKind::User).map(Some),
         None => Ok(None),
     };
     Ok(match (&text[name.clone()], &detail) {
@@ -146,7 +148,7 @@ fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Problem> {
     let (user, address) = match text[detail.clone()].rfind('@') {
         Some(at) => {
             let at = detail.start + at;
-            let user = parse_word(text, detail.start..at, "a user")?;
+            let user = parse_name(text, detail.start..at, NameKind::User)?;
             (Some(user), at + 1..detail.end)
         }
         None => (None, detail),
@@ -176,7 +178,7 @@ fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Problem> {
         },
         None => None,
     };
-    let host = parse_word(text, host, "a host")?;
+    let host = parse_name(text, host, NameKind::Host)?;
     Ok(Hop::Ssh {
         user,
         host,
@@ -185,17 +187,31 @@ fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Problem> {
     })
 }
 
-/// A word that no tool can take for an option.
-fn parse_word(text: &str, range: Range<usize>, what: &str) -> Result<String, Problem> {
+/// A name that no tool can take for an option, and no shell for more than a word.
+fn parse_name(text: &str, range: Range<usize>, kind: NameKind) -> Result<String, Problem> {
     let word = &text[range.clone()];
     if word.is_empty() {
-        return Err(bad(text, range, &format!("{what} is missing here")));
+        return Err(bad(text, range, &format!("a {kind} is missing here")));
     }
-    if word.starts_with('-') || word.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        let rule = format!("{what} must not begin with `-` or have spaces");
-        return Err(bad(text, range, &rule));
+    let refused = |error: NameError| {
+        let at = error
+            .character()
+            .and_then(|c| Some((word.find(c)?, c.len_utf8())));
+        let at = at.map(|(at, length)| range.start + at..range.start + at + length);
+        bad(text, at.unwrap_or(range.clone()), &error.to_string())
+    };
+    kind.check(word).map_err(refused)?;
+    match word.find(' ') {
+        Some(at) => {
+            let at = range.start + at;
+            Err(bad(
+                text,
+                at..at + 1,
+                &format!("a {kind} cannot have spaces here"),
+            ))
+        }
+        None => Ok(word.to_owned()),
     }
-    Ok(word.to_owned())
 }
 
 fn parse_count(text: &str, digits: Range<usize>) -> Result<usize, Problem> {
@@ -335,14 +351,19 @@ mod tests {
         refused("ssh:[::1", "a `]` is missing", 4..8);
         refused(
             "ssh:-oProxyCommand=id",
-            "a host must not begin with `-` or have spaces",
-            4..21,
+            "a host's name cannot begin with '-': correct `-oProxyCommand=id`",
+            4..5,
         );
         refused("local:x", "`local` leads nowhere else", 5..7);
         refused(
             "sudo:-h",
-            "a user must not begin with `-` or have spaces",
-            5..7,
+            "a user's name cannot begin with '-': correct `-h`",
+            5..6,
+        );
+        refused(
+            "ssh:web1$(id)",
+            "'$' cannot be part of a host's name: correct `web1$(id)`",
+            8..9,
         );
         refused("local*", "a count is missing here", 6..6);
         refused("local*0", "a count of 0 starts nothing", 6..7);

@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use offshoot_text::{NameError, NameKind};
+
 use super::args::TargetArgs;
 use super::inventory::{self, Become, BecomeMethod, HostId, Inventory, Picked, Sources, Way};
 use super::report::Problem;
@@ -167,35 +169,32 @@ fn words_of(way: &Way) -> Result<String, Problem> {
             host, user, port, ..
         } => {
             let user = match user {
-                Some(user) => format!("{}@", plain("user", user)?),
+                Some(user) => format!("{}@", plain(NameKind::User, user)?),
                 None => String::new(),
             };
             let host = match host.parse::<Ipv6Addr>() {
                 Ok(address) => format!("[{address}]"),
-                Err(_) => plain("host", host)?.to_owned(),
+                Err(_) => plain(NameKind::Host, host)?.to_owned(),
             };
             let port = port.map_or(String::new(), |port| format!(":{port}"));
             format!("ssh:{user}{host}{port}")
         }
         Way::Become(Become { method, user }) => match user {
             None => method.word().to_owned(),
-            Some(user) => format!("{}:{}", method.word(), plain("user", user)?),
+            Some(user) => format!("{}:{}", method.word(), plain(NameKind::User, user)?),
         },
     })
 }
 
-/// A name that no tool can take for an option, and no reader of hops for more than one name.
-fn plain<'a>(what: &str, name: &'a str) -> Result<&'a str, Problem> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || "/,*:[]".contains(c);
-    match name.chars().find(|&c| bad(c)) {
+/// A name that is allowed, and that no reader of hops takes for more than one.
+fn plain(kind: NameKind, name: &str) -> Result<&str, Problem> {
+    let refused = |error: NameError| Problem::usage(error.to_string());
+    kind.check(name).map_err(refused)?;
+    match name.chars().find(|&c| c == ' ' || "/,*:[]".contains(c)) {
         Some(c) => Err(
-            Problem::usage(format!("{c:?} cannot be part of a {what}'s name"))
-                .note(format!("the {what} is `{name}`")),
+            Problem::usage(format!("{c:?} cannot be part of a {kind}'s name"))
+                .note(format!("the {kind} is `{name}`")),
         ),
-        None if name.is_empty() => Err(Problem::usage(format!("a {what}'s name is empty"))),
-        None if name.starts_with('-') => Err(Problem::usage(format!(
-            "a {what}'s name cannot start with `-`, as `{name}` does"
-        ))),
         None => Ok(name),
     }
 }

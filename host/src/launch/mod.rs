@@ -112,6 +112,8 @@ async fn launch(
     method: Method,
     patience: Duration,
 ) -> Result<Greeted, StreamError> {
+    let names = method.check_names();
+    names.map_err(|error| StreamError::Name(error.to_string()))?;
     match method {
         Method::Local {
             remote_name,

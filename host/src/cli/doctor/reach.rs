@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use offshoot_ssh::config::{HostConfig, Said, Surroundings, Way};
+use offshoot_text::{check_host, check_user};
 
 use super::Hop;
 use super::step::{Trouble, trouble};
@@ -119,6 +120,9 @@ fn place_of(hop: &Hop, connect: &ConnectArgs) -> Result<Place, Trouble> {
     else {
         return Err(trouble("it is no machine", "report this: a step is wrong"));
     };
+    // The program is asked with them, and its configuration may hand them to a shell.
+    let checked = check_host(host).and_then(|()| user.as_deref().map_or(Ok(()), check_user));
+    checked.map_err(|error| trouble(error, "write the name as the machine has it"))?;
     let said = Said {
         user: user.clone(),
         port: *port,

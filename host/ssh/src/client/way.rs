@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use offshoot_text::Hop;
 use russh::client::Handle;
 
 use super::authenticate::Credentials;
@@ -12,7 +13,7 @@ use super::line::{Hold, Line};
 use super::progress::{Clock, Progress};
 use super::reach::{self, ProxyCommand, Reached};
 use super::{CutOnDrop, files};
-use crate::config::{Hop, HostConfig, Said, Way};
+use crate::config::{HostConfig, Said, Way};
 use crate::error::{SshError, Stage};
 
 /// Machines on the way to another, at most.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use offshoot_text::{HopError, NameError};
+
 use super::tokens::ExpandError;
 
 /// A line of a file.
@@ -49,6 +51,12 @@ pub enum ConfigError {
         /// Why.
         source: ExpandError,
     },
+    /// The name of a host or a user is refused.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// `ProxyJump`, once its tokens are replaced, names no machines.
+    #[error("ProxyJump {0}")]
+    Jump(HopError),
     /// Nothing can be chosen from a list of algorithms.
     #[error(
         "{directive} `{value}` names nothing that the in-process client can do; set `ssh_path` to use the system's client"
@@ -83,6 +91,9 @@ pub enum Problem {
         /// What it should have been.
         expected: &'static str,
     },
+    /// `ProxyJump` names no machines.
+    #[error("`proxyjump`: {0}")]
+    Jump(HopError),
     /// A quote is open at the end of the line.
     #[error("a quote is not closed")]
     Quote,

@@ -15,6 +15,9 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use offshoot_text::Hop;
+use offshoot_text::{check_host, check_user};
+
 pub use self::error::{ConfigError, Place, Problem};
 use self::reader::{Permissions, Reader};
 pub use self::settings::{AddressFamily, Strict, Unsupported};
@@ -23,7 +26,6 @@ use self::surroundings::Kind;
 pub use self::surroundings::Surroundings;
 pub use self::tokens::ExpandError;
 use self::tokens::Tokens;
-pub use self::values::{Hop, HopError};
 
 /// What the caller says of a host itself, which beats any file.
 #[derive(Clone, Debug, Default)]
@@ -181,9 +183,11 @@ impl HostConfig {
     ///
     /// # Errors
     ///
-    /// Fails when a file cannot be read or makes no sense. A directive that makes sense and that
+    /// Fails when a file cannot be read or makes no sense, and for a name of a host or a user that
+    /// is refused, as it was asked for or as the files have it. A directive that makes sense and that
     /// this client cannot honour is in [`unsupported`](Self::unsupported).
     pub fn resolve(host: &str, said: &Said, around: &Surroundings) -> Result<Self, ConfigError> {
+        check_host(host)?;
         let settings = settings_for(host, said, around)?;
         Self::from_settings(host, said, settings, around)
     }
@@ -196,6 +200,10 @@ impl HostConfig {
     ) -> Result<Self, ConfigError> {
         let hostname = hostname(&settings, host, around)?.to_ascii_lowercase();
         let user = settings.user.clone().unwrap_or_else(|| around.user.clone());
+        // What a configuration makes of a name goes where the name would: into commands and paths,
+        // and into `known_hosts`.
+        check_host(&hostname)?;
+        check_user(&user)?;
         let port = settings.port.unwrap_or(22);
         let jump = match &settings.through {
             Some(Through::Jump(jump)) => jump.clone(),
@@ -409,18 +417,7 @@ fn way(
         Some(Through::Jump(jump)) => {
             let text = tokens::expand(jump, "hnpr", tokens, around)
                 .map_err(expanding("ProxyJump", jump))?;
-            let hops = values::hops(&text).map_err(|expected| ConfigError::Line {
-                place: Place {
-                    file: PathBuf::from("ProxyJump"),
-                    line: 0,
-                },
-                problem: Problem::Value {
-                    directive: "proxyjump".to_owned(),
-                    value: text,
-                    expected,
-                },
-            })?;
-            Ok(Way::Jump(hops))
+            Ok(Way::Jump(Hop::list(&text).map_err(ConfigError::Jump)?))
         }
     }
 }

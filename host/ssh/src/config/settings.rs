@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use offshoot_text::Hop;
+
 use super::directives::{HARMLESS, REFUSED};
 use super::error::{Place, Problem};
-use super::values::{self, Expected, hops};
+use super::values::{self, Expected};
 
 /// Identity files and the like that one configuration may name.
 const FILES_MAX: usize = 100;
@@ -292,7 +294,7 @@ impl Settings {
             return Ok(());
         }
         // Tokens are not there yet: a place-holder shows whether the rest makes sense.
-        hops(&value.replace('%', "x")).map_err(|expected| line.wrong(expected))?;
+        Hop::list(&value.replace('%', "x")).map_err(Problem::Jump)?;
         if !self.no_jump {
             line.keep(&mut self.through, Through::Jump(value.to_owned()));
         }

@@ -37,8 +37,13 @@ const RULES: &[Rule] = &[
         theirs: None,
     },
     Rule {
+        package: "offshoot-text",
+        ours: &[],
+        theirs: Some(&["thiserror"]),
+    },
+    Rule {
         package: "offshoot-proto",
-        ours: &["offshoot-abi"],
+        ours: &["offshoot-abi", "offshoot-text"],
         // All of them without `std`.
         theirs: Some(&[
             "blake3",
@@ -55,7 +60,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "offshoot-ssh",
         // It knows connections and nothing of contexts.
-        ours: &[],
+        ours: &["offshoot-text"],
         theirs: None,
     },
     Rule {
@@ -74,6 +79,7 @@ const RULES: &[Rule] = &[
             "offshoot-macros",
             "offshoot-proto",
             "offshoot-ssh",
+            "offshoot-text",
         ],
         theirs: None,
     },
