@@ -43,6 +43,8 @@ fn login(error: &SshError, words: &str) -> LoginError {
         }
         SshError::KnownHosts(_) => HostKeyError::Failed(said()).into(),
         SshError::HostKey { problem, .. } => host_key(problem, said()).into(),
+        // What keeps it out, and all the words.
+        SshError::Withheld { doubt, .. } => login(doubt, words),
         SshError::NameResolution { .. } => NetworkError::NameResolution(said()).into(),
         SshError::Refused { .. } => NetworkError::Refused(said()).into(),
         SshError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::TimedOut => {

@@ -117,6 +117,7 @@ async fn obey(order: Order) -> std::io::Result<u8> {
     };
     answer(&Answer::Up {
         banner: opened.banner.clone(),
+        warnings: opened.warnings.clone(),
     })?;
     let words = match run(opened).await? {
         Ended::Exit(status) => return Ok(u8::try_from(status).unwrap_or(FAILED)),

@@ -38,6 +38,8 @@ pub enum Answer {
     Up {
         /// What the server says to everybody.
         banner: String,
+        /// What the user should know of a connection that was made all the same.
+        warnings: Vec<String>,
     },
     /// It does not, and why.
     Failed(Failure),

@@ -285,7 +285,8 @@ impl Driver {
 
     /// The far end has said something of ours. Nothing that is asked from now on is answered.
     fn let_in(&mut self) -> Result<(), End> {
-        if self.secrets.take().is_some() {
+        if let Some(secrets) = self.secrets.take() {
+            self.warn_of_host_key(&secrets);
             tracing::debug!(target: STEPS, "let-in");
             self.question_since = None;
             if let (Some(terminal), Wants::Everything) = (&self.tool.terminal, self.tool.wants) {

@@ -28,6 +28,17 @@ pub enum SshError {
         /// Why not.
         problem: HostKeyProblem,
     },
+    /// The host's key is not one to trust, and the host takes nothing that could be shown to it all
+    /// the same.
+    #[error(
+        "{doubt}; no password is shown to it, whatever the configuration says of host keys: {refusal}"
+    )]
+    Withheld {
+        /// Why its key is not one to trust.
+        doubt: Box<Self>,
+        /// What it said to the rest.
+        refusal: Box<Self>,
+    },
     /// There is no such host.
     #[error("cannot resolve `{host}`: {source}")]
     NameResolution {
@@ -210,6 +221,19 @@ pub enum SshError {
         /// The bound.
         max: usize,
     },
+}
+
+impl SshError {
+    /// Whether the server may well be another one than was asked for: its key says so.
+    pub(crate) fn is_of_another_server(&self) -> bool {
+        matches!(
+            self,
+            Self::HostKey {
+                problem: HostKeyProblem::Changed { .. } | HostKeyProblem::Revoked { .. },
+                ..
+            }
+        )
+    }
 }
 
 /// Why a host's key is not one to trust.

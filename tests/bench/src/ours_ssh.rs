@@ -1,5 +1,6 @@
 //! Our side of the rows over ssh, by either client.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use anyhow::{Result, bail};
 use bench_plugin::add;
 use futures_util::future::{join_all, try_join_all};
 use offshoot::{CheckHostKeys, Context, Plugin, Ssh};
+use tempfile::NamedTempFile;
 
 use crate::arguments::Arguments;
 use crate::ours::Tree;
@@ -61,7 +63,16 @@ pub(crate) fn prepare(
     row: SshRow,
     line: Line,
 ) -> Result<Sample> {
-    let far = Far { tree, site, client };
+    let config = tempfile::NamedTempFile::new()?;
+    // The sides have no host keys to look up, and learn none.
+    let lines = "UserKnownHostsFile /dev/null\nGlobalKnownHostsFile /dev/null\n";
+    fs::write(&config, lines)?;
+    let far = Far {
+        tree,
+        site,
+        client,
+        config,
+    };
     Ok(match row {
         SshRow::Warm => Box::new(move || far.open()),
         SshRow::Cold => Box::new(move || {
@@ -94,6 +105,7 @@ struct Far {
     tree: Tree,
     site: Site,
     client: Client,
+    config: NamedTempFile,
 }
 
 impl Far {
@@ -105,7 +117,7 @@ impl Far {
             .port(self.site.port())
             .username(USER)
             .identity_file(self.site.identity())
-            .config_file("none")
+            .config_file(self.config.path().to_string_lossy())
             .check_host_keys(CheckHostKeys::Ignore);
         match self.client {
             Client::Default => ssh,

@@ -40,6 +40,15 @@ impl Driver {
         Said::new("", &all).words
     }
 
+    /// Repeats what OpenSSH's client says of a host key that its configuration lets pass.
+    pub(super) fn warn_of_host_key(&self, secrets: &Secrets) {
+        if let Secrets::Helper(_) = secrets
+            && let Some(LoginError::HostKey(error)) = classify(self.kind, &self.errors.text())
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
     /// Makes an error of what happened, with the tool's own last words.
     pub(super) async fn explain(mut self, end: End, program: String) -> StreamError {
         let (when, printed) = match end {

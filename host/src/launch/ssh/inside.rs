@@ -10,7 +10,7 @@ use super::super::command::Errand;
 use super::super::error::StreamError;
 use super::super::tool::Tool;
 use super::super::{Carrier, Greeted};
-use super::{note_banner, visit, with_paths};
+use super::{note_banner, note_warnings, visit, with_paths};
 
 /// Dropping the future ends the connection, wherever it has come to.
 pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
@@ -23,6 +23,7 @@ pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, Stre
     let took = started.elapsed();
     tracing::debug!(program, ?took, "the server has let us in");
     note_banner(&program, &opened.banner);
+    note_warnings(&program, &opened.warnings);
     let session = opened.with_pipes();
     let tool = session
         .and_then(carried)

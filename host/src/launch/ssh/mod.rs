@@ -85,6 +85,13 @@ fn note_banner(program: &str, banner: &str) {
     }
 }
 
+/// What the user should know of a connection that was made all the same.
+fn note_warnings(program: &str, warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(program, "{}", crate::logs::quote(warning));
+    }
+}
+
 /// Refuses files that cannot be read: the client would only pass over some of them.
 fn check(ssh: &Ssh) -> Result<(), StreamError> {
     let refused = |what: &str, text: &str, rule: &str| {

@@ -67,15 +67,8 @@ fn arguments(ssh: &Ssh, has_password: bool) -> Vec<String> {
         None => {}
         Some(CheckHostKeys::Enforce) => option("StrictHostKeyChecking=yes".to_owned()),
         Some(CheckHostKeys::Accept) => option("StrictHostKeyChecking=accept-new".to_owned()),
-        Some(CheckHostKeys::Ignore) => {
-            for fixed in [
-                "StrictHostKeyChecking=no",
-                "UserKnownHostsFile=/dev/null",
-                "GlobalKnownHostsFile=/dev/null",
-            ] {
-                option(fixed.to_owned());
-            }
-        }
+        // It shows no password to a host whose key has changed.
+        Some(CheckHostKeys::Ignore) => option("StrictHostKeyChecking=no".to_owned()),
     }
     option(format!("ServerAliveInterval={}", ssh.keepalive.seconds));
     option(format!(

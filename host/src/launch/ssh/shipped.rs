@@ -23,7 +23,7 @@ use super::super::command::Errand;
 use super::super::error::StreamError;
 use super::super::terminal::read;
 use super::super::tool::{Tool, Wants};
-use super::{note_banner, visit, with_paths};
+use super::{note_banner, note_warnings, visit, with_paths};
 use crate::hub::Hub;
 
 /// How much longer than it was given the program may take to say that time is up.
@@ -73,7 +73,10 @@ pub(super) async fn launch(
     };
     let heard = tokio::time::timeout(left() + GRACE, talk).await;
     match heard.map_err(|_| timeout(Stage::Connect))? {
-        Ok(Answer::Up { banner }) => note_banner(&program, &banner),
+        Ok(Answer::Up { banner, warnings }) => {
+            note_banner(&program, &banner);
+            note_warnings(&program, &warnings);
+        }
         Ok(Answer::Failed(failure)) => return Err(StreamError::from_failure(failure)),
         Err(error) => {
             let ending = tool.carrier.epitaph(GRACE).await;

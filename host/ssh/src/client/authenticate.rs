@@ -27,6 +27,16 @@ pub(crate) struct Credentials<'a> {
     pub(crate) passphrase: Option<&'a Secret>,
 }
 
+impl Credentials<'_> {
+    /// The same for a server that is shown no password.
+    pub(crate) fn without_password(self) -> Self {
+        Self {
+            password: None,
+            ..self
+        }
+    }
+}
+
 /// The order without `PreferredAuthentications`.
 const ORDER: &[MethodKind] = &[
     MethodKind::PublicKey,

@@ -10,11 +10,12 @@ use russh::{AlgorithmKind, ChannelOpenFailure, Disconnect, Limits};
 use super::authenticate::{Credentials, authenticate};
 use super::gate::{self, Attempts, Turn};
 use super::handler::{Client, Fault, Shared, is_end, words};
-use super::host_key::HostKeyCheck;
+use super::host_key::{HostKeyCheck, Identity};
 use super::line::Hold;
 use super::progress::{Clock, Progress};
 use super::reach::ProxyCommand;
 use super::traces::Traces;
+use super::warnings::Warnings;
 use super::way::{Base, Carried};
 use super::{CutOnDrop, Request, algorithms, files};
 use crate::config::HostConfig;
@@ -48,6 +49,7 @@ pub(crate) struct Up {
 pub(crate) struct Route<'a> {
     pub(crate) request: &'a Request,
     pub(crate) progress: &'a Progress,
+    pub(crate) warnings: &'a Warnings,
     /// When the request is given up.
     pub(crate) until: Instant,
 }
@@ -106,8 +108,9 @@ impl<'a> Route<'a> {
         if let Some(unsupported) = config.unsupported.clone() {
             return Err(SshError::UnsupportedDirective(unsupported));
         }
-        let host_keys = self.request.host_keys;
-        let (config, check) = files::apart(move || {
+        // What the caller says is about the host, and not about those on the way to it.
+        let host_keys = self.request.host_keys.filter(|_| depth == 0);
+        let (mut config, check) = files::apart(move || {
             let check = HostKeyCheck::new(&config, host_keys);
             (config, check)
         })
@@ -127,7 +130,25 @@ impl<'a> Route<'a> {
         self.progress.at(Stage::Authentication);
         // Whoever listens for this learns what the way there has taken so far.
         tracing::debug!(target: "offshoot::step", "trusted {}", config.host);
-        let traces = authenticate(&mut handle, &config, credentials, &notes).await?;
+        let identity = std::mem::take(&mut notes.lock().identity);
+        let traces = match identity {
+            Identity::Verified => authenticate(&mut handle, &config, credentials, &notes).await?,
+            Identity::Doubtful(doubt) => {
+                // A password would be the server's to use. A signature is good for this session
+                // only.
+                config.password = false;
+                config.keyboard_interactive = false;
+                let credentials = credentials.without_password();
+                let made = authenticate(&mut handle, &config, credentials, &notes).await;
+                let warning = format!(
+                    "{doubt}; going on without passwords, because the configuration lets any host \
+                     key pass"
+                );
+                let traces = made.map_err(|error| withheld(doubt, error))?;
+                self.warnings.push(warning);
+                traces
+            }
+        };
         drop(turn);
         hold.trust();
         let (mut below, mut holds) = base.keep();
@@ -187,6 +208,7 @@ impl<'a> Route<'a> {
         let notes = Shared::default();
         let client = Client {
             check,
+            warnings: self.warnings.clone(),
             notes: notes.clone(),
         };
         let connecting = client::connect_stream(settings, line, client);
@@ -218,6 +240,17 @@ impl<'a> Route<'a> {
             }
             Err(fault) => Err(handshake_error(config, fault)),
         }
+    }
+}
+
+/// Why a server whose key is in doubt has refused us: what it was not shown, if that may be it.
+fn withheld(doubt: SshError, refusal: SshError) -> SshError {
+    match refusal {
+        SshError::Closed { .. } | SshError::Protocol { .. } => refusal,
+        refusal => SshError::Withheld {
+            doubt: Box::new(doubt),
+            refusal: Box::new(refusal),
+        },
     }
 }
 

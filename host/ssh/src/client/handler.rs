@@ -7,7 +7,8 @@ use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, Names, cipher};
 
 use super::files;
-use super::host_key::HostKeyCheck;
+use super::host_key::{HostKeyCheck, Identity};
+use super::warnings::Warnings;
 use crate::error::{SshError, printable};
 
 /// Bytes of a banner that are kept.
@@ -20,6 +21,8 @@ pub(crate) struct Notes {
     pub(crate) banner: String,
     /// Why it ended; nothing while it runs.
     pub(crate) ended: Option<String>,
+    /// Whether the server is the one that was asked for, once its key was judged.
+    pub(crate) identity: Identity,
 }
 
 /// Notes that the session writes and others read.
@@ -53,6 +56,7 @@ impl From<russh::Error> for Fault {
 /// Answers the session.
 pub(crate) struct Client {
     pub(crate) check: HostKeyCheck,
+    pub(crate) warnings: Warnings,
     pub(crate) notes: Shared,
 }
 
@@ -74,8 +78,9 @@ impl Handler for Client {
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
         let (check, shown) = (self.check.clone(), copy(shown));
-        let judged = files::apart(move || check.check(&shown)).await;
-        judged.map_err(Fault::Ours)?;
+        let warnings = self.warnings.clone();
+        let judged = files::apart(move || check.check(&shown, &warnings)).await;
+        self.notes.lock().identity = judged.map_err(Fault::Ours)?;
         Ok(true)
     }
 

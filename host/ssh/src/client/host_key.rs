@@ -8,9 +8,10 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
 
 use super::algorithms;
+use super::warnings::Warnings;
 use crate::config::{HostConfig, Strict};
 use crate::error::{HostKeyProblem, SshError, printable};
-use crate::known_hosts::{self, Hash, KnownHost, Verdict};
+use crate::known_hosts::{self, FileError, Hash, KnownHost, LockedFile, Verdict};
 use crate::pattern::fits;
 
 /// What is done about host keys.
@@ -20,7 +21,8 @@ pub enum HostKeys {
     Enforce,
     /// That of an unknown host is learnt; a changed one is refused.
     Accept,
-    /// Nothing is checked, read or written.
+    /// That of an unknown host is learnt. With a changed or revoked one the connection goes on
+    /// without passwords and questions: the server may be anybody.
     Ignore,
 }
 
@@ -35,10 +37,37 @@ impl HostKeys {
     }
 }
 
+/// Whether a server that is connected to is the one that was asked for.
+#[derive(Debug, Default)]
+pub(crate) enum Identity {
+    /// It is, as far as is known.
+    #[default]
+    Verified,
+    /// It may be another one, and the policy lets the connection go on all the same.
+    Doubtful(SshError),
+}
+
+/// What a server's key is looked up by.
+#[derive(Clone, Debug)]
+struct LookedUp {
+    files: Vec<PathBuf>,
+    name: String,
+    plain: Option<String>,
+}
+
+impl LookedUp {
+    fn read(&self) -> Result<KnownHost, FileError> {
+        KnownHost::read(&self.files, &self.name, self.plain.as_deref())
+    }
+}
+
 /// Judges the key of one server.
 #[derive(Clone, Debug)]
 pub(crate) struct HostKeyCheck {
     policy: HostKeys,
+    /// Whether no key is needed at all.
+    waived: bool,
+    looked_up: LookedUp,
     known: KnownHost,
     /// As the key is known, with the port.
     name: String,
@@ -65,15 +94,16 @@ impl HostKeyCheck {
                 )
             }
         };
-        let known = match policy {
-            HostKeys::Ignore => KnownHost::default(),
-            _ => {
-                let files = [&config.user_known_hosts[..], &config.global_known_hosts].concat();
-                KnownHost::read(&files, &name, plain)?
-            }
+        let looked_up = LookedUp {
+            files: [&config.user_known_hosts[..], &config.global_known_hosts].concat(),
+            name: name.clone(),
+            plain: plain.map(str::to_owned),
         };
+        let known = looked_up.read()?;
         Ok(Self {
             policy,
+            waived: false,
+            looked_up,
             known,
             principal: config
                 .host_key_alias
@@ -94,35 +124,53 @@ impl HostKeyCheck {
         &self.known
     }
 
-    /// Checks nothing from here on.
+    /// Needs no key from here on: the server is this machine itself.
     pub(crate) fn waive(&mut self) {
-        self.policy = HostKeys::Ignore;
+        self.waived = true;
     }
 
     /// Judges, and learns if that is wanted.
-    pub(crate) fn check(&self, shown: &PublicKeyOrCertificate) -> Result<(), SshError> {
-        if self.policy == HostKeys::Ignore {
-            return Ok(());
-        }
+    pub(crate) fn check(
+        &self,
+        shown: &PublicKeyOrCertificate,
+        warnings: &Warnings,
+    ) -> Result<Identity, SshError> {
         let key = shown.public_key();
         self.length(&key)?;
+        if self.waived {
+            return Ok(Identity::Verified);
+        }
+        match (self.judge(shown, &key, warnings), self.policy) {
+            (Err(error), HostKeys::Ignore) if error.is_of_another_server() => {
+                Ok(Identity::Doubtful(error))
+            }
+            (judged, _) => judged.map(|()| Identity::Verified),
+        }
+    }
+
+    fn judge(
+        &self,
+        shown: &PublicKeyOrCertificate,
+        key: &PublicKey,
+        warnings: &Warnings,
+    ) -> Result<(), SshError> {
         let mut doubt = None;
         if let Some(certificate) = shown.certificate() {
-            match self.certificate(certificate, &key)? {
+            match self.certificate(certificate, key)? {
                 Vouched::Yes => return Ok(()),
                 Vouched::Nobody => {}
                 Vouched::Invalid(why) => doubt = Some(why),
             }
         }
         // As with OpenSSH, a key with a certificate that is of no use is still a key.
-        match self.known.judge(&blob(&key)) {
+        match self.known.judge(&blob(key)) {
             Verdict::Known => Ok(()),
             Verdict::Unknown => match (doubt, self.policy) {
+                (_, HostKeys::Ignore) | (None, HostKeys::Accept) => self.learn(key, warnings),
                 (Some(why), _) => Err(self.problem(HostKeyProblem::Certificate(why))),
-                (None, HostKeys::Accept) => self.learn(&key),
-                (None, _) => Err(self.verdict(Verdict::Unknown, &key)),
+                (None, HostKeys::Enforce) => Err(self.verdict(Verdict::Unknown, key)),
             },
-            other => Err(self.verdict(other, &key)),
+            other => Err(self.verdict(other, key)),
         }
     }
 
@@ -186,18 +234,43 @@ impl HostKeyCheck {
         Ok(Vouched::Yes)
     }
 
-    fn learn(&self, key: &PublicKey) -> Result<(), SshError> {
-        let Some(file) = &self.learn_in else {
+    /// Writes the key down, unless another connection has done so, or has learnt another one.
+    fn learn(&self, key: &PublicKey, warnings: &Warnings) -> Result<(), SshError> {
+        let Some(path) = &self.learn_in else {
             return Ok(());
         };
+        let not_learnt = |error: std::io::Error| {
+            warnings.push(format!(
+                "{}: its host key {} is not learnt: cannot write {}: {error}",
+                self.name,
+                fingerprint(key),
+                path.display()
+            ));
+        };
+        let file = match LockedFile::open(path) {
+            Ok(file) => file,
+            Err(error) => {
+                not_learnt(error);
+                return Ok(());
+            }
+        };
+        match self.looked_up.read()?.judge(&blob(key)) {
+            Verdict::Known => return Ok(()),
+            Verdict::Unknown => {}
+            other => return Err(self.verdict(other, key)),
+        }
         // Without the comment, which the server did not send.
         let line = PublicKey::new(key.key_data().clone(), "").to_openssh();
         let line = line.map_err(|error| SshError::Protocol {
             host: self.name.clone(),
             reason: format!("a host key that cannot be written: {error}"),
         })?;
-        known_hosts::learn(file, &self.name, line.trim_end(), self.hash)?;
-        tracing::info!(host = self.name, file = %file.display(), fingerprint = %fingerprint(key), "learnt a host key");
+        match file.append(&self.name, line.trim_end(), self.hash) {
+            Ok(()) => {
+                tracing::info!(host = self.name, file = %path.display(), fingerprint = %fingerprint(key), "learnt a host key");
+            }
+            Err(error) => not_learnt(error),
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod prompts;
 mod pump;
 mod reach;
 mod traces;
+mod warnings;
 mod way;
 
 use std::os::fd::OwnedFd;
@@ -32,6 +33,7 @@ use self::line::Hold;
 use self::progress::Progress;
 pub use self::pump::Ended;
 use self::pump::Held;
+use self::warnings::Warnings;
 use crate::config::{HostConfig, Said, Surroundings};
 use crate::error::{SshError, Stage};
 use crate::secret::Secret;
@@ -96,6 +98,8 @@ pub struct Session {
     pub errors: OwnedFd,
     /// What the server says to everybody before it lets in, as it came.
     pub banner: String,
+    /// What the user should know of a connection that was made all the same.
+    pub warnings: Vec<String>,
     /// Keeps all of it alive.
     pub connection: Connection,
 }
@@ -190,6 +194,8 @@ pub struct Opened {
     holds: CutOnDrop,
     /// What the server says to everybody before it lets in, as it came.
     pub banner: String,
+    /// What the user should know of a connection that was made all the same.
+    pub warnings: Vec<String>,
 }
 
 /// Pipes of the caller's for a command: it reads the first and writes the others.
@@ -211,13 +217,14 @@ impl Opened {
     /// Fails when there can be no pipes.
     pub fn with_pipes(self) -> std::io::Result<Session> {
         let (ours, ends) = pump::pipes()?;
-        let banner = self.banner.clone();
+        let (banner, warnings) = (self.banner.clone(), self.warnings.clone());
         let connection = self.between(ends)?;
         Ok(Session {
             output: ours.output,
             input: ours.input,
             errors: ours.errors,
             banner,
+            warnings,
             connection,
         })
     }
@@ -283,9 +290,11 @@ async fn open_now(
     progress: &Progress,
     until: Instant,
 ) -> Result<Opened, SshError> {
+    let warnings = Warnings::default();
     let route = Route {
         request,
         progress,
+        warnings: &warnings,
         until,
     };
     let environment = environment(&config);
@@ -350,6 +359,7 @@ async fn open_now(
         held: Held { sessions, notes },
         holds: cut,
         banner,
+        warnings: warnings.take(),
     })
 }
 

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-pub use self::learn::{Hash, learn};
+pub use self::learn::{Hash, LockedFile};
 use self::line::{Entry, Marker};
 
 /// Bytes that one file may have. A million hosts fit.

@@ -8,7 +8,7 @@ use std::process::Command;
 use data_encoding::BASE64;
 use tempfile::TempDir;
 
-use super::{Hash, KnownHost, Verdict, learn, name};
+use super::{Hash, KnownHost, LockedFile, Verdict, name};
 
 /// A key that looks like one: nothing here does mathematics with it.
 fn key(key_type: &str, number: u8) -> (String, Vec<u8>) {
@@ -188,7 +188,8 @@ fn t12_a_file_that_cannot_be_read_is_an_error_and_a_missing_one_is_not() {
 }
 
 fn learned(file: &Path, host: &str, hash: Hash) {
-    learn(file, host, &ed(1).0, hash).unwrap();
+    let locked = LockedFile::open(file).unwrap();
+    locked.append(host, &ed(1).0, hash).unwrap();
 }
 
 #[test]
@@ -233,10 +234,46 @@ fn b002_many_at_once_leave_whole_lines() {
         );
     }
     let text = fs::read_to_string(files.at("one")).unwrap();
-    // Whoever looks while another's line is half there may close it once more: an empty line.
-    let whole = text.lines().filter(|line| !line.is_empty());
-    assert!(whole.clone().all(|line| super::Entry::read(line).is_some()));
-    assert_eq!(whole.count(), 400);
+    let mut lines = text.lines();
+    assert!(lines.all(|line| super::Entry::read(line).is_some()));
+    assert_eq!(text.lines().count(), 400);
+}
+
+#[test]
+fn a_host_is_never_written_as_a_pattern_or_a_marker() {
+    let files = Files::with("");
+    for name in [
+        "*", "web?", "a,b", "!web", "@revoked", "#web", "|1|a|b", "a b", "a\nb", "",
+    ] {
+        for hash in [Hash::Plain, Hash::Hashed] {
+            let locked = LockedFile::open(&files.at("one")).unwrap();
+            let error = locked.append(name, &ed(1).0, hash).unwrap_err();
+            assert!(error.to_string().contains("pattern"), "{name}: {error}");
+        }
+    }
+    assert_eq!(fs::read_to_string(files.at("one")).unwrap(), "");
+}
+
+#[test]
+fn one_at_a_time_has_the_file_and_a_file_that_was_replaced_is_opened_again() {
+    let files = Files::with("");
+    let path = files.at("one");
+    let first = LockedFile::open(&path).unwrap();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            ready.send(()).unwrap();
+            learned(&path, "second", Hash::Plain);
+        });
+        is_ready.recv().unwrap();
+        // As `ssh-keygen -R` does.
+        fs::write(files.at("new"), "").unwrap();
+        fs::rename(files.at("new"), &path).unwrap();
+        first.append("lost", &ed(1).0, Hash::Plain).unwrap();
+        second.join().unwrap();
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text, format!("second {}\n", ed(1).0));
 }
 
 /// Whether `ssh-keygen -F` finds a host.
@@ -268,7 +305,8 @@ fn t12_ssh_keygen_finds_the_same_hosts_also_when_it_has_hashed_them() {
         .map(|hosts| format!("{hosts} {public}\n"))
         .collect();
     fs::write(real.at("one"), text).unwrap();
-    learn(&real.at("one"), "learnt", &public, Hash::Hashed).unwrap();
+    let locked = LockedFile::open(&real.at("one")).unwrap();
+    locked.append("learnt", &public, Hash::Hashed).unwrap();
     let hosts = [
         "a",
         "b",

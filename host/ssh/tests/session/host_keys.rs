@@ -4,9 +4,10 @@ use std::fs;
 use std::process::Command;
 
 use offshoot_bed::SshdOptions;
+use offshoot_ssh::config::Hop;
 use offshoot_ssh::{HostKeyProblem, HostKeys, SshError};
 
-use crate::bench::{Bench, run};
+use crate::bench::{Bench, run, secret};
 
 /// Whether OpenSSH's client gets in with what is known, and what it says if not.
 fn theirs(bench: &Bench, strict: &str) -> Result<(), String> {
@@ -286,34 +287,146 @@ async fn t12_host_certificates() {
     assert!(theirs(&bench, "yes").is_err());
 }
 
+/// A line that knows another key of the machine.
+fn another_key(bench: &Bench) -> String {
+    let key = bench.key("another", &["-t", "ed25519", "-N", ""]);
+    let key = fs::read_to_string(key.with_extension("pub")).unwrap();
+    let addr = bench.machine.ssh_addr();
+    format!("[{}]:{} {key}", addr.ip(), addr.port())
+}
+
 #[tokio::test]
-async fn b002_accept_learns_once_and_ignore_writes_nothing() {
+async fn b002_accept_and_ignore_learn_once() {
     let bench = Bench::new(SshdOptions::default());
-    bench.knows("");
-    ours(&bench, HostKeys::Ignore).await.unwrap();
-    assert_eq!(bench.known(), "");
-    ours(&bench, HostKeys::Accept).await.unwrap();
-    assert_eq!(bench.known(), bench.machine.known_hosts_line());
-    ours(&bench, HostKeys::Accept).await.unwrap();
-    assert_eq!(bench.known(), bench.machine.known_hosts_line());
+    for mode in [HostKeys::Accept, HostKeys::Ignore] {
+        bench.knows("");
+        for _ in 0..2 {
+            ours(&bench, mode).await.unwrap();
+            assert_eq!(bench.known(), bench.machine.known_hosts_line());
+        }
+    }
     ours(&bench, HostKeys::Enforce).await.unwrap();
     theirs(&bench, "yes").unwrap();
-    // A changed key is refused by accept, and nobody cares with ignore.
-    let other = fs::read_to_string(
-        bench
-            .key("o", &["-t", "ed25519", "-N", ""])
-            .with_extension("pub"),
-    )
-    .unwrap();
-    let addr = bench.machine.ssh_addr();
-    let line = format!("[{}]:{} {other}", addr.ip(), addr.port());
+    // A changed key is refused by accept, and passes with ignore, for who has a key.
+    let line = another_key(&bench);
     bench.knows(&line);
     assert_eq!(
         name_of(&ours(&bench, HostKeys::Accept).await.unwrap_err()),
         "changed"
     );
     ours(&bench, HostKeys::Ignore).await.unwrap();
+    theirs(&bench, "no").unwrap();
     assert_eq!(bench.known(), line);
+}
+
+#[tokio::test]
+async fn t12_no_password_is_shown_to_a_host_whose_key_has_changed_or_is_revoked() {
+    let questions = SshdOptions::default().line("KbdInteractiveAuthentication yes");
+    let bench = Bench::new(questions);
+    let revoked = format!("@revoked {}", bench.machine.known_hosts_line());
+    let states = [(another_key(&bench), "changed"), (revoked, "revoked")];
+    for (lines, why) in &states {
+        bench.knows(lines);
+        for said in [None, Some(HostKeys::Ignore)] {
+            let mut request = bench.request("bob", "true", "StrictHostKeyChecking no");
+            request.host_keys = said;
+            request.password = secret("bob's secret");
+            let error = run(request).await.unwrap_err();
+            let SshError::Withheld { doubt, refusal } = &error else {
+                panic!("{why}: {error:?}");
+            };
+            assert_eq!(name_of(doubt), *why);
+            assert!(
+                matches!(**refusal, SshError::AuthRefused { .. }),
+                "{refusal:?}"
+            );
+        }
+        // A key gets in, and the user is told.
+        let request = bench.request("ann", "true", "StrictHostKeyChecking no");
+        let session = offshoot_ssh::open(request).await.unwrap();
+        let [warning] = &session.warnings[..] else {
+            panic!("{why}: {:?}", session.warnings);
+        };
+        assert!(warning.contains("without passwords"), "{warning}");
+        session.connection.closed().await;
+    }
+    let log = bench.machine.sh("cat /var/log/sshd.log");
+    assert!(!log.contains("password for"), "{log}");
+    assert!(!log.contains("keyboard-interactive for"), "{log}");
+    // It is not the password that is wrong.
+    bench.knows("");
+    let mut request = bench.request("bob", "true", "StrictHostKeyChecking no");
+    request.password = secret("bob's secret");
+    run(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn t12_what_is_said_of_a_host_is_not_said_of_those_on_the_way_to_it() {
+    let bench = Bench::new(SshdOptions::default());
+    bench.knows(&another_key(&bench));
+    let addr = bench.machine.ssh_addr();
+    for mode in [HostKeys::Accept, HostKeys::Ignore] {
+        let mut request = bench.request("ann", "true", "");
+        request.host_keys = Some(mode);
+        request.said.jump = Some(Hop::list(&format!("ann@{addr}")).unwrap());
+        let error = run(request).await.unwrap_err();
+        let SshError::Jump { source, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(name_of(source), "changed", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn b002_a_key_that_cannot_be_written_down_is_a_warning() {
+    let bench = Bench::new(SshdOptions::default());
+    // There is no folder to make it in, for root neither.
+    let lines = "UserKnownHostsFile /proc/none/known_hosts\nStrictHostKeyChecking accept-new";
+    let session = offshoot_ssh::open(bench.request("ann", "true", lines))
+        .await
+        .unwrap();
+    let [warning] = &session.warnings[..] else {
+        panic!("{:?}", session.warnings);
+    };
+    assert!(
+        warning.contains("cannot write /proc/none/known_hosts"),
+        "{warning}"
+    );
+    session.connection.closed().await;
+}
+
+#[tokio::test]
+async fn t12_of_many_connections_at_once_one_learns_and_the_others_judge_by_that() {
+    let options = SshdOptions::default().host_keys(&["ed25519", "ecdsa"]);
+    let bench = Bench::new(options);
+    for _ in 0..4 {
+        bench.knows("");
+        // Somebody in between would show another key to some of them.
+        let request = |number: usize, kind: &str| {
+            let lines = format!("HostKeyAlgorithms {kind}\nStrictHostKeyChecking accept-new");
+            let mut request = bench.request("ann", "true", &lines);
+            let own = bench.path(&format!("config-{number}"));
+            fs::rename(bench.path("config"), &own).unwrap();
+            request.around.user_config = Some(own);
+            run(request)
+        };
+        let (ed, ec) = ("ssh-ed25519", "ecdsa-sha2-nistp256");
+        let (a, b, c, d) = tokio::join!(
+            request(0, ed),
+            request(1, ec),
+            request(2, ed),
+            request(3, ec)
+        );
+        let ran = [a, b, c, d];
+        let known = bench.known();
+        assert_eq!(known.lines().count(), 1, "{known}");
+        for result in ran {
+            match result {
+                Ok(_) => {}
+                Err(error) => assert_eq!(name_of(&error), "changed", "{error}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]
