@@ -149,6 +149,7 @@ impl Error {
             kind: match error {
                 SendError::NoRoute(_) => ChannelErrorKind::NoRoute,
                 SendError::TooLarge { .. } => ChannelErrorKind::TooLarge,
+                SendError::Reserved(_) => return Self::Usage(error.to_string()),
                 SendError::Backlog(_) | SendError::Exhausted(_) | SendError::NeedsIds => {
                     ChannelErrorKind::Exhausted
                 }

@@ -3,6 +3,8 @@
 //! The engine has checked that the instance may ask. What it opens is its own: it is closed with
 //! the instance, and no other instance can name it.
 
+mod rights;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -118,8 +120,14 @@ impl Session for HubSession {
         let shared = self.shared.clone();
         Box::pin(async move {
             let hub = shared.hub.upgrade().ok_or_else(gone)?;
+            rights::check(&hub, &request)?;
             shared.answer(&hub, request).await
         })
+    }
+
+    fn may_send(&self, context: u32) -> Result<(), Failure> {
+        let hub = self.shared.hub.upgrade().ok_or_else(gone)?;
+        rights::may_send(&hub, ContextId(context))
     }
 
     fn poll_send(
@@ -212,7 +220,8 @@ impl Shared {
             timeout,
             spec: LocalSpec {
                 remote_name: local.remote_name,
-                child_path: local.child_path,
+                // Never a guest's choice: the file would be executed.
+                child_path: None,
             },
         };
         let made = launch::connect(hub, wanted).await;
@@ -527,6 +536,9 @@ fn ended(hub: &Hub, context: ContextId, dead: &Dead, may_have_run: bool) -> Fail
 }
 
 fn unsent(hub: &Hub, context: ContextId, error: &SendError) -> Failure {
+    if let SendError::Reserved(_) = error {
+        return Failure::Usage(error.to_string());
+    }
     Failure::Channel(ChannelError {
         context: hub.name(context).to_string(),
         reason: error.to_string(),

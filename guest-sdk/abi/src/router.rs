@@ -102,13 +102,12 @@ impl Default for Method {
     }
 }
 
-/// What a process on the same machine can be given.
+/// What a process on the same machine can be given. It runs the host's own child program: no
+/// request names a program, or a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Local {
     /// How it shows in a list of processes.
     pub remote_name: Option<String>,
-    /// The child binary to run instead of the host's own.
-    pub child_path: Option<String>,
 }
 
 /// A call of a function in another context.
@@ -325,14 +324,13 @@ mod tests {
             name: None,
             method: Method::Local(Local {
                 remote_name: Some("a".to_string()),
-                child_path: None,
             }),
             timeout_ms: None,
             debug: true,
         };
         check(
             Request::Connect(connect),
-            &[0, 1, 3, 0, 0, 1, 1, b'a', 0, 0, 1],
+            &[0, 1, 3, 0, 0, 1, 1, b'a', 0, 1],
         );
         let call = Call {
             context: 1,

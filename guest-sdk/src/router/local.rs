@@ -1,6 +1,5 @@
 //! Makes contexts.
 
-use std::path::Path;
 use std::time::Duration;
 
 use offshoot_abi::router::{self, Connect, Method, Request, Response};
@@ -38,13 +37,6 @@ impl Local {
     /// How its process shows in a list of processes.
     pub fn remote_name(mut self, name: impl Into<String>) -> Self {
         self.process.remote_name = Some(name.into());
-        self
-    }
-
-    /// A child binary that is there already, instead of the one that the host brings.
-    pub fn child_path(mut self, path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref().to_string_lossy();
-        self.process.child_path = Some(path.into_owned());
         self
     }
 

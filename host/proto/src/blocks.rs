@@ -6,6 +6,7 @@
 //! used up from one that is new. Nothing comes back: the ids of a lost context stay burnt.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::iter;
 use core::ops::Range;
 
@@ -19,6 +20,8 @@ const WORDS: usize = (ID_BLOCK as usize).div_ceil(64);
 pub(crate) struct Blocks {
     /// Ids that this context may give away, in the order in which it does.
     own: VecDeque<Range<u32>>,
+    /// All that it ever had to give, [`ID_BLOCKS_MAX`] ranges at most.
+    had: Vec<Range<u32>>,
     /// Ids that it gave away and has not placed yet.
     unplaced: Set<ContextId>,
     /// Blocks of contexts below, by their first id.
@@ -79,6 +82,7 @@ impl Blocks {
     pub(crate) fn all() -> Self {
         Self {
             own: iter::once(1..u32::MAX).collect(),
+            had: iter::once(1..u32::MAX).collect(),
             ..Self::default()
         }
     }
@@ -120,12 +124,18 @@ impl Blocks {
         let Some(ids) = block(first, count) else {
             return false;
         };
-        let room = self.own.len() < ID_BLOCKS_MAX as usize;
-        let fresh = room && self.own.iter().all(|own| apart(own, &ids)) && self.is_free(&ids);
+        let room = self.had.len() < ID_BLOCKS_MAX as usize;
+        let fresh = room && self.had.iter().all(|had| apart(had, &ids)) && self.is_free(&ids);
         if fresh {
+            self.had.push(ids.clone());
             self.own.push_back(ids);
         }
         fresh
+    }
+
+    /// Whether `id` is, or was, for this context to give away, and for no other one.
+    pub(crate) fn is_ours(&self, id: ContextId) -> bool {
+        self.had.iter().any(|had| had.contains(&id.0)) && self.block_of(id).is_none()
     }
 
     /// Whether `owner`, behind `link`, may have another block of the controller's.

@@ -19,7 +19,7 @@ use super::state::State;
 
 /// Bytes of a request or an answer beside the message in it: names, addresses, error texts.
 const OVERHEAD_MAX: usize = 1 << 20;
-/// Bytes of a name or a path in a request.
+/// Bytes of a name in a request.
 const TEXT_MAX: usize = 4 << 10;
 
 /// What an instance may do with the router, and what it has there.
@@ -62,6 +62,31 @@ impl Desk {
         Ok(self.session.insert(session).clone())
     }
 
+    /// Checks that an instance with the router may send to where `request` goes, if anywhere.
+    /// This may wait for what the starter holds.
+    fn check_recipient(&self, session: &dyn Session, request: &Request) -> Result<(), Failure> {
+        match *request {
+            Request::Post {
+                context, handle, ..
+            }
+            | Request::SendDead { context, handle }
+                if !self.handed.has(context, handle) =>
+            {
+                session.may_send(context)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers where an answer to what the instance is about to receive goes.
+    fn note_received(&mut self, answer: &Result<Response, Failure>) {
+        if let Ok(Response::Received(received)) = answer
+            && received.reply_to != 0
+        {
+            self.handed.remember((received.src, received.reply_to));
+        }
+    }
+
     /// Keeps the answer for the guest; returns its length.
     fn keep(&mut self, answer: &Result<Response, Failure>) -> u32 {
         let encoded = |answer| postcard::to_allocvec(answer).expect("it goes into memory");
@@ -100,14 +125,14 @@ impl Desk {
         if !self.granted {
             return Err(Failure::NotGranted(what.to_owned()));
         }
-        let texts: [Option<&str>; 3] = match request {
+        let texts: [Option<&str>; 2] = match request {
             Request::Connect(connect) => {
                 let offshoot_abi::router::Method::Local(local) = &connect.method;
-                [&connect.name, &local.remote_name, &local.child_path].map(Option::as_deref)
+                [&connect.name, &local.remote_name].map(Option::as_deref)
             }
             Request::Call(call) => {
                 self.check_message(call.arguments.len())?;
-                [Some(&call.plugin), Some(&call.function), None]
+                [Some(&call.plugin), Some(&call.function)]
             }
             Request::Post { data, .. } => return self.check_message(data.len()),
             Request::Receive(receive) => {
@@ -128,7 +153,7 @@ impl Desk {
             .find(|text| text.len() > TEXT_MAX)
         {
             Some(text) => Err(Failure::Usage(format!(
-                "a name or path of {} bytes is too long (max {TEXT_MAX})",
+                "a name of {} bytes is too long (max {TEXT_MAX})",
                 text.len()
             ))),
             None => Ok(()),
@@ -186,11 +211,16 @@ async fn exchange(caller: &mut Caller<'_, State>, pointer: (u32, u32)) -> wasmti
     let answer = match begun {
         Ok((session, request)) => {
             leave_starter(caller).await;
-            session.exchange(request).await
+            match caller.data().desk.check_recipient(&*session, &request) {
+                Ok(()) => session.exchange(request).await,
+                Err(failure) => Err(failure),
+            }
         }
         Err(failure) => Err(failure),
     };
-    Ok(caller.data_mut().desk.keep(&answer))
+    let desk = &mut caller.data_mut().desk;
+    desk.note_received(&answer);
+    Ok(desk.keep(&answer))
 }
 
 fn read(bytes: &[u8]) -> Result<Request, Failure> {
@@ -214,19 +244,29 @@ async fn send(
         .filter(|range| range.end <= memory.data_size(&*caller))
         .ok_or(OUTSIDE)?;
     let desk = &mut caller.data_mut().desk;
-    let begun = match desk.granted || desk.handed.has(context, handle) {
+    let is_handed = desk.handed.has(context, handle);
+    let begun = match desk.granted || is_handed {
         true => desk.check_message(range.len()),
         false => Err(Failure::NotGranted(SEND_UNASKED.to_owned())),
     };
     let sent = match begun.and_then(|()| desk.session()) {
         Ok(session) => {
             leave_starter(caller).await;
-            poll_fn(|cx| {
-                // The guest waits, so its memory is as it was.
-                let data = &memory.data_mut(&mut *caller)[range.clone()];
-                session.poll_send(cx, context, handle, data)
-            })
-            .await
+            let may_send = match is_handed {
+                true => Ok(()),
+                false => session.may_send(context),
+            };
+            match may_send {
+                Ok(()) => {
+                    poll_fn(|cx| {
+                        // The guest waits, so its memory is as it was.
+                        let data = &memory.data_mut(&mut *caller)[range.clone()];
+                        session.poll_send(cx, context, handle, data)
+                    })
+                    .await
+                }
+                Err(failure) => Err(failure),
+            }
         }
         Err(failure) => Err(failure),
     };

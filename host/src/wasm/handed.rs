@@ -1,6 +1,7 @@
 //! Which senders an instance was handed.
 //!
-//! A plugin without the router may still answer through a sender that its caller passed to it.
+//! A plugin without the router may still answer through a sender that its caller passed to it, and
+//! one with the router may send where it could not otherwise.
 //! The engine does not know the types of arguments, but a sender's address has a fixed form, so
 //! those in the arguments can be found.
 
@@ -43,7 +44,8 @@ impl Handed {
         self.known.contains(&(context, handle))
     }
 
-    fn remember(&mut self, address: (u32, u64)) {
+    /// Remembers an address that the instance may send to from now on.
+    pub(super) fn remember(&mut self, address: (u32, u64)) {
         if !self.known.insert(address) {
             return;
         }

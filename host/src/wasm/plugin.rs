@@ -130,7 +130,7 @@ impl Plugin {
         let manifest = Manifest::parse(manifest)?;
         let initializes = check_exports(&module)?;
         let reaches_router = grants.contains(&Grant::Router);
-        let functions = functions(&module, &manifest, reaches_router)?;
+        let functions = functions(&module, &manifest)?;
         let pre = runtime
             .linker
             .instantiate_pre(&module)
@@ -350,11 +350,7 @@ fn check_exports(module: &Module) -> Result<bool, LoadError> {
     Ok(true)
 }
 
-fn functions(
-    module: &Module,
-    manifest: &Manifest,
-    reaches_router: bool,
-) -> Result<Vec<Function>, LoadError> {
+fn functions(module: &Module, manifest: &Manifest) -> Result<Vec<Function>, LoadError> {
     let sends = module
         .imports()
         .any(|import| import.module() == IMPORT_MODULE && import.name() == imports::SEND);
@@ -367,9 +363,7 @@ fn functions(
         let mut arguments = info.arguments.iter();
         Ok(Function {
             index,
-            takes_senders: sends
-                && !reaches_router
-                && arguments.any(|argument| argument.ty.has_opaque()),
+            takes_senders: sends && arguments.any(|argument| argument.ty.has_opaque()),
             slow: AtomicBool::new(false),
             export: export.ok_or(LoadError::BadExport {
                 name,

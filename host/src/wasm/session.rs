@@ -25,6 +25,14 @@ pub(crate) trait Session: Send + Sync {
     /// Does what the guest asks. The guest waits until it is done, unless its call ends before.
     fn exchange(&self, request: Request) -> Exchange;
 
+    /// Whether the instance may send to every handle of programs in a context, and not only to
+    /// those that it was handed.
+    ///
+    /// # Errors
+    ///
+    /// Says why not.
+    fn may_send(&self, context: u32) -> Result<(), Failure>;
+
     /// Sends a message as soon as the receiver has room for it. Nothing is taken from `data`
     /// before the poll that is ready.
     fn poll_send(

@@ -46,7 +46,6 @@ fn s080_a_builder_says_all_that_it_was_told() {
         .via(&parent)
         .name("worker")
         .remote_name("test")
-        .child_path("/opt/child")
         .debug(true)
         .connect_timeout(Duration::from_secs(5))
         .connect()
@@ -61,7 +60,6 @@ fn s080_a_builder_says_all_that_it_was_told() {
     );
     let Method::Local(local) = &connect.method;
     assert_eq!(local.remote_name.as_deref(), Some("test"));
-    assert_eq!(local.child_path.as_deref(), Some("/opt/child"));
 }
 
 #[test]

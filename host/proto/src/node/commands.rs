@@ -38,6 +38,12 @@ pub enum SendError {
         /// The bound.
         max: u32,
     },
+    /// The handle is one of the router's own, which no program sends to.
+    #[error(
+        "handle {0} is reserved for the router: programs use those from {first}",
+        first = Handle::FIRST_FREE
+    )]
+    Reserved(Handle),
     /// The link's queue is full: the messages before this one have to leave first.
     #[error("too many messages wait for context {0}")]
     Backlog(ContextId),
@@ -429,7 +435,9 @@ impl Node {
         reply_to: Handle,
         body: Body,
     ) {
-        if reply_to == Handle::NONE {
+        // Nodes wait for answers at handles that were allotted. Whoever names another one would
+        // have an order sent to itself on our authority.
+        if reply_to.is_reserved() {
             return;
         }
         let message = Message {

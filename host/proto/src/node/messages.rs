@@ -117,12 +117,13 @@ impl Node {
         }
     }
 
-    /// Sends a message outside of any stream. It takes no credit, so the receiver refuses it when
-    /// it is behind with what this context has sent it.
+    /// Sends a program's message outside of any stream. It takes no credit, so the receiver
+    /// refuses it when it is behind with what this context has sent it.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot leave.
+    /// Fails when it cannot leave, and with [`SendError::Reserved`] where it, or the answer, would
+    /// go to a handle of the router's own.
     pub fn post(
         &mut self,
         dst: ContextId,
@@ -130,14 +131,19 @@ impl Node {
         reply_to: Handle,
         body: Body,
     ) -> Result<(), SendError> {
+        refuse_reserved(handle)?;
+        if reply_to != Handle::NONE {
+            refuse_reserved(reply_to)?;
+        }
         self.send(dst, handle, reply_to, body)
     }
 
-    /// Puts a message into the stream from this context to a handle of another.
+    /// Puts a program's message into the stream from this context to a handle of another.
     ///
     /// # Errors
     ///
-    /// Fails when the receiver is behind, gone, or the message cannot leave.
+    /// Fails when the receiver is behind, gone, or the message cannot leave, and with
+    /// [`SendError::Reserved`] for a handle of the router's own.
     pub fn put(&mut self, dst: ContextId, handle: Handle, body: Bytes) -> Result<(), PutError> {
         let length = body.len();
         let credit = match self.streams.room(dst, handle, length) {
@@ -371,6 +377,7 @@ impl Node {
     }
 
     fn open_stream(&mut self, dst: ContextId, handle: Handle) -> Result<Handle, SendError> {
+        refuse_reserved(handle)?;
         if !self.is_reachable(dst) {
             return Err(SendError::NoRoute(dst));
         }
@@ -417,9 +424,22 @@ fn kind_of(stream: bool, dead: bool) -> Kind {
     }
 }
 
-/// Where a message of a stream is paid for.
+/// Where a message of a stream is paid for: at a handle that its sender was allotted.
 fn credit_of(stream: bool, reply_to: Handle) -> Handle {
-    if stream { reply_to } else { Handle::NONE }
+    if stream && !reply_to.is_reserved() {
+        reply_to
+    } else {
+        Handle::NONE
+    }
+}
+
+/// A message bears the authority of this context, which contexts below take orders from. So what
+/// programs send never goes to the handles at which orders are taken.
+fn refuse_reserved(handle: Handle) -> Result<(), SendError> {
+    if handle.is_reserved() {
+        return Err(SendError::Reserved(handle));
+    }
+    Ok(())
 }
 
 fn credit_body(credit: Credit) -> Body {

@@ -55,6 +55,13 @@ impl Node {
         Ok(id)
     }
 
+    /// Whether `id` is for a context of this one's own making, directly or `via` another one,
+    /// and not for one that an ancestor or a descendant makes below here. Whether there is such a
+    /// context now does not matter.
+    pub fn makes(&self, id: ContextId) -> bool {
+        self.blocks.is_ours(id)
+    }
+
     /// Places a context whose id [`allocate_id`](Self::allocate_id) gave, below `via` or, when
     /// that is this context, as a direct child that is expected (`S063`).
     ///

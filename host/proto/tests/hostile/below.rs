@@ -68,7 +68,7 @@ fn a_grandchild_that_does_not_read_is_cut_off_before_its_neighbours_wait() {
     let mut chain = Chain::new();
     for number in 0..100_000_u64 {
         let asked = Header {
-            reply_to: Handle(number + 1),
+            reply_to: Handle(Handle::FIRST_DYNAMIC + number),
             ..header(chain.low, Handle(5000 + number))
         };
         chain.feed_from_below(asked, b"");
@@ -94,7 +94,7 @@ fn a_parent_is_not_cut_off_for_what_its_child_is_refused() {
         asked += 1;
         assert!(asked < 100_000, "it would never end");
         let question = Header {
-            reply_to: Handle(asked),
+            reply_to: Handle(Handle::FIRST_DYNAMIC + asked),
             ..header(chain.low, Handle(5000 + asked))
         };
         chain.feed_from_below(question, b"");

@@ -87,7 +87,7 @@ fn who_asks_and_does_not_read_is_cut_off() {
     let mut reason = None;
     for number in 0..100_000_u64 {
         let asked = Header {
-            reply_to: Handle(number + 1),
+            reply_to: Handle(Handle::FIRST_DYNAMIC + number),
             ..header(EVIL, Handle(5000 + number))
         };
         world.send(world.evil, asked, b"");
@@ -107,14 +107,17 @@ fn who_asks_and_reads_is_answered_each_time() {
     let mut world = World::new();
     for number in 0..10_000_u64 {
         let asked = Header {
-            reply_to: Handle(number + 1),
+            reply_to: Handle(Handle::FIRST_DYNAMIC + number),
             ..header(EVIL, Handle(5000 + number))
         };
         world.send(world.evil, asked, b"");
         let answers = world.sent(world.evil);
         assert_eq!(answers.len(), 1);
         assert!(answers[0].header.dead);
-        assert_eq!(answers[0].header.handle, Handle(number + 1));
+        assert_eq!(
+            answers[0].header.handle,
+            Handle(Handle::FIRST_DYNAMIC + number)
+        );
     }
     assert_eq!(world.cut(), None);
 }
@@ -149,7 +152,7 @@ fn forged_headers_are_refused_and_counted() {
                     let forged = Header {
                         src: if auth_only { EVIL } else { forged },
                         auth: forged,
-                        reply_to: Handle(9),
+                        reply_to: Handle(1009),
                         ..header(EVIL, at)
                     };
                     world.send(world.evil, forged, b"");
@@ -173,7 +176,7 @@ fn what_only_those_above_may_ask_is_refused_by_name() {
     ] {
         let mut world = World::new();
         let asked = Header {
-            reply_to: Handle(9),
+            reply_to: Handle(1009),
             ..header(EVIL, handle)
         };
         world.send(world.evil, asked, b"");

@@ -98,7 +98,7 @@ fn t3_nothing_that_a_context_says_reaches_its_sibling() {
     for handle in (0..=120).chain(1000..1010).map(Handle) {
         for dst in right {
             let said = Header {
-                reply_to: Handle(9),
+                reply_to: Handle(1009),
                 ..message(left[0], dst, handle)
             };
             tree.say_up(left[0], &encoded(said));

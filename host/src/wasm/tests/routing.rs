@@ -127,6 +127,10 @@ impl Session for Busy {
         })
     }
 
+    fn may_send(&self, _: u32) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
