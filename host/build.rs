@@ -1,8 +1,4 @@
-//! Names the build, and builds the programs that the controller carries: its child, and an ssh
-//! client.
-//!
-//! Parent and child must come from the same sources. Both are built by this script's package, so
-//! both compute the same id from the sources, whatever machine or profile they are built with.
+//! Builds the programs that the library carries: its child, and an ssh client.
 
 #[path = "build/child.rs"]
 mod child;
@@ -15,55 +11,41 @@ use std::{env, fs};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object::{Object as _, ObjectSection as _};
-use sha2::{Digest, Sha256};
-
-/// What the two ends of a link have in common, beside the package itself.
-const SOURCES: [&str; 4] = ["src", "proto/src", "text/src", "../guest-sdk/abi/src"];
-
-/// Parts of `src` that only a controller has: a change to them makes no other child.
-const CONTROLLER_ONLY: [&str; 9] = [
-    "src/bin/offshoot.rs",
-    "src/call.rs",
-    "src/cli",
-    "src/context.rs",
-    "src/error.rs",
-    "src/json",
-    "src/methods",
-    "src/plugin",
-    "src/router.rs",
-];
+use sha2::{Digest as _, Sha256};
 
 fn main() {
-    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let mut files = vec![package.join("Cargo.toml")];
-    for directory in SOURCES {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build/child.rs");
+    embed_child();
+    embed_ssh();
+}
+
+/// Where a package is that is built into a program of its own, and has its sources watched.
+fn package(name: &str, sources: &[&str]) -> PathBuf {
+    let variable = format!("DEP_{name}_PACKAGE");
+    let package = PathBuf::from(env::var_os(variable).expect("its build script says so"));
+    let mut files = Vec::new();
+    for directory in sources {
         collect(&package.join(directory), &mut files);
     }
-    files.retain(|file| {
-        !CONTROLLER_ONLY
-            .iter()
-            .any(|part| file.starts_with(package.join(part)))
-    });
-    files.sort();
     for file in &files {
         println!("cargo::rerun-if-changed={}", file.display());
     }
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=build/child.rs");
-    println!(
-        "cargo::rustc-env=OFFSHOOT_BUILD_ID={:016x}",
-        digest(&package, &files)
-    );
-    if env::var_os("CARGO_FEATURE_CONTROLLER").is_some() {
-        embed_child(&package);
-        embed_client();
-    }
+    package
 }
 
-/// Says where the children are that `launch/binary.rs` and `launch/platform.rs` embed.
-fn embed_child(package: &Path) {
+/// Says where the children are that `embedded.rs` includes.
+fn embed_child() {
+    let sources = [
+        "src",
+        "../wasm/src",
+        "../proto/src",
+        "../text/src",
+        "../../guest-sdk/abi/src",
+    ];
+    let package = package("OFFSHOOT_NODE", &sources);
     let plain = given("OFFSHOOT_EMBED_CHILD");
-    let plain = plain.unwrap_or_else(|| built(package, "offshoot-child"));
+    let plain = plain.unwrap_or_else(|| built(&package, "offshoot-child"));
     embed("OFFSHOOT_EMBEDDED_CHILD_SHA256", &Sha256::digest(&plain));
     embed("OFFSHOOT_EMBEDDED_CHILD_GZIP", &packed(&plain));
     embed("OFFSHOOT_EMBEDDED_CHILD", &plain);
@@ -80,20 +62,16 @@ fn embed_other_child() {
     embed("OFFSHOOT_EMBEDDED_OTHER_GZIP", &packed(&other));
 }
 
-/// The same for the ssh client that `launch/client.rs` sends to machines without one.
-fn embed_client() {
-    let client = PathBuf::from(env::var_os("DEP_OFFSHOOT_CLIENT_PACKAGE").expect("it says so"));
-    let mut sources = Vec::new();
-    for directory in ["src", "../ssh/src", "../proto/src"] {
-        collect(&client.join(directory), &mut sources);
-    }
-    for file in &sources {
-        println!("cargo::rerun-if-changed={}", file.display());
-    }
+/// The same for the ssh client that is sent to machines without one.
+fn embed_ssh() {
+    let package = package(
+        "OFFSHOOT_SSH_HELPER",
+        &["src", "../ssh/src", "../proto/src", "../text/src"],
+    );
     let plain = given("OFFSHOOT_EMBED_CLIENT");
     // Whoever brings a child of his own builds nothing here.
     let plain = plain.or_else(|| env::var_os("OFFSHOOT_EMBED_CHILD").map(|_| Vec::new()));
-    let plain = plain.unwrap_or_else(|| built(&client, "offshoot-ssh"));
+    let plain = plain.unwrap_or_else(|| built(&package, "offshoot-ssh"));
     let packed = if plain.is_empty() {
         plain
     } else {
@@ -191,20 +169,4 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
             files.push(path);
         }
     }
-}
-
-/// FNV-1a over names and contents.
-fn digest(package: &Path, files: &[PathBuf]) -> u64 {
-    let mut digest = 0xcbf2_9ce4_8422_2325_u64;
-    let mut take = |bytes: &[u8]| {
-        for &byte in bytes {
-            digest = (digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    };
-    for file in files {
-        let name = file.strip_prefix(package).unwrap_or(file);
-        take(name.to_string_lossy().as_bytes());
-        take(&fs::read(file).unwrap_or_default());
-    }
-    digest
 }

@@ -49,13 +49,7 @@ pub(crate) fn build(
     }
     cargo
         .current_dir(package)
-        .args([
-            "build",
-            "--quiet",
-            "--bin",
-            program,
-            "--no-default-features",
-        ])
+        .args(["build", "--quiet", "--bin", program])
         .args(["--profile", profile, "--target", target, "--target-dir"])
         .arg(directory)
         .args(profile_settings(kind))

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use offshoot_proto::{Dead, DeadKind, SendError};
 
-use crate::latch::LatchError;
-use crate::launch::{Seconds, StreamError};
 use crate::plugin::PluginError;
-use crate::select::SelectError;
+use offshoot_node::launch::{Seconds, StreamError};
 
 /// Why something did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -136,9 +134,34 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {}
 
 impl Error {
+    /// What kind of error it is, as a word that programs can compare: `--json` prints it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::Call(call) => match call.kind {
+                CallErrorKind::Function => "function",
+                CallErrorKind::BadArguments => "bad_arguments",
+                CallErrorKind::UnknownFunction => "unknown_function",
+                CallErrorKind::SignatureMismatch => "signature_mismatch",
+                CallErrorKind::Trapped => "trapped",
+                CallErrorKind::LimitExceeded => "limit_exceeded",
+                CallErrorKind::Misbehaved => "misbehaved",
+                CallErrorKind::CannotLoad => "cannot_load",
+                CallErrorKind::Cancelled => "cancelled",
+            },
+            Error::Channel(_) => "channel",
+            Error::Timeout { .. } => "timeout",
+            Error::Stream(_) => "stream",
+            Error::Plugin(_) => "plugin",
+            Error::Malformed { .. } => "malformed",
+            Error::Select(_) => "select",
+            Error::Latch(_) => "latch",
+            Error::Usage(_) => "usage",
+        }
+    }
+
     /// A router that was shut down.
     pub(crate) fn shut_down() -> Self {
-        let dead = Dead::new(DeadKind::Closed, crate::hub::SHUT_DOWN);
+        let dead = Dead::new(DeadKind::Closed, offshoot_node::driver::SHUT_DOWN);
         Self::Channel(ChannelError::new("", &dead))
     }
 
@@ -236,3 +259,30 @@ impl fmt::Display for ChannelError {
 }
 
 impl std::error::Error for ChannelError {}
+
+/// A [`Latch`] that was closed gives nothing and takes nothing (`B032`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the latch has been closed")]
+#[non_exhaustive]
+pub struct LatchError;
+
+/// A select was used in a way that cannot work; nothing was changed (`S042`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// It has no source that could give anything.
+    #[error("cannot get(), Select instance is empty")]
+    Empty,
+    /// The source would be told of its messages twice.
+    #[error("cannot add: Receiver is already owned by another Select")]
+    Owned,
+    /// The select would wait for itself.
+    #[error("adding this Select instance would create a Select cycle")]
+    Cycle,
+    /// It cannot be removed, as it is not there.
+    #[error("instance is not a member of this Select")]
+    NotMember,
+    /// It was closed while someone waited.
+    #[error("the Select instance has been closed")]
+    Closed,
+}

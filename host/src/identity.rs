@@ -1,29 +1,27 @@
-//! Who this process is (`S001`).
-//!
-//! It is decided before anything of a user's can run, and never changes.
+//! Which context this process is.
 
-use crate::child;
+use offshoot_node::identity;
 
-/// Whether this process is the controller: the root of its tree (`S002`). So is every program that
-/// embeds this library; plugins learn it from their SDK's function of the same name.
+/// Whether this process is the controller: the root of its tree. So is every program that embeds
+/// this library; plugins learn it from their SDK's function of the same name.
 ///
 /// ```
 /// assert!(offshoot::is_controller());
 /// ```
 pub fn is_controller() -> bool {
-    !child::is_child()
+    !identity::is_child()
 }
 
-/// This context's id; 0 in the controller (`S003`).
+/// This context's id; 0 in the controller.
 ///
 /// ```
 /// assert_eq!(offshoot::context_id(), 0);
 /// ```
 pub fn context_id() -> u32 {
-    child::identity().map_or(0, |identity| identity.id)
+    identity::identity().map_or(0, |identity| identity.id)
 }
 
-/// The parent's id; none in the controller (`S004`).
+/// The parent's id; none in the controller.
 ///
 /// ```
 /// assert_eq!(offshoot::parent_id(), None);
@@ -32,11 +30,11 @@ pub fn parent_id() -> Option<u32> {
     parent_ids().first().copied()
 }
 
-/// Ids from the parent to the controller; none in the controller (`S005`).
+/// Ids from the parent to the controller; none in the controller.
 ///
 /// ```
 /// assert!(offshoot::parent_ids().is_empty());
 /// ```
 pub fn parent_ids() -> &'static [u32] {
-    child::identity().map_or(&[], |identity| &identity.parents)
+    identity::identity().map_or(&[], |identity| &identity.parents)
 }

@@ -10,9 +10,8 @@ use std::time::Duration;
 use tokio::runtime;
 
 use crate::blocking;
-use crate::broker::Broker;
-use crate::error::Error;
-use crate::messages::{Notify, Owned, Place, Waiters, Watched};
+use crate::error::{Error, LatchError};
+use offshoot_node::mailbox::{Notify, Owned, Place, Waiters, Watched};
 
 /// A queue that any thread or task can put into and take from (`B032`), and that a
 /// [`Select`](crate::Select) can wait for beside receivers.
@@ -37,12 +36,6 @@ use crate::messages::{Notify, Owned, Place, Waiters, Watched};
 pub struct Latch<T> {
     shared: Arc<Mutex<State<T>>>,
 }
-
-/// A [`Latch`] that was closed gives nothing and takes nothing (`B032`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the latch has been closed")]
-#[non_exhaustive]
-pub struct LatchError;
 
 struct State<T> {
     values: VecDeque<T>,
@@ -122,7 +115,7 @@ impl<T> Latch<T> {
             None => {
                 let runtime = match runtime::Handle::try_current() {
                     Ok(_) => None,
-                    Err(_) => Broker::latest().map(|broker| broker.runtime()),
+                    Err(_) => blocking::latest_runtime(),
                 };
                 blocking::timeout(runtime.as_ref(), timeout, self.get()).await
             }

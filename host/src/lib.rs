@@ -19,68 +19,37 @@
 //! # }
 //! ```
 
-#[cfg(feature = "controller")]
 mod blocking;
-#[cfg(feature = "controller")]
-mod broker;
-#[cfg(feature = "controller")]
-mod call;
-#[cfg(feature = "controller")]
-mod chain;
-pub mod child;
-#[cfg(feature = "cli")]
-pub mod cli;
-#[cfg(feature = "controller")]
+mod connect;
 mod context;
-#[cfg(feature = "controller")]
+mod embedded;
 mod error;
-mod executor;
-mod heap;
-mod hub;
 mod identity;
-#[cfg(feature = "controller")]
 pub mod json;
-#[cfg(feature = "controller")]
 mod latch;
-mod launch;
-mod logs;
 mod messages;
-#[cfg(feature = "controller")]
-mod methods;
-mod outcome;
-#[cfg(feature = "controller")]
 mod plugin;
-#[cfg(feature = "controller")]
 mod router;
-#[cfg(feature = "controller")]
 mod select;
-mod session;
-mod traces;
-#[cfg(feature = "controller")]
+mod tree;
 mod utils;
-mod wasm;
-mod watched;
 
-/// Names the sources that this program was built from: parent and child must come from the same.
-pub(crate) const BUILD_ID: &str = env!("OFFSHOOT_BUILD_ID");
-
-pub use identity::{context_id, is_controller, parent_id, parent_ids};
-#[cfg(feature = "controller")]
 pub use {
-    blocking::block_on,
-    broker::Broker,
-    chain::CallChain,
-    context::Context,
-    error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error},
-    latch::{Latch, LatchError},
-    launch::StreamError,
+    blocking::{Broker, block_on},
+    connect::{Doas, Local, Ssh, Su, Sudo},
+    context::{CallChain, Context},
+    error::{
+        CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error, LatchError, SelectError,
+    },
+    identity::{context_id, is_controller, parent_id, parent_ids},
+    latch::Latch,
     messages::{Channel, Handler, Listen, Message, Receiver, Sender, Values},
-    methods::{Doas, Local, Ssh, Su, Sudo},
     offshoot_abi::{
         Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
         Type, Want,
     },
     offshoot_macros::main,
+    offshoot_node::launch::StreamError,
     offshoot_proto::{
         bootstrap::{Keep, Refusal, RefusedDirectory, Stage, Verify},
         control::{CheckHostKeys, Password},
@@ -88,6 +57,6 @@ pub use {
     },
     plugin::{Plugin, PluginError, search_path},
     router::{Router, RouterBuilder, RouterStats},
-    select::{Select, SelectError, SelectEvent, Source},
+    select::{Select, SelectEvent, Source},
     utils::{log_to_file, run_with_router, with_router},
 };

@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
-use offshoot_abi::{ContextAddress, SenderAddress, Travels};
+use offshoot_node::{context, logs};
 use offshoot_proto::control::Traces;
-use offshoot_proto::{ContextId, Handle, Node};
-use serde::de::DeserializeOwned;
+use offshoot_proto::{ContextId, Node};
 
-use crate::blocking;
-use crate::broker::Broker;
-use crate::context::Context;
+use crate::blocking::{self, Broker};
+use crate::embedded;
 use crate::error::Error;
-use crate::hub::Hub;
-use crate::messages::{Handler, Listen, Message, Receiver, Sender};
-use crate::methods::{Doas, Local, Ssh, Su, Sudo};
 use crate::plugin::{Plugin, PluginError, Registry};
+use crate::tree::Tree;
 
 /// The controller's place in the tree: makes contexts, knows plugins, and moves messages between
 /// contexts and programs (`S060`).
 ///
-/// Cheap to clone; all clones are one router. When the last clone, and the last [`Context`] made
+/// Cheap to clone; all clones are one router. When the last clone, and the last [`Context`](crate::Context) made
 /// by it, is dropped, every context ends; [`shutdown`](Self::shutdown) also waits for that.
 ///
 /// ```no_run
@@ -34,14 +30,6 @@ use crate::plugin::{Plugin, PluginError, Registry};
 #[derive(Clone)]
 pub struct Router {
     pub(crate) tree: Arc<Tree>,
-}
-
-/// What a router and its contexts share.
-pub(crate) struct Tree {
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) plugins: Registry,
-    /// Where the hub's tasks run, if not in the program's own runtime. Dropped after the hub.
-    _broker: Option<Broker>,
 }
 
 /// A router that is about to be made, and what is special about it.
@@ -118,7 +106,8 @@ impl RouterBuilder {
         if let Some(bytes) = self.max_message_size {
             node.set_message_max(bytes);
         }
-        let hub = Hub::new(node, crate::logs::level_wanted(), Some(runtime));
+        embedded::provide();
+        let hub = context::start(node, logs::level_wanted(), Some(runtime));
         let asked = |variable| std::env::var_os(variable).is_some_and(|value| value != "0");
         hub.start_traces(Traces {
             debug: asked("OFFSHOOT_DEBUG"),
@@ -175,33 +164,6 @@ impl Router {
         RouterBuilder::default()
     }
 
-    /// A new context in a process of the same user on this machine, or on that of another
-    /// context (`S080`). Await the builder to make it.
-    pub fn local(&self) -> Local {
-        Local::new(self.tree.clone())
-    }
-
-    /// A new context on another machine, which has nothing installed for it (`S091`). Await the
-    /// builder to make it.
-    pub fn ssh(&self, hostname: impl Into<String>) -> Ssh {
-        Ssh::new(self.tree.clone(), hostname.into())
-    }
-
-    /// A new context of another user, by `sudo` (`S087`). Await the builder to make it.
-    pub fn sudo(&self) -> Sudo {
-        Sudo::new(self.tree.clone())
-    }
-
-    /// A new context of another user, by `su` (`B004`). Await the builder to make it.
-    pub fn su(&self) -> Su {
-        Su::new(self.tree.clone())
-    }
-
-    /// A new context of another user, by `doas` (`B005`). Await the builder to make it.
-    pub fn doas(&self) -> Doas {
-        Doas::new(self.tree.clone())
-    }
-
     /// Makes a plugin known, so that typed calls find it by its name.
     pub fn add_plugin(&self, plugin: Plugin) {
         self.tree.plugins.add(plugin);
@@ -215,115 +177,6 @@ impl Router {
     /// Fails when there is none, or it is not usable.
     pub fn plugin(&self, name: &str) -> Result<Plugin, PluginError> {
         self.tree.plugins.get(name)
-    }
-
-    /// A receiver of all that is sent to a new handle of this context.
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::new`].
-    pub fn receiver<T: DeserializeOwned>(&self) -> Result<Receiver<T>, Error> {
-        Receiver::new(self, Listen::new())
-    }
-
-    /// A receiver that listens as `listen` says.
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::new`].
-    pub fn receiver_with<T: DeserializeOwned>(&self, listen: Listen) -> Result<Receiver<T>, Error> {
-        Receiver::new(self, listen)
-    }
-
-    /// A sender to where a plugin's sender sends: the way back from [`Sender::pass`].
-    pub fn sender<T>(&self, sender: &impl Travels<Address = SenderAddress<T>>) -> Sender<T> {
-        let address = sender.to_address();
-        let context = ContextId(address.context);
-        Sender::from_parts(self.tree.clone(), context, Handle(address.handle))
-    }
-
-    /// The context that a plugin's context names: the way back from [`Context::pass`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Channel`] when there is no such context below this one. The name is believed only
-    /// where it says whose child the context is.
-    pub fn context(
-        &self,
-        context: &impl Travels<Address = ContextAddress>,
-    ) -> Result<Context, Error> {
-        let address = context.to_address();
-        let id = ContextId(address.id);
-        let hub = &self.tree.hub;
-        let known = hub.adopt(id, &address.name, &address.target);
-        let known = known.map_err(|error| Error::unsent(&hub.name(id), &error))?;
-        Ok(Context::new(
-            self.tree.clone(),
-            id,
-            known.name,
-            known.target,
-        ))
-    }
-
-    /// The context of that id, if it is below this one (`S075`).
-    ///
-    /// What it was made with is not known: it can be sent to and shut down, and functions can be
-    /// called in it if it runs the same images as its parent.
-    pub fn context_by_id(&self, id: u32) -> Option<Context> {
-        let id = ContextId(id);
-        let hub = &self.tree.hub;
-        let known = id == ContextId::CONTROLLER || hub.lock().node.link_to(id).is_some();
-        known.then(|| Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id)))
-    }
-
-    /// This context itself (`B053`): messages to it arrive here.
-    pub fn myself(&self) -> Context {
-        let hub = &self.tree.hub;
-        let id = hub.lock().node.id();
-        Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id))
-    }
-
-    /// Has a function take the messages of a handle (`S065`); gives the handle.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
-    /// respondent is lost already, or the router was shut down.
-    pub fn add_handler(&self, handler: Handler) -> Result<u64, Error> {
-        let hub = &self.tree.hub;
-        // One that is not added must not be dropped under the hub's lock: it may own anything.
-        let mut handler = Some(handler);
-        let handle = hub.drive(|state, _| {
-            let Some(listen) = handler.as_ref().filter(|_| !state.is_ended()) else {
-                return Ok(None);
-            };
-            let handle = state.node.listen(&listen.listen.to_proto())?;
-            if let Some(handler) = handler.take() {
-                Hub::open_handler(state, handle, handler.register(handle));
-            }
-            Ok(Some(handle.0))
-        });
-        let handle = handle.map_err(|error| Error::no_listener(hub, error))?;
-        handle.ok_or_else(Error::shut_down)
-    }
-
-    /// Takes a handler back; says whether there was one. Of a receiver's handle it
-    /// [closes](Receiver::close) the receiver.
-    pub fn del_handler(&self, handle: u64) -> bool {
-        self.tree.hub.remove_taker(Handle(handle))
-    }
-
-    /// Sends a message to a context (`S068`), from any thread. Those from one thread to one
-    /// handle stay in order.
-    ///
-    /// # Errors
-    ///
-    /// Fails when it cannot leave.
-    pub fn route(&self, context_id: u32, message: Message) -> Result<(), Error> {
-        let (handle, reply_to, body) = message.into_parts();
-        let (hub, id) = (&self.tree.hub, ContextId(context_id));
-        let sent = hub.drive(|state, _| state.node.post(id, handle, reply_to, body));
-        sent.map_err(|error| Error::unsent(&hub.name(id), &error))
     }
 
     /// The id of the direct child through which a context is reached (`S062`); `None` when there
@@ -385,21 +238,6 @@ impl Router {
             contexts: state.node.descendants(),
             handles: gauges.listeners,
             held_bytes: gauges.held_bytes,
-        }
-    }
-
-    /// Cuts the connection to a direct child, which ends it and all below it at once (`B053`);
-    /// says whether it was one. [`Context::shutdown`] asks first.
-    pub fn disconnect(&self, context: &Context) -> bool {
-        self.tree.hub.disconnect(context.context_id())
-    }
-
-    /// Cuts the connections to all children.
-    pub fn disconnect_all(&self) {
-        let hub = &self.tree.hub;
-        let children = hub.lock().node.children();
-        for child in children {
-            hub.disconnect(child);
         }
     }
 

@@ -81,7 +81,8 @@ pub fn log_to_file(path: Option<&Path>, io: bool, level: &str) -> Result<(), Err
 
     let level = level.trim().parse().unwrap_or(Level::INFO);
     let wanted = filter::filter_fn(move |metadata| {
-        *metadata.level() <= level && (io || !metadata.target().starts_with("offshoot::hub"))
+        *metadata.level() <= level
+            && (io || !metadata.target().starts_with("offshoot_node::driver"))
     })
     .with_max_level_hint(level);
     let format = || tracing_subscriber::fmt::layer().event_format(Lines);

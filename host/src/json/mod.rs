@@ -30,8 +30,7 @@ mod path;
 pub use decode::decode;
 pub use encode::{ArgumentText, encode, encode_arguments};
 pub use error::{JsonError, JsonErrorKind};
-#[cfg(feature = "cli")]
-pub(crate) use near::near;
+pub use near::near;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ const SUGGESTIONS_MAX: usize = 3;
 const LENGTH_MAX: usize = 64;
 
 /// The candidates that are nearest to `name`, best first; hyphens equal underscores.
-pub(crate) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let name = folded(name);
     if name.len() > LENGTH_MAX {
         return Vec::new();

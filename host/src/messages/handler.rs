@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use offshoot_proto::{DeadKind, Handle};
 
-use super::inbox::Mail;
 use super::message::Message;
 use super::receiver::Listen;
 use crate::context::Context;
-use crate::hub::Hub;
+use offshoot_node::driver::Hub;
+use offshoot_node::mailbox::{Mail, MessageHandler};
 
 /// A function for the messages of a handle, and which of them it gets (`S065`).
 ///
@@ -79,8 +79,9 @@ impl Handler {
         self
     }
 
-    pub(crate) fn register(self, handle: Handle) -> Arc<Registered> {
+    pub(crate) fn register(self, hub: &Hub, handle: Handle) -> Arc<dyn MessageHandler> {
         Arc::new(Registered {
+            hub: hub.weak(),
             handle,
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
@@ -102,7 +103,8 @@ impl fmt::Debug for Handler {
 ///
 /// Links are read by several threads, so what comes is queued first: the function sees it in
 /// order, and one at a time.
-pub(crate) struct Registered {
+struct Registered {
+    hub: Weak<Hub>,
     handle: Handle,
     state: Mutex<State>,
 }
@@ -113,14 +115,17 @@ struct State {
     functions: Option<(Function, Option<Policy>)>,
 }
 
-impl Registered {
+impl MessageHandler for Registered {
     /// Queues a message, under the hub's lock: so it stays in order.
-    pub(crate) fn queue(&self, mail: Mail) {
+    fn queue(&self, mail: Mail) {
         self.lock().waiting.push_back(mail);
     }
 
     /// Gives the function what waits for it, unless another thread is about it.
-    pub(crate) fn run(&self, hub: &Hub) {
+    fn run(&self) {
+        let Some(hub) = self.hub.upgrade() else {
+            return;
+        };
         let Some(mut functions) = self.lock().functions.take() else {
             return;
         };
@@ -136,11 +141,13 @@ impl Registered {
                 next
             };
             if let Some(mail) = next {
-                self.hand_over(hub, &mut functions, mail);
+                self.hand_over(&hub, &mut functions, mail);
             }
         }
     }
+}
 
+impl Registered {
     fn hand_over(&self, hub: &Hub, functions: &mut (Function, Option<Policy>), mail: Mail) {
         let (function, policy) = functions;
         let receipt = mail.receipt;

@@ -8,10 +8,10 @@ use offshoot_proto::{Body, ContextId, Dead, DeadKind, Handle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::inbox::{Content, Mail};
 use super::values::Values;
 use crate::error::{ChannelError, Error};
-use crate::hub::Hub;
+use offshoot_node::driver::Hub;
+use offshoot_node::mailbox::{Content, Mail};
 
 /// A message: bytes for a handle in a context, or the word that there will be no more.
 ///

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::inbox::{Notify, Owned, Watched};
 use crate::error::Error;
+use offshoot_node::mailbox::{Notify, Owned, Watched};
 
 /// A function of the program, as one who is told of messages.
 pub(crate) struct Call<F>(F);

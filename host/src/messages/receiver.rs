@@ -10,17 +10,18 @@ use offshoot_proto::{ContextId, Handle};
 use serde::de::DeserializeOwned;
 use tokio::runtime;
 
-use super::inbox::{Content, Taken};
-use super::listening::Listening;
 use super::message::{self, Message};
 use super::notify::Call;
 use super::sender::Sender;
 use crate::blocking;
-use crate::call::Callee;
+use crate::context::Callee;
 use crate::context::Context;
 use crate::error::{ChannelError, ChannelErrorKind, Error};
-use crate::hub::Hub;
-use crate::router::{Router, Tree};
+use crate::router::Router;
+use crate::tree::Tree;
+use offshoot_node::driver::Hub;
+use offshoot_node::driver::Listening;
+use offshoot_node::mailbox::{Content, Taken};
 
 /// Takes the messages that come to a handle of this context (`S120`): the value of one call, or
 /// all that is sent there.

@@ -12,12 +12,12 @@ use offshoot_proto::{ContextId, Handle};
 use serde::Serialize;
 
 use super::message;
-use super::outlet::{Outlet, PutEnd};
-use super::waiters::Place;
 use crate::blocking;
 use crate::context::Context;
 use crate::error::{ChannelError, Error};
-use crate::router::Tree;
+use crate::tree::Tree;
+use offshoot_node::driver::{Outlet, PutEnd};
+use offshoot_node::mailbox::Place;
 
 /// Sends messages to a handle in another context, or in this one (`S129`).
 ///

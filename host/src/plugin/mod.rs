@@ -15,7 +15,7 @@ pub use error::PluginError;
 pub(crate) use registry::Registry;
 pub use search::search_path;
 
-use crate::wasm::{ImageCache, ParseTargetError, Target, compile};
+use offshoot_wasm::{ImageCache, ParseTargetError, Target, compile};
 
 /// A compiled plugin, with the grants and limits that it gets where it runs.
 ///

@@ -11,8 +11,9 @@ use futures_util::stream::{self, Stream};
 use tokio::runtime;
 
 use crate::blocking;
-use crate::error::Error;
-use crate::messages::{Call, Watched};
+use crate::error::{Error, SelectError};
+use crate::messages::Call;
+use offshoot_node::mailbox::Watched;
 use ready::{Ready, Ticket};
 use source::Given;
 
@@ -47,27 +48,6 @@ pub use source::{SelectEvent, Source};
 /// ```
 pub struct Select<T> {
     inner: Arc<Inner<T>>,
-}
-
-/// A select was used in a way that cannot work; nothing was changed (`S042`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SelectError {
-    /// It has no source that could give anything.
-    #[error("cannot get(), Select instance is empty")]
-    Empty,
-    /// The source would be told of its messages twice.
-    #[error("cannot add: Receiver is already owned by another Select")]
-    Owned,
-    /// The select would wait for itself.
-    #[error("adding this Select instance would create a Select cycle")]
-    Cycle,
-    /// It cannot be removed, as it is not there.
-    #[error("instance is not a member of this Select")]
-    NotMember,
-    /// It was closed while someone waited.
-    #[error("the Select instance has been closed")]
-    Closed,
 }
 
 struct Inner<T> {

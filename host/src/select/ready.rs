@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
 
-use crate::messages::{Notify, Owned, Place, Waiters};
+use offshoot_node::mailbox::{Notify, Owned, Place, Waiters};
 
 /// Which membership of a source it was: one that was removed and added again is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

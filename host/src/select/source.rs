@@ -7,7 +7,8 @@ use super::Select;
 use crate::context::Context;
 use crate::error::Error;
 use crate::latch::Latch;
-use crate::messages::{Channel, Notify, Owned, Receiver, Taken, Watched};
+use crate::messages::{Channel, Receiver};
+use offshoot_node::mailbox::{Notify, Owned, Taken, Watched};
 
 /// What a [`Select`] can wait for.
 ///

@@ -63,7 +63,7 @@ pub(crate) fn prepare(
     row: SshRow,
     line: Line,
 ) -> Result<Sample> {
-    let config = tempfile::NamedTempFile::new()?;
+    let config = NamedTempFile::new()?;
     // The sides have no host keys to look up, and learn none.
     let lines = "UserKnownHostsFile /dev/null\nGlobalKnownHostsFile /dev/null\n";
     fs::write(&config, lines)?;

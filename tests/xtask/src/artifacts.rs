@@ -40,7 +40,7 @@ impl Profile {
 /// Builds the `offshoot` command and returns its path.
 pub(crate) fn cli(profile: Profile) -> Result<PathBuf> {
     let mut build = cargo_here()?;
-    build.args(["build", "--package", "offshoot", "--bin", "offshoot"]);
+    build.args(["build", "--package", "offshoot-cli", "--bin", "offshoot"]);
     build.args(["--profile", profile.name()]);
     run(&mut build)?;
     Ok(target_directory()?

@@ -68,7 +68,7 @@ fn build(machine: &str, kind: Kind) -> Result<Vec<PathBuf>> {
     let cargo = cargo_for(machine, &target);
     run(&mut recipe::build(
         cargo,
-        &root()?.join("host"),
+        &root()?.join("host/node"),
         PROGRAM,
         &target,
         kind,

@@ -54,7 +54,7 @@ fn clippy() -> Result<()> {
         .args(["clippy", "--workspace", "--all-targets"])
         .args(denied))?;
     run(cargo_here()?
-        .args(["clippy", "--package", "offshoot", "--no-default-features"])
+        .args(["clippy", "--package", "offshoot-node"])
         .args(["--lib", "--bin", "offshoot-child"])
         .args(denied))?;
     let mut guest = cargo_here()?;

@@ -1,5 +1,5 @@
 //! The `offshoot` command, for tests that attack it.
 
 fn main() -> std::process::ExitCode {
-    offshoot::cli::main()
+    offshoot_cli::main()
 }

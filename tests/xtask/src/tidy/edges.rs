@@ -64,19 +64,48 @@ const RULES: &[Rule] = &[
         theirs: None,
     },
     Rule {
-        package: "offshoot-client",
+        package: "offshoot-ssh-helper",
         // The words of the tree for what the other one does.
         ours: &["offshoot-proto", "offshoot-ssh"],
         theirs: None,
     },
     Rule {
-        package: "offshoot",
-        // The macros for `#[offshoot::main]` only.
+        package: "offshoot-wasm",
+        // It knows nothing of links, routes or messages.
+        ours: &["offshoot-abi"],
+        theirs: None,
+    },
+    Rule {
+        package: "offshoot-node",
         ours: &[
             "offshoot-abi",
-            "offshoot-build",
-            "offshoot-client",
+            "offshoot-proto",
+            "offshoot-ssh",
+            "offshoot-ssh-helper",
+            "offshoot-wasm",
+        ],
+        theirs: None,
+    },
+    Rule {
+        package: "offshoot",
+        // The macros for `#[offshoot::main]` only, the helper for its build script.
+        ours: &[
+            "offshoot-abi",
             "offshoot-macros",
+            "offshoot-node",
+            "offshoot-proto",
+            "offshoot-ssh-helper",
+            "offshoot-wasm",
+        ],
+        theirs: None,
+    },
+    Rule {
+        package: "offshoot-cli",
+        ours: &[
+            "offshoot",
+            "offshoot-abi",
+            "offshoot-build",
+            "offshoot-node",
             "offshoot-proto",
             "offshoot-ssh",
             "offshoot-text",
@@ -84,6 +113,9 @@ const RULES: &[Rule] = &[
         theirs: None,
     },
 ];
+
+/// The engine's crates: only `offshoot-wasm` names them, so that it can be replaced there alone.
+const ENGINE: &str = "wasmtime";
 
 /// What a plugin may name among our own: it is written as a stranger would write it.
 const PLUGIN: Rule = Rule {
@@ -150,7 +182,8 @@ impl Rule {
         if is_ours {
             return self.ours.contains(&other);
         }
-        self.theirs.is_none_or(|theirs| theirs.contains(&other))
+        let may_run_wasm = self.package == "offshoot-wasm" || !other.starts_with(ENGINE);
+        may_run_wasm && self.theirs.is_none_or(|theirs| theirs.contains(&other))
     }
 }
 
@@ -208,6 +241,19 @@ mod tests {
         assert_eq!(
             problems("offshoot-new", "host/new", "serde", None),
             ["host/new: no rule says what `offshoot-new` may depend on"]
+        );
+    }
+
+    #[test]
+    fn only_one_crate_names_the_engine() {
+        assert_eq!(
+            problems("offshoot-node", "host/node", "wasmtime-wasi", None),
+            ["host/node: offshoot-node may not depend on wasmtime-wasi"]
+        );
+        let allowed: [&str; 0] = [];
+        assert_eq!(
+            problems("offshoot-wasm", "host/wasm", "wasmtime", None),
+            allowed
         );
     }
 

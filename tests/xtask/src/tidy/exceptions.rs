@@ -26,27 +26,27 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "the imports that the host offers, with addresses instead of references",
     ),
     (
-        "host/client/src/names.rs",
+        "host/ssh-helper/src/names.rs",
         "tells the C library how to look names up, for which there is no safe call",
     ),
     (
-        "host/src/heap.rs",
+        "host/node/src/allocator.rs",
         "tells the C library's allocator what to keep, for which there is no safe call",
     ),
     (
-        "host/src/launch/tool.rs",
+        "host/node/src/launch/login/tool.rs",
         "makes a tool the leader of a session with a terminal, between fork and exec",
     ),
     (
-        "host/src/wasm/compile.rs",
+        "host/wasm/src/compile.rs",
         "sets the compiler's flags for another processor by name",
     ),
     (
-        "host/src/wasm/image.rs",
+        "host/wasm/src/image.rs",
         "loads machine code that the controller compiled, which no check can prove harmless",
     ),
     (
-        "host/src/watched.rs",
+        "host/node/src/async_fd.rs",
         "watches a descriptor that its owner promises to keep open",
     ),
     (

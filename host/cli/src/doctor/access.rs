@@ -1,0 +1,161 @@
+//! From what the making of a context said, and how it ended, to the steps of it.
+
+use std::time::{Duration, Instant};
+
+use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::login::{AccessError, PasswordError};
+
+use super::step::{Step, Trouble, trouble};
+use offshoot::{Error, StreamError};
+
+/// A step that is over, and what it took, if that is known.
+pub(super) type Known = (Step, Option<Duration>, Result<String, Trouble>);
+
+/// How each of `steps` ended. What stands behind the one that failed is left out.
+pub(super) fn results(
+    steps: &[Step],
+    began: Instant,
+    said: &[(Instant, String)],
+    made: Result<(), &Error>,
+) -> Vec<Known> {
+    let at = |word: &str| {
+        let found = said.iter().rev();
+        let mut found = found.filter(|(_, text)| text.split(' ').next() == Some(word));
+        found.next()
+    };
+    let end = Instant::now();
+    let let_in = at("let-in").map(|(at, _)| *at);
+    // A program does not tell when it has judged the key.
+    let trusted = at("trusted").map(|(at, _)| *at);
+    let sends = at("sends");
+    let runs = at("runs").map(|(at, _)| *at);
+    let failed = made.err().map(|error| (place_of(error), error));
+    let mut last = began;
+    let mut results = Vec::new();
+    for &step in steps {
+        let (until, detail) = match step {
+            Step::HostKey => match trusted {
+                Some(at) => (at, "trusted".to_owned()),
+                None => (last, "trusted; its time is part of the login's".to_owned()),
+            },
+            Step::Login => (let_in.unwrap_or(end), "let in, and a shell runs".to_owned()),
+            Step::Directory => match sends {
+                Some((at, text)) => {
+                    let directory = text.split(" to ").nth(1).unwrap_or_default();
+                    (*at, format!("the child goes to {directory}"))
+                }
+                None if at("there").is_some() => (
+                    last,
+                    "the program that runs there already is used".to_owned(),
+                ),
+                None => match runs {
+                    Some(runs) => (runs, "the child is there already".to_owned()),
+                    None => (last, "not told by the context before it".to_owned()),
+                },
+            },
+            Step::Upload => match (sends, at("sent")) {
+                (Some((_, text)), sent) => {
+                    let bytes = text.split(' ').nth(1).unwrap_or_default();
+                    let until = sent.map(|(at, _)| *at).or(runs);
+                    (until.unwrap_or(end), format!("{bytes} bytes were sent"))
+                }
+                (None, _) => (last, "nothing had to be sent".to_owned()),
+            },
+            _ => (end, "the child said hello".to_owned()),
+        };
+        if let Some((place, error)) = failed
+            && (place == step || Some(&step) == steps.last())
+        {
+            let took = end.saturating_duration_since(last);
+            results.push((step, Some(took), Err(trouble(error, remedy(error)))));
+            break;
+        }
+        let is_timed = step != Step::HostKey || trusted.is_some();
+        let took = is_timed.then(|| until.saturating_duration_since(last));
+        results.push((step, took, Ok(detail)));
+        last = last.max(until);
+    }
+    results
+}
+
+/// The step that an error belongs to.
+fn place_of(error: &Error) -> Step {
+    let Error::Stream(error) = error else {
+        return Step::Login;
+    };
+    match error.root() {
+        StreamError::HostKey(_) => Step::HostKey,
+        StreamError::UnsupportedPlatform { .. } | StreamError::NoDirectory(_) => Step::Directory,
+        StreamError::Timeout { stage, .. } | StreamError::ClosedEarly { stage, .. } => {
+            match stage {
+                Stage::KeyExchange => Step::HostKey,
+                Stage::Look => Step::Directory,
+                Stage::Upload => Step::Upload,
+                Stage::Hello => Step::Handshake,
+                _ => Step::Login,
+            }
+        }
+        StreamError::Handshake { .. } => Step::Handshake,
+        _ => Step::Login,
+    }
+}
+
+fn remedy(error: &Error) -> &'static str {
+    let Error::Stream(error) = error else {
+        return "look at the log with `-v`";
+    };
+    match error.root() {
+        StreamError::HostKey(_) => {
+            "compare the key with the server's own (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` \
+             there), then add it to known_hosts, or replace the old one (`ssh-keygen -R HOST`)"
+        }
+        StreamError::Password(PasswordError::Required(said)) if said.tool == "ssh" => {
+            "give the password with `--ask-pass`, `--pass-fd` or `--pass-command` (behind the first \
+             `ssh`, with `--pass-for`), or use a key"
+        }
+        StreamError::Password(PasswordError::Required(_)) => {
+            "give the password with `--ask-become-pass`, `--become-pass-fd` or \
+             `--become-pass-command`; behind the first such hop, with `--pass-for`"
+        }
+        StreamError::Password(PasswordError::Incorrect(_)) => {
+            "type it again: it was tried once, so that no account is locked"
+        }
+        StreamError::Password(PasswordError::PassphraseRequired { .. }) => {
+            "load the key into an agent: `ssh-add FILE`"
+        }
+        StreamError::Password(PasswordError::Withheld { .. }) => {
+            "type no password there: look at the shell and the start files of the other user, and at \
+             what the tool's own rules let in without one"
+        }
+        StreamError::Password(_) => "answer it once by hand, with the tool itself",
+        StreamError::Access(AccessError::AuthenticationRefused { .. }) => {
+            "look at the user's name, at the keys that are offered (`ssh-add -l`), and at \
+             ~/.ssh/authorized_keys there; `--ask-pass` tries a password"
+        }
+        StreamError::Access(AccessError::ShellRefused { .. }) => {
+            "the account needs a login shell that runs commands: look at it in /etc/passwd there"
+        }
+        StreamError::Access(AccessError::Configuration(_)) => {
+            "change that line of ssh_config, or use the system's client: `--ssh-path ssh`"
+        }
+        StreamError::Access(AccessError::Identity(_)) => {
+            "name a private key that is yours alone (mode 0600) with IdentityFile in ssh_config"
+        }
+        StreamError::Access(_) => "ask whoever administers that machine, with the words above",
+        StreamError::Network(_) => "look at the network and at firewalls on the way",
+        StreamError::NoDirectory(_) => {
+            "free or make one of these directories: owned by the user, mode 0700, with room for \
+             the child, and on a file system that allows execution"
+        }
+        StreamError::UnsupportedPlatform { .. } => {
+            "machines with Linux on x86-64 or 64-bit ARM are supported; where the child for one of \
+             them is missing here, the words above say where it goes"
+        }
+        StreamError::ToolMissing { .. } => "install it where the hop starts",
+        StreamError::Timeout { .. } => {
+            "if it is only slow, give it longer with `--connect-timeout`; else see what hangs: a \
+             line in the shell's startup files, or the network"
+        }
+        _ => "look at the words above, and at the log with `-v`",
+    }
+}

@@ -1,0 +1,5 @@
+//! The `offshoot` command; everything is in the library of this crate.
+
+fn main() -> std::process::ExitCode {
+    offshoot_cli::main()
+}

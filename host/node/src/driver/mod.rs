@@ -1,0 +1,464 @@
+//! Drives one context's [`Node`]: moves its bytes, its time and its events.
+//!
+//! There is no thread or queue between a caller and the link. Whoever changes the node, under
+//! its lock, also writes what that produced, for as long as the pipe has room. So a call costs
+//! its caller one write, and the answer one read and one wake-up.
+//!
+//! The controller's tasks run in the runtime of the program that it is part of. A child reads its
+//! parent in its main thread (`parent.rs`), and starts a thread for tasks when it first has one:
+//! a child without children has none.
+
+mod contexts;
+mod events;
+mod keepalive;
+mod link;
+mod output;
+mod parent;
+mod stream_handle;
+mod streams;
+mod subscription;
+mod tasks;
+mod traces;
+mod upcalls;
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use foldhash::{HashMap, HashSet};
+use offshoot_proto::control::LogRecord;
+use offshoot_proto::{ContextId, Handle, LinkId, Node};
+use tokio::runtime;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+pub use contexts::Known;
+pub use stream_handle::{Outlet, PutEnd};
+pub use subscription::Listening;
+pub use upcalls::Upcalls;
+
+use crate::diagnostics::{DebugLog, Profile};
+use crate::mailbox::{Holders, Inbox, MessageHandler};
+use output::Output;
+
+/// One context of the tree, as a process: its node, its links and who waits for what.
+pub struct Hub {
+    weak: Weak<Self>,
+    state: Mutex<State>,
+    /// Tells the thread that reads the parent that it may go on.
+    resumed: Condvar,
+    /// The moment that the node's clock counts from.
+    origin: Instant,
+    /// Where tasks run; a child's is made on first use.
+    runtime: OnceLock<runtime::Handle>,
+    /// Tells that what carried a link has ended.
+    put_down: Notify,
+    timer: LazyTask,
+    flusher: LazyTask,
+    /// What a call or a wish for a child is handed to.
+    upcalls: Box<dyn Upcalls>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Held by whoever waits for them.
+    closing: tokio::sync::Mutex<()>,
+    /// Tasks that a shutdown ends.
+    background: Mutex<Vec<JoinHandle<()>>>,
+    /// The most verbose level that logs of the tree are wanted at.
+    pub log_level: u8,
+    debug_log: OnceLock<DebugLog>,
+    /// How often functions ran here, and how long, if that is wanted.
+    pub profile: OnceLock<Profile>,
+}
+
+/// A task that is started when it is first woken.
+#[derive(Default)]
+struct LazyTask {
+    started: OnceLock<()>,
+    wake: Arc<Notify>,
+}
+
+/// What the lock protects.
+pub struct State {
+    /// Routes, handles, calls and streams of this context.
+    pub node: Node,
+    outputs: HashMap<LinkId, Output>,
+    /// Who takes the messages of each handle.
+    takers: HashMap<Handle, Taker>,
+    streams: HashMap<(ContextId, Handle), Holders>,
+    /// Who waits for ids of contexts.
+    pub ids: Ids,
+    /// Wakes who waits for images that an ancestor has named.
+    pub image_came: Arc<Notify>,
+    /// Children whose links are carried by something that has not ended yet.
+    carried: HashSet<ContextId>,
+    /// What is known of the contexts below.
+    known: HashMap<ContextId, Known>,
+    /// Names of those that are gone, for errors that are read later; the oldest go first.
+    departed: VecDeque<(ContextId, Arc<str>)>,
+    /// The deadline that the timer sleeps for.
+    armed: Option<offshoot_proto::Instant>,
+    /// Changes whose bytes were left to gather.
+    gathered: usize,
+    ended: bool,
+    /// Whether the context goes on without its parent, until what runs here has ended.
+    detached: bool,
+}
+
+/// The controller's answers to requests for ids of contexts.
+#[derive(Default)]
+pub struct Ids {
+    /// How many there were.
+    pub answers: u64,
+    /// The last one that was a refusal, by its number, and why.
+    pub refused: Option<(u64, String)>,
+    /// Tasks that wait for an answer.
+    pub waiting: Vec<Waker>,
+}
+
+/// Why nothing comes any more.
+pub const SHUT_DOWN: &str = "the router was shut down";
+
+impl State {
+    /// Whether this context ends: nobody may begin to wait for anything.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+}
+
+impl Ids {
+    /// Wakes whoever waits: it tries again.
+    fn answered(&mut self, refusal: Option<String>) {
+        self.answers += 1;
+        if let Some(reason) = refusal {
+            self.refused = Some((self.answers, reason));
+        }
+        for waiting in self.waiting.drain(..) {
+            waiting.wake();
+        }
+    }
+}
+
+/// Changes whose bytes may gather before they are written: the other end should have something
+/// to do while more come.
+const GATHER_MAX: usize = 256;
+
+thread_local! {
+    /// The hub whose node's events this thread is acting on, and for which it will write what is
+    /// left to write; 0 for none.
+    static SETTLING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Who takes the messages of a handle.
+#[derive(Clone)]
+enum Taker {
+    /// Whoever looks into it.
+    Inbox(Arc<Inbox>),
+    /// A function, at once.
+    Handler(Arc<dyn MessageHandler>),
+}
+
+impl Hub {
+    /// A hub without links. Its tasks run in `runtime`, or in a thread of their own.
+    pub fn new(
+        node: Node,
+        log_level: u8,
+        runtime: Option<runtime::Handle>,
+        upcalls: Box<dyn Upcalls>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|weak: &Weak<Self>| Self {
+            weak: weak.clone(),
+            state: Mutex::new(State {
+                node,
+                outputs: HashMap::default(),
+                takers: HashMap::default(),
+                streams: HashMap::default(),
+                ids: Ids::default(),
+                image_came: Arc::default(),
+                carried: HashSet::default(),
+                known: HashMap::default(),
+                departed: VecDeque::new(),
+                armed: None,
+                gathered: 0,
+                ended: false,
+                detached: false,
+            }),
+            resumed: Condvar::new(),
+            origin: Instant::now(),
+            runtime: runtime.map_or_else(OnceLock::new, OnceLock::from),
+            put_down: Notify::new(),
+            timer: LazyTask::default(),
+            flusher: LazyTask::default(),
+            upcalls,
+            tasks: Mutex::default(),
+            closing: tokio::sync::Mutex::default(),
+            background: Mutex::default(),
+            log_level,
+            debug_log: OnceLock::new(),
+            profile: OnceLock::new(),
+        })
+    }
+
+    /// A reference that does not keep the driver alive.
+    pub fn weak(&self) -> Weak<Self> {
+        self.weak.clone()
+    }
+
+    /// The present on the node's clock.
+    pub fn now(&self) -> offshoot_proto::Instant {
+        let micros = self.origin.elapsed().as_micros();
+        offshoot_proto::Instant(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// The moment of the node's clock on the system's.
+    pub fn system_time(&self, at: offshoot_proto::Instant) -> Instant {
+        self.origin + Duration::from_micros(at.0)
+    }
+
+    /// Locks the state. Nothing may wait, and no plugin or handler may run, while it is held.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        lock_again(self.state.lock())
+    }
+
+    /// Changes the node, then acts on what came of it and writes what it wants to send.
+    pub fn drive<R>(&self, change: impl FnOnce(&mut State, offshoot_proto::Instant) -> R) -> R {
+        let now = self.now();
+        let mut state = self.lock();
+        let result = change(&mut state, now);
+        if !self.is_settling() {
+            self.settle(state);
+        }
+        result
+    }
+
+    /// Whether this thread acts on this hub's events, so that it must not wait for any.
+    pub fn is_settling(&self) -> bool {
+        SETTLING.get() == std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether this thread acts on the events of any hub.
+    pub fn is_any_settling() -> bool {
+        SETTLING.get() != 0
+    }
+
+    /// Changes the node like [`drive`](Self::drive), but lets the bytes gather until someone
+    /// waits for an answer, or the runtime gets to it.
+    pub fn drive_lazily<R>(
+        &self,
+        change: impl FnOnce(&mut State, offshoot_proto::Instant) -> R,
+    ) -> R {
+        let now = self.now();
+        let mut state = self.lock();
+        let result = change(&mut state, now);
+        if self.is_settling() {
+            return result;
+        }
+        state.gathered += 1;
+        // What came of it for this context itself, such as a message to oneself, must not wait.
+        let due = state.node.has_events();
+        if due || state.gathered >= GATHER_MAX || self.runtime.get().is_none() {
+            self.settle(state);
+            return result;
+        }
+        self.rearm(&mut state);
+        drop(state);
+        self.wake(&self.flusher, tasks::flusher);
+        result
+    }
+
+    /// Writes what has gathered.
+    pub fn flush(&self) {
+        self.drive(|_, _| ());
+    }
+
+    /// Where the messages of a handle, on which the node listens, wait.
+    pub fn open_inbox(state: &mut State, handle: Handle) -> Arc<Inbox> {
+        let inbox = Inbox::new();
+        state.takers.insert(handle, Taker::Inbox(inbox.clone()));
+        inbox
+    }
+
+    /// Has a function take the messages of a handle, on which the node listens.
+    pub fn open_handler(state: &mut State, handle: Handle, handler: Arc<dyn MessageHandler>) {
+        state.takers.insert(handle, Taker::Handler(handler));
+    }
+
+    /// Stops to listen on a handle; a call behind it is cancelled. Says whether there was one.
+    pub fn forget(&self, handle: Handle) -> bool {
+        let (taker, was_there) =
+            self.drive(|state, _| (state.takers.remove(&handle), state.node.forget(handle)));
+        // A handler may own anything, and what is dropped may call back.
+        drop(taker);
+        was_there
+    }
+
+    /// Takes back whoever takes the messages of a handle, and tells those who wait for one. Says
+    /// whether there was anyone.
+    pub fn remove_taker(&self, handle: Handle) -> bool {
+        let taker = self.drive(|state, _| {
+            let taker = state.takers.remove(&handle)?;
+            state.node.forget(handle);
+            Some(taker)
+        });
+        if let Some(Taker::Inbox(inbox)) = &taker {
+            drop(inbox.close("its handle was taken back"));
+        }
+        taker.is_some()
+    }
+
+    /// Spawns a task that a shutdown waits for.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock_again(self.tasks.lock());
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(self.runtime().spawn(task));
+    }
+
+    /// Spawns a task that a shutdown ends.
+    pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut background = lock_again(self.background.lock());
+        background.retain(|task| !task.is_finished());
+        background.push(self.runtime().spawn(task));
+    }
+
+    /// Runs a future of whatever task as one that belongs to the hub's runtime: it may watch
+    /// descriptors and the time.
+    pub async fn inside<F: Future>(&self, future: F) -> F::Output {
+        let mut future = std::pin::pin!(future);
+        poll_fn(|cx| {
+            let _inside = self.runtime().enter();
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Whether any context is up.
+    pub fn has_links(&self) -> bool {
+        !self.lock().outputs.is_empty()
+    }
+
+    /// Cuts the link to a direct child, and what is behind it; says whether there was one.
+    pub fn disconnect(&self, id: ContextId) -> bool {
+        self.drive(|state, now| {
+            let link = state.node.link_to(id);
+            let Some(link) = link.filter(|&link| state.node.peer_of(link) == Some(id)) else {
+                return false;
+            };
+            state.outputs.remove(&link);
+            state
+                .node
+                .handle_closed(link, "it was disconnected on purpose", now);
+            true
+        })
+    }
+
+    /// Sends a log record of this process to the controller.
+    pub fn log(&self, level: u8, target: &str, text: &str) {
+        if let Some(log) = self.debug_log.get() {
+            log.write(target, text);
+        }
+        if level > self.log_level {
+            return;
+        }
+        let record = LogRecord {
+            level,
+            target: target.to_owned(),
+            text: text.to_owned(),
+        };
+        self.drive_lazily(|state, _| state.node.log(&record));
+    }
+
+    /// Closes every link and waits until the children behind them are gone.
+    pub async fn close(&self) {
+        self.drive(|state, _| {
+            // In one step: nobody may begin to wait once nobody is left to wake them.
+            state.ended = true;
+            state.node.close_handles(SHUT_DOWN);
+        });
+        let outputs = std::mem::take(&mut self.lock().outputs);
+        drop(outputs);
+        self.timer.wake.notify_one();
+        self.flusher.wake.notify_one();
+        let background = std::mem::take(&mut *lock_again(self.background.lock()));
+        for task in &background {
+            task.abort();
+        }
+        lock_again(self.tasks.lock()).extend(background);
+        // More than one may ask, and whoever asked first may give up.
+        let _closing = self.closing.lock().await;
+        poll_fn(|cx| {
+            let mut tasks = lock_again(self.tasks.lock());
+            // A task that panicked has nothing left to wait for either.
+            tasks.retain_mut(|task| Pin::new(task).poll(cx).is_pending());
+            match tasks.is_empty() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// The same from a child's main thread, before it ends: what it started ends with it, even
+    /// what does not hear that its input has ended.
+    pub fn close_before_exit(&self) {
+        if let Some(runtime) = self.runtime.get() {
+            runtime.block_on(self.close());
+        }
+    }
+
+    /// Whether the context goes on without its parent, because a call that was made before still
+    /// runs (`B045`).
+    pub fn goes_on_alone(&self) -> bool {
+        let state = self.lock();
+        // One that still waits now waits for an image that will not come.
+        let (_, running) = state.node.calls();
+        state.detached && running > 0
+    }
+
+    /// Whether the context has begun to end.
+    pub fn is_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    fn wake<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        task: &LazyTask,
+        start: impl FnOnce(Weak<Self>, Arc<Notify>) -> F,
+    ) {
+        task.started
+            .get_or_init(|| self.spawn(start(self.weak(), task.wake.clone())));
+        task.wake.notify_one();
+    }
+
+    /// Where tasks run.
+    pub fn runtime(&self) -> &runtime::Handle {
+        self.runtime.get_or_init(|| {
+            let built = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = built.expect("a process that started can have an event queue");
+            let handle = runtime.handle().clone();
+            let thread = std::thread::Builder::new().name("offshoot-links".to_owned());
+            thread
+                .spawn(move || runtime.block_on(std::future::pending::<()>()))
+                .expect("a process that started can have a thread");
+            handle
+        })
+    }
+}
+
+impl Drop for Hub {
+    /// Lets the tasks see that the hub is gone.
+    fn drop(&mut self) {
+        for task in std::mem::take(&mut *lock_again(self.background.lock())) {
+            task.abort();
+        }
+        self.timer.wake.notify_one();
+        self.flusher.wake.notify_one();
+    }
+}
+
+/// Takes what a lock protects, also after a panic elsewhere: it is changed by code that does not
+/// panic half-way.
+fn lock_again<T>(result: LockResult<T>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
+}

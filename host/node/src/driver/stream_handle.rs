@@ -1,0 +1,116 @@
+//! The end of a stream that messages are put into.
+
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use offshoot_proto::Body;
+use offshoot_proto::{ContextId, Dead, DeadKind, Handle, PutError, SendError};
+
+use super::Hub;
+use crate::mailbox::Place;
+
+/// Puts messages into the stream from this context to one handle of another. The outlets of one
+/// stream share its credit.
+pub struct Outlet {
+    hub: Weak<Hub>,
+    dst: ContextId,
+    handle: Handle,
+}
+
+/// Why nothing more can be put.
+#[derive(Clone, Debug)]
+pub enum PutEnd {
+    /// The receiver is gone, for this reason.
+    Ended(Dead),
+    /// The message cannot leave.
+    Unsent(SendError),
+}
+
+impl Outlet {
+    /// Opens one more sending end of that stream.
+    pub fn new(hub: &Arc<Hub>, dst: ContextId, handle: Handle) -> Self {
+        hub.hold_stream(dst, handle);
+        Self {
+            hub: hub.weak(),
+            dst,
+            handle,
+        }
+    }
+
+    /// The context that receives.
+    pub fn context(&self) -> ContextId {
+        self.dst
+    }
+
+    /// The handle that receives.
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// Puts a message, or leaves word to be woken when there is credit again: whoever gives up
+    /// must [`leave`](Self::leave).
+    pub fn poll_put(
+        &self,
+        cx: &Context<'_>,
+        body: &Bytes,
+        place: &mut Place,
+    ) -> Poll<Result<(), PutEnd>> {
+        let Some(hub) = self.hub.upgrade() else {
+            let dead = Dead::new(DeadKind::Closed, "the router is gone");
+            return Poll::Ready(Err(PutEnd::Ended(dead)));
+        };
+        let put = hub.put(self.dst, self.handle, body, cx.waker(), place);
+        match put {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(PutError::Ended(dead)) => Poll::Ready(Err(PutEnd::Ended(dead))),
+            Err(PutError::Unsent(error)) => Poll::Ready(Err(PutEnd::Unsent(error))),
+            Err(PutError::NoCredit) => {
+                // The receiver cannot take what has not left.
+                hub.flush();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Forgets someone who waits no more to put.
+    pub fn leave(&self, place: Place) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.leave_stream(self.dst, self.handle, place);
+        }
+    }
+
+    /// Tells the receiver that there will be no more from here (`S129`).
+    pub fn close(&self) -> Result<(), SendError> {
+        let Some(hub) = self.hub.upgrade() else {
+            return Ok(());
+        };
+        let dead = Dead::new(DeadKind::Closed, "the sender was explicitly closed");
+        hub.drive(|state, _| {
+            state
+                .node
+                .post(self.dst, self.handle, Handle::NONE, Body::Dead(dead))
+        })
+    }
+}
+
+impl Clone for Outlet {
+    fn clone(&self) -> Self {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.hold_stream(self.dst, self.handle);
+        }
+        Self {
+            hub: self.hub.clone(),
+            dst: self.dst,
+            handle: self.handle,
+        }
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.let_go_of_stream(self.dst, self.handle);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Runs the calls that others make to this context: from the node's words to the wasm engine's,
+//! and back.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Instant;
+
+use foldhash::HashMap;
+use offshoot_abi::HostInfo;
+use offshoot_proto::CallKey;
+use offshoot_proto::Run;
+use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
+
+use crate::allocator;
+use crate::driver::Hub;
+use crate::plugin_router::HubSessions;
+use offshoot_wasm::{
+    Around, CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink,
+    Plugin, Profile, Runtime,
+};
+
+/// The plugins of this context and the calls that run in other threads.
+#[derive(Default)]
+pub(crate) struct Executor {
+    runtime: OnceLock<Arc<Runtime>>,
+    plugins: Mutex<HashMap<BindingKey, Arc<Plugin>>>,
+    moved: Arc<Mutex<Moved>>,
+}
+
+/// The calls that went on in another thread.
+#[derive(Default)]
+struct Moved {
+    running: HashMap<CallKey, CancelHandle>,
+    /// For the next call: most calls end before anyone could cancel them.
+    spare: Option<CancelHandle>,
+}
+
+impl Executor {
+    /// Runs a call. Gives its outcome if it ended at once; otherwise the hub is told later.
+    pub(crate) fn run(&self, hub: &Hub, run: Run) -> Option<CallOutcome> {
+        let noted = Noted::if_wanted(hub, &run);
+        let plugin = match self.plugin(hub, &run) {
+            Ok(plugin) => plugin,
+            Err(reason) => {
+                let outcome = CallOutcome::Failed(CallFailure::CannotLoad(reason));
+                return Some(end(hub, noted.as_ref(), outcome));
+            }
+        };
+        let key = run.key;
+        let weak = hub.weak();
+        let elsewhere = noted.clone();
+        let moved = self.moved.clone();
+        let done = move |finish| {
+            if let Some(hub) = weak.upgrade() {
+                lock(&moved).running.remove(&key);
+                let outcome = end(&hub, elsewhere.as_ref(), outcome(finish));
+                hub.finish(key, outcome);
+            }
+        };
+        let invocation = Invocation {
+            function: run.body.function(),
+            signature: run.body.signature,
+            deadline: run.deadline.map(|deadline| hub.system_time(deadline)),
+            arguments: run.body.clone().into_arguments(),
+        };
+        // Held until the call is noted, so that a call that moves and ends at once is not noted
+        // after its end. It moves a tick after its start at the latest.
+        let mut moved = lock(&self.moved);
+        let cancel = moved.spare.take().unwrap_or_default();
+        let finish = plugin.start(invocation, cancel.clone(), done);
+        match finish {
+            Some(_) => moved.spare = Some(cancel),
+            None => {
+                moved.running.insert(key, cancel);
+            }
+        }
+        drop(moved);
+        Some(end(hub, noted.as_ref(), outcome(finish?)))
+    }
+
+    /// Ends a call that runs in another thread.
+    pub(crate) fn cancel(&self, key: CallKey) {
+        if let Some(cancel) = lock(&self.moved).running.get(&key) {
+            cancel.cancel();
+        }
+    }
+
+    /// The plugin of the call's binding, made ready on the first call.
+    fn plugin(&self, hub: &Hub, run: &Run) -> Result<Arc<Plugin>, String> {
+        let mut plugins = lock(&self.plugins);
+        if let Some(plugin) = plugins.get(&run.bind.key) {
+            return Ok(plugin.clone());
+        }
+        let runtime = self.runtime().map_err(|error| error.to_string())?;
+        let (host, message_max, image) = {
+            let state = hub.lock();
+            let image = state.node.image(&run.bind.image).cloned();
+            let parents = state.node.parent_ids().iter().map(|id| id.0);
+            let host = HostInfo {
+                context_id: state.node.id().0,
+                parent_ids: parents.collect(),
+                name: crate::identity::name(),
+            };
+            (
+                host,
+                state.node.message_max(),
+                image.ok_or("its image is gone")?,
+            )
+        };
+        let limits = Limits {
+            memory: usize::try_from(run.bind.limits.memory).unwrap_or(usize::MAX),
+            result: message_max as usize,
+            ..Limits::default()
+        };
+        let sink = Arc::new(Log {
+            hub: hub.weak(),
+            level: hub.log_level,
+        });
+        let hash = ImageHash(run.bind.image);
+        let plugin = Plugin::load(
+            &runtime,
+            &image,
+            &hash,
+            &run.bind.grants,
+            &limits,
+            Around {
+                host: &host,
+                sink,
+                sessions: Some(Arc::new(HubSessions::new(hub.weak()))),
+            },
+        );
+        match plugin {
+            Ok(plugin) => {
+                plugins.insert(run.bind.key, plugin.clone());
+                Ok(plugin)
+            }
+            Err(error) => {
+                if matches!(error, LoadError::HashMismatch { .. }) {
+                    hub.lock().node.discard_image(&run.bind.image);
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn runtime(&self) -> Result<Arc<Runtime>, EngineError> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime.clone());
+        }
+        let runtime = Runtime::new(Profile::detect())?;
+        Ok(self.runtime.get_or_init(|| runtime).clone())
+    }
+}
+
+/// A call whose end is of interest to others than its caller.
+#[derive(Clone)]
+struct Noted {
+    function: String,
+    began: Instant,
+    is_awaited: bool,
+}
+
+impl Noted {
+    fn if_wanted(hub: &Hub, run: &Run) -> Option<Self> {
+        let wanted = hub.profile.get().is_some() || !run.is_awaited;
+        wanted.then(|| Self {
+            function: format!("{}::{}", run.bind.plugin, run.body.function()),
+            began: Instant::now(),
+            is_awaited: run.is_awaited,
+        })
+    }
+}
+
+/// Notes the end of a call in the profile, and, if nobody waits for it, its failure in the log
+/// (`B021`).
+fn end(hub: &Hub, noted: Option<&Noted>, outcome: CallOutcome) -> CallOutcome {
+    let Some(noted) = noted else {
+        return outcome;
+    };
+    if let Some(profile) = hub.profile.get() {
+        profile.note(&noted.function, noted.began.elapsed());
+    }
+    if let (CallOutcome::Failed(failure), false) = (&outcome, noted.is_awaited) {
+        let reason = crate::outcome::explain(failure.clone())
+            .map_or_else(|| "time was up".to_owned(), |(_, error)| error.message);
+        hub.log(
+            1,
+            &noted.function,
+            &format!("a call that nobody waits for failed: {reason}"),
+        );
+    }
+    outcome
+}
+
+/// Sends a plugin's words to the controller.
+struct Log {
+    hub: Weak<Hub>,
+    level: u8,
+}
+
+impl LogSink for Log {
+    fn log(&self, level: u8, target: &str, text: &str) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.log(level, target, text);
+        }
+    }
+
+    fn level(&self) -> u8 {
+        self.level
+    }
+}
+
+fn outcome(finish: Finish) -> CallOutcome {
+    CallOutcome::Failed(match finish {
+        Finish::Value(value) => {
+            if value.len() > allocator::LARGE {
+                allocator::keep();
+            }
+            return CallOutcome::Value(value.into());
+        }
+        Finish::Error(error) => CallFailure::Function(error),
+        Finish::BadArguments(reason) => CallFailure::BadArguments(reason),
+        Finish::UnknownFunction { known } => CallFailure::UnknownFunction(known),
+        Finish::SignatureMismatch => CallFailure::SignatureMismatch,
+        Finish::Trapped { message, backtrace } => CallFailure::Trapped { message, backtrace },
+        Finish::DeadlineExceeded => CallFailure::DeadlineExceeded,
+        Finish::Cancelled => CallFailure::Cancelled,
+        Finish::ResultTooLarge { size, max } => {
+            CallFailure::LimitExceeded(format!("a result of {size} bytes is too large (max {max})"))
+        }
+        Finish::Limit(what) => CallFailure::LimitExceeded(what),
+        Finish::BadGuest(what) => CallFailure::Misbehaved(what),
+        Finish::Busy => CallFailure::CannotLoad("another call of it runs".to_owned()),
+        Finish::Failed(reason) => CallFailure::CannotLoad(reason),
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,192 @@
+//! Makes a context, wherever in the tree it is to be: from the id to the name.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use offshoot_proto::control::{self, Connect, Connected, Method};
+use offshoot_proto::{Body, ContextId, Node, SendError};
+
+use super::error::StreamError;
+use super::make_child::{NewChild, Up, default_name, make_child};
+use super::request::{ConnectError, Wanted};
+use super::ship_ssh;
+use crate::driver::{Hub, Known, Listening};
+use crate::mailbox::{Content, Taken};
+
+/// Makes a context. When the future is dropped, it is not made, or ended if it was made already.
+///
+/// Where a machine turns out to have no `ssh`, a client is sent there, and it is tried once more:
+/// nothing has left that machine by then.
+pub async fn connect<M: Into<Method>>(
+    hub: &Arc<Hub>,
+    wanted: Wanted<M>,
+) -> Result<(ContextId, Up), ConnectError> {
+    let started = std::time::Instant::now();
+    let wanted = Wanted {
+        spec: wanted.spec.into(),
+        via: wanted.via,
+        name: wanted.name,
+        log_level: wanted.log_level,
+        traces: wanted.traces,
+        timeout: wanted.timeout,
+    };
+    let spare = wanted.via.and_then(|via| ship_ssh::spare(via, &wanted));
+    let (error, mut spare) = match (connect_once(hub, wanted).await, spare) {
+        (Err(error), Some(spare)) if ship_ssh::is_missing(&error) => (error, spare),
+        (result, _) => return result,
+    };
+    if !ship_ssh::send(hub, &mut spare) {
+        return Err(error);
+    }
+    spare.timeout = spare.timeout.saturating_sub(started.elapsed());
+    connect_once(hub, spare).await
+}
+
+async fn connect_once(
+    hub: &Arc<Hub>,
+    wanted: Wanted<Method>,
+) -> Result<(ContextId, Up), ConnectError> {
+    if let Some(name) = &wanted.name {
+        Node::check_name(name).map_err(StreamError::Name)?;
+    }
+    let here = hub.lock().node.id();
+    let via = wanted.via.filter(|&via| via != here);
+    let id = allocate(hub, via).await?;
+    let Some(via) = via else {
+        let child = NewChild {
+            id,
+            name: wanted.name,
+            log_level: wanted.log_level,
+            traces: wanted.traces,
+            timeout: wanted.timeout,
+        };
+        let up = hub.inside(make_child(hub, child, wanted.spec)).await?;
+        return Ok((id, up));
+    };
+    let connect = Connect {
+        id,
+        name: wanted.name,
+        method: wanted.spec,
+        timeout_ms: u64::try_from(wanted.timeout.as_millis()).unwrap_or(u64::MAX),
+        log_level: wanted.log_level,
+        traces: wanted.traces,
+    };
+    // A task of its own, so that a child nobody waits for any more is still ended.
+    let connecting = hub.runtime().spawn(connect_via(hub.clone(), via, connect));
+    let mut unwanted = Unwanted {
+        hub: hub.clone(),
+        task: Some(connecting),
+        id,
+    };
+    Ok((id, unwanted.wait().await?))
+}
+
+/// Allots the context's id; a context that is not the controller may first have to be granted
+/// some.
+async fn allocate(hub: &Arc<Hub>, via: Option<ContextId>) -> Result<ContextId, ConnectError> {
+    let mut asked = None;
+    poll_fn(|cx| {
+        hub.drive(|state, now| match state.node.allocate_context(via) {
+            Err(SendError::NeedsIds) => {
+                if let (Some(asked), Some((at, reason))) = (asked, &state.ids.refused)
+                    && *at >= asked
+                {
+                    return Poll::Ready(Err(StreamError::NoIds(reason.clone()).into()));
+                }
+                asked.get_or_insert(state.ids.answers + 1);
+                if let Err(error) = state.node.request_ids(now) {
+                    return Poll::Ready(Err(error.into()));
+                }
+                state.ids.waiting.push(cx.waker().clone());
+                Poll::Pending
+            }
+            allotted => Poll::Ready(allotted.map_err(ConnectError::from)),
+        })
+    })
+    .await
+}
+
+async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<Up, ConnectError> {
+    let id = connect.id;
+    let via_name = hub.name(via);
+    let label = connect.method.label();
+    let failed_with = |error: StreamError| StreamError::Via {
+        via: via_name.to_string(),
+        error: Box::new(error),
+    };
+    let failed = |reason: String| failed_with(StreamError::Elsewhere(reason));
+    let reply = hub.drive(|state, now| {
+        let handle = state.node.connect_via(via, &connect, now)?;
+        Ok(Listening::new(&hub, state, Some(via), handle))
+    });
+    let reply = reply.inspect_err(|_: &SendError| {
+        // Nobody will make it now.
+        hub.drive(|state, _| state.node.abandon(id, "nobody could be asked to make it"));
+    })?;
+    let content = match reply.take().await {
+        Taken::Mail(mail) => mail.content,
+        Taken::Over(reason) => return Err(failed(reason.to_string()).into()),
+    };
+    let body = match content {
+        Content::Body(Body::Data(body)) => body,
+        Content::Body(Body::Dead(dead)) => return Err(failed(dead.reason).into()),
+        Content::Expired => return Err(failed("it did not answer in time".to_owned()).into()),
+    };
+    match control::decode::<Connected>(&body) {
+        Some(Connected::Up { hello, name }) => {
+            let theirs = connect.name.unwrap_or_else(|| {
+                // The parent's word on the process is all that there is to go by.
+                default_name(Some(&via_name), &label, hello.pid)
+            });
+            if name != theirs {
+                hub.drive(|state, _| state.node.shut_down(id));
+                let reason = format!("it calls the new context another name than `{theirs}`");
+                return Err(failed(reason).into());
+            }
+            let name: Arc<str> = name.into();
+            let known = Known {
+                name: name.clone(),
+                target: hello.target.as_str().into(),
+            };
+            hub.learn(id, known);
+            Ok(Up { hello, name })
+        }
+        Some(Connected::Failed(failure)) => {
+            Err(failed_with(StreamError::from_failure(failure)).into())
+        }
+        None => Err(failed("it gave an answer that makes no sense".to_owned()).into()),
+    }
+}
+
+/// Ends a context that comes up after its maker has gone.
+struct Unwanted {
+    hub: Arc<Hub>,
+    task: Option<tokio::task::JoinHandle<Result<Up, ConnectError>>>,
+    id: ContextId,
+}
+
+impl Unwanted {
+    async fn wait(&mut self) -> Result<Up, ConnectError> {
+        let Some(task) = &mut self.task else {
+            return Err(StreamError::Stopped.into());
+        };
+        let result = task.await;
+        self.task = None;
+        result.unwrap_or_else(|_| Err(StreamError::Stopped.into()))
+    }
+}
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            let (hub, id) = (self.hub.clone(), self.id);
+            // The future may be dropped outside of the runtime.
+            self.hub.spawn(async move {
+                if let Ok(Ok(_)) = task.await {
+                    hub.drive(|state, _| state.node.shut_down(id));
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A program that leads to another machine or user: its process, and all that connects us to it.
+
+use std::io::PipeReader;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::terminal::Terminal;
+use crate::async_fd::watched;
+use crate::transport::{Carrier, LinkParts, PIPE_SIZE, Process};
+
+/// What a tool gets of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::launch) enum Wants {
+    /// None, not even ours: it cannot ask there.
+    Nothing,
+    /// One to ask questions on. What the child says and hears goes through pipes.
+    Questions,
+    /// One that is also its standard input and output, for tools that refuse anything else.
+    Everything,
+}
+
+/// A started program. When this is dropped, it first hears that all its connections are closed,
+/// and is killed then.
+pub(in crate::launch) struct Tool {
+    /// Its standard input.
+    pub(in crate::launch) output: AsyncFd<OwnedFd>,
+    /// Its standard output.
+    pub(in crate::launch) input: AsyncFd<Arc<OwnedFd>>,
+    /// Its standard error.
+    pub(in crate::launch) errors: AsyncFd<OwnedFd>,
+    pub(in crate::launch) terminal: Option<Terminal>,
+    pub(in crate::launch) wants: Wants,
+    pub(in crate::launch) carrier: Carrier,
+}
+
+impl Tool {
+    /// Starts it. Two pipes and never one socket: some of the tools make what they were given
+    /// non-blocking, and would do so for both directions.
+    pub(in crate::launch) fn start(mut command: Command, wants: Wants) -> std::io::Result<Self> {
+        let mut terminal = match wants {
+            Wants::Nothing => None,
+            Wants::Questions => Terminal::open().map_or_else(go_without, Some),
+            Wants::Everything => Some(Terminal::open().map_err(no_terminal)?),
+        };
+        let (output, input);
+        match (&terminal, wants) {
+            (Some(terminal), Wants::Everything) => {
+                terminal.make_transparent()?;
+                command.stdin(terminal.theirs()?).stdout(terminal.theirs()?);
+                (output, input) = (terminal.ours()?, terminal.ours()?);
+            }
+            _ => {
+                let (their_input, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+                let (theirs, from_them) = {
+                    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+                    (write, read)
+                };
+                for pipe in [&ours, &from_them] {
+                    // The kernel may refuse, per user: the link is then slower for bulk, no more.
+                    let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
+                }
+                command.stdin(their_input).stdout(theirs);
+                (output, input) = (ours, from_them);
+            }
+        }
+        let (errors, their_errors) = pipe_with(PipeFlags::CLOEXEC)?;
+        command.stderr(Stdio::from(their_errors));
+        for descriptor in [&output, &input, &errors] {
+            rustix::io::ioctl_fionbio(descriptor, true)?;
+        }
+        let theirs = terminal.as_ref().map(Terminal::theirs).transpose()?;
+        lead_session(&mut command, theirs);
+        let child = command.spawn()?;
+        // Whoever else has their ends open would keep us from seeing theirs close.
+        drop(command);
+        if let (Some(terminal), Wants::Everything) = (&mut terminal, wants) {
+            terminal.give_away();
+        }
+        Ok(Self {
+            carrier: Carrier::Process(Process::new(child)?),
+            output: watched(output, Interest::WRITABLE)?,
+            input: watched(Arc::new(input), Interest::READABLE)?,
+            errors: watched(errors, Interest::READABLE)?,
+            terminal,
+            wants,
+        })
+    }
+
+    /// The same for what is no process: the pipes to it, and what carries them.
+    #[cfg(feature = "ssh")]
+    pub(in crate::launch) fn over(
+        input: OwnedFd,
+        output: OwnedFd,
+        errors: OwnedFd,
+        carrier: Carrier,
+    ) -> std::io::Result<Self> {
+        for descriptor in [&output, &input, &errors] {
+            rustix::io::ioctl_fionbio(descriptor, true)?;
+        }
+        Ok(Self {
+            output: watched(output, Interest::WRITABLE)?,
+            input: watched(Arc::new(input), Interest::READABLE)?,
+            errors: watched(errors, Interest::READABLE)?,
+            terminal: None,
+            wants: Wants::Nothing,
+            carrier,
+        })
+    }
+
+    /// Takes it apart into a link, its errors and its terminal.
+    ///
+    /// A terminal that is everything is the link itself, and must hang up with it.
+    pub(in crate::launch) fn into_link(self) -> (LinkParts, PipeReader, Option<Terminal>) {
+        let parts = LinkParts {
+            input: self.input,
+            output: self.output.into_inner(),
+            carrier: self.carrier,
+        };
+        let errors = PipeReader::from(self.errors.into_inner());
+        let questions = self.wants == Wants::Questions;
+        (parts, errors, self.terminal.filter(|_| questions))
+    }
+}
+
+/// Has the program lead a session of its own: an interrupt of our terminal is not for it, it
+/// cannot ask there, and `terminal` becomes its own.
+fn lead_session(command: &mut Command, terminal: Option<OwnedFd>) {
+    let become_leader = move || {
+        rustix::process::setsid()?;
+        if let Some(terminal) = &terminal {
+            rustix::process::ioctl_tiocsctty(terminal)?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec, only two system calls are made; nothing is allocated.
+    unsafe {
+        command.pre_exec(become_leader);
+    }
+}
+
+/// A tool may have nothing to ask. One that has says that it found no terminal (`B048`).
+fn go_without(error: std::io::Error) -> Option<Terminal> {
+    tracing::warn!("{}", no_terminal(error));
+    None
+}
+
+fn no_terminal(error: std::io::Error) -> std::io::Error {
+    std::io::Error::new(
+        error.kind(),
+        format!("no terminal is to be had ({error}); raise /proc/sys/kernel/pty/max"),
+    )
+}

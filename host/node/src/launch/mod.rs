@@ -1,0 +1,39 @@
+//! Makes children: starts a process or a session, shakes hands with it, and links it to the tree.
+//!
+//! [`connect()`] is the way in. It makes a direct child itself (`make_child.rs`), by one of the
+//! methods (`local.rs`, `become_user.rs`, `ssh/`), or asks another context to.
+
+mod become_user;
+mod binary;
+mod connect;
+mod embedded;
+mod error;
+mod failure;
+mod greeted;
+mod local;
+mod login;
+mod make_child;
+mod nonce;
+mod payload;
+mod platform;
+mod remote_command;
+mod remote_name;
+mod request;
+mod ship_ssh;
+mod ssh;
+mod stderr;
+
+pub use binary::ChildBinary;
+pub use connect::connect;
+pub use embedded::{Embedded, embed};
+pub use error::{Seconds, StreamError};
+pub use local::LocalSpec;
+pub use login::help;
+pub use make_child::Up;
+pub(crate) use make_child::serve_connect;
+pub use request::{CONNECT_TIMEOUT, ConnectError, Wanted};
+
+/// The target of events that tell how far the way to a new context has come. A message's first
+/// word says what has happened: `trusted` (by the ssh client inside alone), `there`, `let-in`,
+/// `sends`, `sent`, `runs`, `hello`.
+pub const STEPS: &str = "offshoot::step";

@@ -1,0 +1,46 @@
+//! By the client inside this program: no process, no helper, no words to guess from.
+
+use std::time::Duration;
+
+use offshoot_proto::control::Ssh;
+use offshoot_ssh::Session;
+use tokio::time::Instant;
+
+use super::super::error::StreamError;
+use super::super::greeted::Greeted;
+use super::super::login::Tool;
+use super::super::remote_command::Errand;
+use super::{note_banner, note_warnings, visit, with_paths};
+use crate::transport::Carrier;
+
+/// Dropping the future ends the connection, wherever it has come to.
+pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
+    let errand = Errand::new(&ssh.start, true).await?;
+    let started = Instant::now();
+    let program = format!("ssh {}", ssh.hostname);
+    let mut ssh = with_paths(ssh);
+    let opened = offshoot_ssh_helper::connect(&mut ssh, errand.line(), patience).await;
+    let opened = opened.map_err(StreamError::from_failure)?;
+    let took = started.elapsed();
+    tracing::debug!(program, ?took, "the server has let us in");
+    note_banner(&program, &opened.banner);
+    note_warnings(&program, &opened.warnings);
+    let session = opened.with_pipes();
+    let tool = session
+        .and_then(carried)
+        .map_err(|source| StreamError::Start {
+            program: program.clone(),
+            source,
+        })?;
+    visit(program, errand, started, patience).greet(tool).await
+}
+
+/// A session as the conversation knows tools.
+fn carried(session: Session) -> std::io::Result<Tool> {
+    Tool::over(
+        session.output,
+        session.input,
+        session.errors,
+        Carrier::Session(Some(session.connection)),
+    )
+}

@@ -1,0 +1,70 @@
+//! Text of other processes, made safe to print: bounded, and without control characters.
+
+/// Bytes of a line; a longer one is cut.
+const LINE_MAX: usize = 8 * 1024;
+
+/// Another context's words in an error of ours: of a bounded length, and safe to print.
+pub fn quote(text: &str) -> String {
+    let end = (0..=LINE_MAX.min(text.len()))
+        .rev()
+        .find(|&end| text.is_char_boundary(end));
+    clean(&text[..end.unwrap_or(0)])
+}
+
+/// Takes out what a terminal would act on.
+pub(crate) fn clean(text: &str) -> String {
+    let keep = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    // Directional marks can make a line read as something else.
+    let plain = |c: char| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|&c| keep(c) && plain(c)).collect()
+}
+
+/// Cuts bytes into lines of a bounded length.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    pending: Vec<u8>,
+}
+
+impl Lines {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn next(&mut self) -> Option<String> {
+        loop {
+            let end = self.pending.iter().position(|&byte| byte == b'\n');
+            let (end, skip) = match end {
+                Some(end) if end <= LINE_MAX => (end, 1),
+                _ if self.pending.len() > LINE_MAX => (LINE_MAX, 0),
+                _ => return None,
+            };
+            let line = String::from_utf8_lossy(&self.pending[..end]).into_owned();
+            self.pending.drain(..end + skip);
+            if !line.is_empty() {
+                return Some(line);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_never_driven_by_a_context() {
+        let hostile = "\x1b]52;c;aGk=\x07ok\u{202e}\rmore\u{9b}31m";
+        assert_eq!(clean(hostile), "]52;c;aGk=okmore31m");
+    }
+
+    #[test]
+    fn lines_are_bounded() {
+        let mut lines = Lines::default();
+        lines.push(&vec![b'x'; LINE_MAX + 10]);
+        lines.push(b"\nshort\n\n");
+        let lengths: Vec<_> = std::iter::from_fn(|| lines.next())
+            .map(|line| line.len())
+            .collect();
+        assert_eq!(lengths, [LINE_MAX, 10, 5]);
+    }
+}

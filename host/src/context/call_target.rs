@@ -1,0 +1,144 @@
+//! A call that was made: how it ends, and what is said of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use offshoot_proto::Body;
+use offshoot_proto::control::{CallFailure, CallOutcome};
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error};
+use crate::plugin::{Plugin, PluginError};
+use offshoot_node::driver::Listening;
+use offshoot_node::mailbox::{Content, Taken};
+
+/// A call that was made, and what is needed to say how it ended. Dropping it cancels the call.
+pub(crate) struct Pending {
+    pub(crate) reply: Listening,
+    pub(crate) callee: Callee,
+}
+
+impl Pending {
+    /// The call's value, in postcard.
+    ///
+    /// Cancel-safe: dropping the future loses nothing; dropping this cancels the call.
+    pub(crate) async fn value(&self) -> Result<Bytes, Error> {
+        match self.reply.take().await {
+            Taken::Mail(mail) => match mail.content {
+                Content::Body(body) => self.callee.value(body),
+                Content::Expired => Err(self.callee.timed_out()),
+            },
+            Taken::Over(reason) => Err(self.callee.unanswered(&reason)),
+        }
+    }
+}
+
+/// What was called, and where.
+pub(crate) struct Callee {
+    pub(crate) context: Context,
+    pub(crate) plugin: Plugin,
+    /// Its place in the manifest.
+    pub(crate) function: usize,
+    /// How long it may take.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl fmt::Display for Callee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.function_name(), self.context.name())
+    }
+}
+
+impl Callee {
+    fn function_name(&self) -> String {
+        let manifest = self.plugin.manifest();
+        let function = manifest.functions.get(self.function);
+        let function = function.map_or("?", |function| &function.name);
+        format!("{}::{function}", manifest.plugin)
+    }
+
+    /// The value in an answer.
+    pub(crate) fn value(&self, body: Body) -> Result<Bytes, Error> {
+        match body {
+            Body::Dead(dead) => {
+                let mut error = ChannelError::new(self.context.name(), &dead);
+                error.may_have_run = dead.may_have_run();
+                Err(Error::Channel(error))
+            }
+            Body::Data(body) => match CallOutcome::parse(body) {
+                Some(CallOutcome::Value(value)) => Ok(value),
+                Some(CallOutcome::Failed(failure)) => Err(self.failed(failure)),
+                None => Err(Error::Channel(ChannelError {
+                    context: self.context.name().to_owned(),
+                    kind: ChannelErrorKind::Malformed,
+                    reason: "its answer makes no sense".to_owned(),
+                    may_have_run: true,
+                })),
+            },
+        }
+    }
+
+    pub(crate) fn decode<T: DeserializeOwned>(&self, value: &Bytes) -> Result<T, Error> {
+        let failed = |reason: String| PluginError::Decode {
+            function: self.function_name(),
+            reason,
+        };
+        match postcard::take_from_bytes(value) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(failed(format!("{} bytes are left over", rest.len())).into()),
+            Err(error) => Err(failed(error.to_string()).into()),
+        }
+    }
+
+    pub(crate) fn timed_out(&self) -> Error {
+        Error::Timeout {
+            what: self.to_string(),
+            after: self.timeout.unwrap_or_default(),
+        }
+    }
+
+    fn unanswered(&self, reason: &str) -> Error {
+        Error::Channel(ChannelError {
+            context: self.context.name().to_owned(),
+            kind: ChannelErrorKind::Closed,
+            reason: reason.to_owned(),
+            may_have_run: true,
+        })
+    }
+
+    fn failed(&self, failure: CallFailure) -> Error {
+        let Some((kind, error)) = offshoot_node::explain(failure) else {
+            return self.timed_out();
+        };
+        CallError {
+            context: self.context.name().to_owned(),
+            function: self.function_name(),
+            kind: kind.into(),
+            type_name: error.type_name,
+            message: error.message,
+            causes: error.causes,
+            location: error.location,
+            backtrace: error.backtrace,
+        }
+        .into()
+    }
+}
+
+impl From<offshoot_abi::router::CallErrorKind> for CallErrorKind {
+    fn from(kind: offshoot_abi::router::CallErrorKind) -> Self {
+        use offshoot_abi::router::CallErrorKind as Kind;
+        match kind {
+            Kind::Function => Self::Function,
+            Kind::BadArguments => Self::BadArguments,
+            Kind::UnknownFunction => Self::UnknownFunction,
+            Kind::SignatureMismatch => Self::SignatureMismatch,
+            Kind::Trapped => Self::Trapped,
+            Kind::LimitExceeded => Self::LimitExceeded,
+            Kind::Misbehaved => Self::Misbehaved,
+            Kind::CannotLoad => Self::CannotLoad,
+            Kind::Cancelled => Self::Cancelled,
+        }
+    }
+}

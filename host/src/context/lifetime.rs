@@ -1,0 +1,88 @@
+//! The end of a context.
+
+use offshoot_node::driver::Listening;
+use offshoot_node::mailbox::{Content, Taken};
+use offshoot_proto::{Body, Dead, DeadKind};
+
+use super::Context;
+use crate::error::{ChannelError, Error};
+use crate::messages::{Listen, Receiver};
+use crate::router::Router;
+
+impl Context {
+    /// Lets the context outlive its parent and this program (`B045`): the calls that run in it go
+    /// on, and so do those behind them, and it ends when the last of them has. Nothing more is heard
+    /// of it then. Calls whose plugin has not arrived yet do not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), when it cannot be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the context may be detached or not.
+    pub async fn detach(&self) -> Result<(), Error> {
+        let (hub, id) = (&self.inner.tree.hub, self.inner.id);
+        let reply = hub.drive(|state, _| {
+            let handle = state.node.detach(id)?;
+            Ok(Listening::new(hub, state, Some(id), handle))
+        });
+        let reply = reply.map_err(|error| Error::unsent(self.name(), &error))?;
+        match reply.take().await {
+            Taken::Mail(mail) => match mail.content {
+                Content::Body(Body::Dead(dead)) => {
+                    Err(Error::Channel(ChannelError::new(self.name(), &dead)))
+                }
+                _ => Ok(()),
+            },
+            Taken::Over(reason) => {
+                let dead = Dead::new(DeadKind::Closed, &*reason);
+                Err(Error::Channel(ChannelError::new(self.name(), &dead)))
+            }
+        }
+    }
+
+    /// Asks the context to end (`B022`). Its descendants end with it.
+    pub fn shutdown(&self) {
+        let id = self.inner.id;
+        self.inner
+            .tree
+            .hub
+            .drive(|state, _| state.node.shut_down(id));
+    }
+
+    /// The same, and waits until it is gone (`B022`), with the process or the session that led to
+    /// it.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the context ends all the same.
+    pub async fn shutdown_wait(&self) {
+        self.shutdown();
+        self.lost().await;
+        self.inner.tree.hub.until_put_down(self.inner.id).await;
+    }
+
+    /// Waits until the context is gone, for whatever reason, and gives that (`S104`, `B050`).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does nothing.
+    pub async fn lost(&self) -> String {
+        let router = Router {
+            tree: self.inner.tree.clone(),
+        };
+        let watch = Receiver::<()>::new(&router, Listen::new().respondent(self));
+        let watch = match watch {
+            Ok(watch) => watch,
+            Err(error) => return error.to_string(),
+        };
+        loop {
+            match watch.get().await {
+                Err(Error::Channel(error)) if watch.is_over() => return error.reason,
+                // The context can send what it likes; only its loss ends the watch.
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Messages to a context, and answers to them.
+
+use std::time::Duration;
+
+use offshoot_node::driver::Hub;
+use serde::de::DeserializeOwned;
+
+use super::Context;
+use crate::error::Error;
+use crate::messages::{Listen, Message, Receiver};
+use crate::router::Router;
+
+impl Context {
+    /// Sends a message to a handle in the context (`S101`). Nobody says whether it has arrived.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot leave.
+    pub fn send(&self, message: Message) -> Result<(), Error> {
+        let (handle, reply_to, body) = message.into_parts();
+        let hub = &self.inner.tree.hub;
+        let sent = hub.drive(|state, _| state.node.post(self.inner.id, handle, reply_to, body));
+        sent.map_err(|error| Error::unsent(self.name(), &error))
+    }
+
+    /// Sends a message and gives a receiver of the answer (`S102`), or, if `persist`, of all that
+    /// is sent to where the answer goes. Only this context can answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Channel`] when it cannot leave; [`Error::Usage`] in a handler, which must not wait.
+    pub fn send_async<T: DeserializeOwned>(
+        &self,
+        message: Message,
+        persist: bool,
+    ) -> Result<Receiver<T>, Error> {
+        if Hub::is_any_settling() {
+            return Err(Error::Usage(
+                "cannot wait for an answer in a handler: let `Message::with_reply_to` name the \
+                 handle of another one"
+                    .to_owned(),
+            ));
+        }
+        let listen = Listen::new().persist(persist).respondent(self);
+        let router = Router {
+            tree: self.inner.tree.clone(),
+        };
+        let receiver = Receiver::new(&router, listen)?;
+        self.send(message.with_reply_to(receiver.handle()))?;
+        Ok(receiver)
+    }
+
+    /// Sends a message and waits for the one answer, so long at most if `deadline` says so
+    /// (`S103`). An answer that comes later is nobody's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`], [`Error::Channel`] when there will be no answer, [`Error::Malformed`]
+    /// when it is something else than `T`.
+    ///
+    /// # Cancel safety
+    ///
+    /// When dropped, the message was sent, and the answer is nobody's.
+    pub async fn send_await<T: DeserializeOwned>(
+        &self,
+        message: Message,
+        deadline: Option<Duration>,
+    ) -> Result<T, Error> {
+        let receiver = self.send_async(message, false)?;
+        match deadline {
+            Some(deadline) => receiver.get_timeout(deadline).await,
+            None => receiver.get().await,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A context, as its users hold it.
+//!
+//! What can be done with one is in the modules below: calls, messages, and its end.
+
+mod call_target;
+mod calls;
+mod chain;
+mod lifetime;
+mod messages;
+mod router;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use offshoot_abi::{ContextAddress, Travels};
+use offshoot_proto::ContextId;
+
+use crate::tree::Tree;
+
+pub(crate) use call_target::Callee;
+pub use chain::CallChain;
+
+/// A handle to one process in the tree (`S100`).
+///
+/// Cheap to clone; two handles are equal when they mean the same context (`B023`).
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+    timeout: Option<Duration>,
+    /// The chain that calls through this handle belong to, or 0.
+    chain: u64,
+}
+
+struct Inner {
+    tree: Arc<Tree>,
+    id: ContextId,
+    name: Arc<str>,
+    /// What images it runs.
+    target: Arc<str>,
+}
+
+impl Context {
+    pub(crate) fn new(tree: Arc<Tree>, id: ContextId, name: Arc<str>, target: Arc<str>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                tree,
+                id,
+                name,
+                target,
+            }),
+            timeout: None,
+            chain: 0,
+        }
+    }
+
+    /// Its number in the tree, never used twice.
+    pub fn id(&self) -> u32 {
+        self.inner.id.0
+    }
+
+    /// Its name, such as `local.4711`.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    pub(crate) fn context_id(&self) -> ContextId {
+        self.inner.id
+    }
+
+    /// The context as a plugin's type, to be an argument of its functions.
+    ///
+    /// With a plugin `tour` it is `context.call::<tour::visit>((other.pass(),))`.
+    pub fn pass<C: Travels<Address = ContextAddress>>(&self) -> C {
+        C::from_address(ContextAddress {
+            id: self.inner.id.0,
+            name: self.inner.name.to_string(),
+            target: self.inner.target.to_string(),
+        })
+    }
+
+    /// The same context, with a deadline for each call made through this handle.
+    ///
+    /// The callee stops a function whose time is up, even one that loops; the caller's wait ends
+    /// half a second later at most, even if nothing is heard from the callee.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+            ..self.clone()
+        }
+    }
+
+    /// The same context, with calls that belong to that chain.
+    pub(crate) fn with_chain(&self, chain: u64) -> Self {
+        Self {
+            chain,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn tree(&self) -> &Arc<Tree> {
+        &self.inner.tree
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({}, {:?})", self.inner.id, self.inner.name)
+    }
+}
+
+impl PartialEq for Context {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.id == other.inner.id && Arc::ptr_eq(&self.inner.tree, &other.inner.tree)
+    }
+}
+
+impl Eq for Context {}
+
+impl Hash for Context {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.id.hash(state);
+    }
+}

@@ -1,0 +1,66 @@
+//! A router's handles to contexts that are there already.
+
+use offshoot_abi::{ContextAddress, Travels};
+use offshoot_proto::ContextId;
+
+use super::Context;
+use crate::error::Error;
+use crate::router::Router;
+
+impl Router {
+    /// The context that a plugin's context names: the way back from [`Context::pass`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Channel`] when there is no such context below this one. The name is believed only
+    /// where it says whose child the context is.
+    pub fn context(
+        &self,
+        context: &impl Travels<Address = ContextAddress>,
+    ) -> Result<Context, Error> {
+        let address = context.to_address();
+        let id = ContextId(address.id);
+        let hub = &self.tree.hub;
+        let known = hub.adopt(id, &address.name, &address.target);
+        let known = known.map_err(|error| Error::unsent(&hub.name(id), &error))?;
+        Ok(Context::new(
+            self.tree.clone(),
+            id,
+            known.name,
+            known.target,
+        ))
+    }
+
+    /// The context of that id, if it is below this one (`S075`).
+    ///
+    /// What it was made with is not known: it can be sent to and shut down, and functions can be
+    /// called in it if it runs the same images as its parent.
+    pub fn context_by_id(&self, id: u32) -> Option<Context> {
+        let id = ContextId(id);
+        let hub = &self.tree.hub;
+        let known = id == ContextId::CONTROLLER || hub.lock().node.link_to(id).is_some();
+        known.then(|| Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id)))
+    }
+
+    /// This context itself (`B053`): messages to it arrive here.
+    pub fn myself(&self) -> Context {
+        let hub = &self.tree.hub;
+        let id = hub.lock().node.id();
+        Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id))
+    }
+
+    /// Cuts the connection to a direct child, which ends it and all below it at once (`B053`);
+    /// says whether it was one. [`Context::shutdown`] asks first.
+    pub fn disconnect(&self, context: &Context) -> bool {
+        self.tree.hub.disconnect(context.context_id())
+    }
+
+    /// Cuts the connections to all children.
+    pub fn disconnect_all(&self) {
+        let hub = &self.tree.hub;
+        let children = hub.lock().node.children();
+        for child in children {
+            hub.disconnect(child);
+        }
+    }
+}

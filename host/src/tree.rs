@@ -1,0 +1,16 @@
+//! What a router and its contexts share.
+
+use std::sync::Arc;
+
+use offshoot_node::driver::Hub;
+
+use crate::blocking::Broker;
+use crate::plugin::Registry;
+
+/// What a router and its contexts share.
+pub(crate) struct Tree {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) plugins: Registry,
+    /// Where the hub's tasks run, if not in the program's own runtime. Dropped after the hub.
+    pub(crate) _broker: Option<Broker>,
+}

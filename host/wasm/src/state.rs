@@ -1,0 +1,81 @@
+//! What an instance's host functions work on.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::{StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::p1::WasiP1Ctx;
+
+use super::exchange::Desk;
+use super::finish::Stop;
+use super::limits::Limiter;
+use super::output::Output;
+use super::task::CancelHandle;
+
+/// Where log records of plugins go.
+pub trait LogSink: Send + Sync {
+    /// Takes one record. Levels are 1 error, 2 warn, 3 info, 4 debug, 5 trace. The text is the
+    /// plugin's and may hold anything.
+    fn log(&self, level: u8, target: &str, text: &str);
+    /// The most verbose level that anyone listens to; 0 is none.
+    fn level(&self) -> u8;
+}
+
+/// The host's side of an instance.
+pub(super) struct State {
+    /// Present when the module imports WASI.
+    pub(super) wasi: Option<Wasi>,
+    pub(super) limiter: Limiter,
+    pub(super) sink: Arc<dyn LogSink>,
+    /// Postcard bytes of the context's `HostInfo`.
+    pub(super) host: Arc<[u8]>,
+    /// Text and place of the panic that is about to trap.
+    pub(super) panic: Option<String>,
+    /// The way to the router.
+    pub(super) desk: Desk,
+    pub(super) watch: Watch,
+}
+
+/// WASI preview 1, and what it printed.
+pub(super) struct Wasi {
+    pub(super) context: WasiP1Ctx,
+    pub(super) stdout: Arc<Output>,
+    pub(super) stderr: Arc<Output>,
+}
+
+/// What ends the call that is running.
+#[derive(Clone, Default)]
+pub(super) struct Watch {
+    pub(super) deadline: Option<Instant>,
+    pub(super) cancel: CancelHandle,
+    /// Whether the call runs in a thread of its own, or must move there at the next tick.
+    pub(super) moved: bool,
+}
+
+impl Watch {
+    /// Why the call must end now.
+    pub(super) fn stop(&self) -> Option<Stop> {
+        if self.cancel.is_cancelled() {
+            return Some(Stop::Cancelled);
+        }
+        let passed = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
+        passed.then_some(Stop::Deadline)
+    }
+}
+
+/// Runs at each tick that finds the guest running.
+pub(super) fn on_tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let watch = &mut store.data_mut().watch;
+    if let Some(stop) = watch.stop() {
+        return Err(stop.into());
+    }
+    // The first tick gives the thread back to whoever started the call. A worker has nothing
+    // better to do than to go on.
+    if std::mem::replace(&mut watch.moved, true) {
+        Ok(UpdateDeadline::Continue(1))
+    } else {
+        Ok(UpdateDeadline::Yield(1))
+    }
+}
