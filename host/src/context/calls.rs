@@ -1,10 +1,12 @@
 //! Calls of functions in a context.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use offshoot_abi::Function;
+use offshoot_abi::{Function, FunctionInfo};
 use offshoot_node::driver::{Listening, State};
-use offshoot_proto::CallRequest;
 use offshoot_proto::control::Arguments;
+use offshoot_proto::{CallRequest, Handle, Instant, SendError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,7 +15,7 @@ use super::call_target::{Callee, Pending};
 use crate::blocking;
 use crate::error::Error;
 use crate::messages::Receiver;
-use crate::plugin::{Plugin, PluginError};
+use crate::plugin::{Plugin, PluginError, Ready};
 
 impl Context {
     /// Calls a function and waits for its value (`S109`).
@@ -76,10 +78,7 @@ impl Context {
     /// When dropped, no call was made.
     pub async fn call_no_reply<F: Function>(&self, arguments: F::Arguments) -> Result<(), Error> {
         let (plugin, arguments) = self.prepare::<F>(&arguments)?;
-        let call = (F::NAME, arguments);
-        self.send_request(&plugin, call, Pace::Gather, false)
-            .await?;
-        Ok(())
+        self.send_call_no_reply(&plugin, F::NAME, arguments).await
     }
 
     /// Starts a call of a function by its name; see [`call_named`](Self::call_named).
@@ -187,6 +186,7 @@ impl Context {
         self.send_call(plugin, function, arguments, pace).await
     }
 
+    /// Sends a call whose answer is awaited.
     async fn send_call(
         &self,
         plugin: &Plugin,
@@ -194,68 +194,108 @@ impl Context {
         arguments: Arguments<'_>,
         pace: Pace,
     ) -> Result<Pending, Error> {
-        let call = (function, arguments);
-        let (reply, function) = self.send_request(plugin, call, pace, true).await?;
-        let Some(reply) = reply else {
-            return Err(Error::Usage(
-                "a call without an answer was awaited".to_owned(),
-            ));
-        };
-        Ok(Pending {
-            reply,
-            callee: Callee {
-                context: self.clone(),
-                plugin: plugin.clone(),
-                function,
-                timeout: self.timeout,
-            },
-        })
-    }
-
-    /// Sends a call; gives the wait for its answer, if one is wanted, and the function's place in
-    /// the manifest.
-    async fn send_request(
-        &self,
-        plugin: &Plugin,
-        (function, arguments): (&str, Arguments<'_>),
-        pace: Pace,
-        wait: bool,
-    ) -> Result<(Option<Listening>, usize), Error> {
-        let index = plugin.function_index(function)?;
-        let info = &plugin.manifest().functions[index];
-        let target = &self.inner.target;
-        let ready = match plugin.if_ready(target) {
-            Some(ready) => ready,
-            None => plugin.prepare(target).await?,
-        };
-        let request = CallRequest {
-            dst: self.inner.id,
-            bind: &ready.bind,
-            function: &info.name,
-            signature: info.signature,
-            concurrent: info.concurrent,
-            chain: self.chain,
-            is_awaited: wait,
-            arguments,
-            timeout: self.timeout,
-        };
+        let call = self.prepare_call(plugin, function).await?;
         let hub = &self.inner.tree.hub;
         let send = |state: &mut State, now| {
-            if !state.node.is_bound(request.dst, &ready.bind.key) {
-                state.node.provide_image(ready.bind.image, &ready.image)?;
-            }
-            let handle = state.node.call(request, now)?;
-            let from = Some(self.inner.id);
-            Ok(wait.then(|| Listening::new(hub, state, from, handle)))
+            let handle = call.send(self, Answer::Awaited, arguments, state, now)?;
+            Ok(Listening::new(hub, state, Some(self.inner.id), handle))
         };
         let sent = match pace {
             Pace::Now => hub.drive(send),
             Pace::Gather => hub.drive_lazily(send),
         };
+        let reply = sent.map_err(|error| Error::unsent(self.name(), &error))?;
+        Ok(Pending {
+            reply,
+            callee: Callee {
+                context: self.clone(),
+                plugin: plugin.clone(),
+                function: call.index,
+                timeout: self.timeout,
+            },
+        })
+    }
+
+    /// Sends a call that is not answered.
+    async fn send_call_no_reply(
+        &self,
+        plugin: &Plugin,
+        function: &str,
+        arguments: Arguments<'_>,
+    ) -> Result<(), Error> {
+        let call = self.prepare_call(plugin, function).await?;
+        let hub = &self.inner.tree.hub;
+        let sent = hub
+            .drive_lazily(|state, now| call.send(self, Answer::NotWanted, arguments, state, now));
         match sent {
-            Ok(reply) => Ok((reply, index)),
+            Ok(_) => Ok(()),
             Err(error) => Err(Error::unsent(self.name(), &error)),
         }
+    }
+
+    /// Finds the function, and has its plugin compiled for the context's target.
+    async fn prepare_call<'a>(
+        &self,
+        plugin: &'a Plugin,
+        function: &str,
+    ) -> Result<PreparedCall<'a>, Error> {
+        let index = plugin.function_index(function)?;
+        let target = &self.inner.target;
+        let ready = match plugin.if_ready(target) {
+            Some(ready) => ready,
+            None => plugin.prepare(target).await?,
+        };
+        Ok(PreparedCall {
+            info: &plugin.manifest().functions[index],
+            index,
+            ready,
+        })
+    }
+}
+
+/// A call that has all it needs but its arguments.
+struct PreparedCall<'a> {
+    info: &'a FunctionInfo,
+    /// The function's place in the manifest.
+    index: usize,
+    ready: Arc<Ready>,
+}
+
+/// Whether the caller waits for a call's outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Awaited,
+    NotWanted,
+}
+
+impl PreparedCall<'_> {
+    /// Queues the call, and in front of it the image if the context does not have it. Gives the
+    /// handle that the answer goes to.
+    fn send(
+        &self,
+        context: &Context,
+        answer: Answer,
+        arguments: Arguments<'_>,
+        state: &mut State,
+        now: Instant,
+    ) -> Result<Handle, SendError> {
+        let dst = context.inner.id;
+        let Ready { bind, image, .. } = &*self.ready;
+        if !state.node.is_bound(dst, &bind.key) {
+            state.node.provide_image(bind.image, image)?;
+        }
+        let request = CallRequest {
+            dst,
+            bind,
+            function: &self.info.name,
+            signature: self.info.signature,
+            concurrent: self.info.concurrent,
+            chain: context.chain,
+            is_awaited: answer == Answer::Awaited,
+            arguments,
+            timeout: context.timeout,
+        };
+        state.node.call(request, now)
     }
 }
 

@@ -1,32 +1,79 @@
 //! Acts on what a node has to say.
 
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 
-use offshoot_proto::control::{CallOutcome, Connected};
-use offshoot_proto::{CallKey, ContextId, Event, Handle, LinkId, Receipt};
+use offshoot_proto::control::{CallOutcome, Connect, Connected, LogRecord};
+use offshoot_proto::{CallKey, ContextId, Event, Handle, LinkId, Receipt, Run};
 
 use super::output::Written;
 use super::{Hub, SETTLING, State, Taker, streams, tasks};
-use crate::mailbox::{Content, Mail};
+use crate::mailbox::{Content, Inbox, Mail, MessageHandler, Notify};
+
+/// What an event leaves to do once the lock is given up: code of plugins and of the program, which
+/// may log, call and send.
+enum Effect {
+    /// A message came to an inbox that someone watches. The inbox is dropped with it: what is
+    /// dropped may call back.
+    Notify(Arc<dyn Notify>, Arc<Inbox>),
+    /// A message was queued for a handler.
+    Handle(Arc<dyn MessageHandler>),
+    /// A call that another context makes.
+    Run(Run),
+    /// A call is cancelled. One that runs in place is waited for.
+    CancelRun(CallKey),
+    /// An ancestor asks for a child.
+    Connect(ContextId, Handle, Connect),
+    /// A log record of a context of this name.
+    Log(Arc<str>, LogRecord),
+}
 
 impl Hub {
     /// Handles events and writes to links until there is nothing left to do.
     ///
-    /// The lock is given up while a plugin's function runs: it may log, and others may call.
+    /// The lock is given up for each [`Effect`], and what it changes is seen by the next turn.
     pub(super) fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
-        let outer = SETTLING.replace(std::ptr::from_ref(self).addr());
+        let outer = SETTLING.replace(self.id);
         state.gathered = 0;
         loop {
-            while let Some(event) = state.node.poll_event() {
-                state = self.act(state, event);
-            }
-            let Some(link) = state.node.poll_ready_link() else {
+            if let Some(event) = state.node.poll_event() {
+                if let Some(effect) = self.apply(&mut state, event) {
+                    drop(state);
+                    let ended = self.perform(effect);
+                    state = self.lock();
+                    if let Some((key, outcome)) = ended {
+                        let now = self.now();
+                        state.node.finish(key, outcome, now);
+                    }
+                }
+            } else if let Some(link) = state.node.poll_ready_link() {
+                self.write_link(&mut state, link);
+            } else {
                 break;
-            };
-            self.write_link(&mut state, link);
+            }
         }
         self.rearm(&mut state);
         SETTLING.set(outer);
+    }
+
+    /// Does under no lock what an event has left to do. Gives the call that has ended by it.
+    fn perform(&self, effect: Effect) -> Option<(CallKey, CallOutcome)> {
+        match effect {
+            Effect::Notify(notify, _inbox) => notify.notify(),
+            Effect::Handle(handler) => handler.run(),
+            Effect::Run(run) => {
+                let key = run.key;
+                let outcome = self.upcalls.run(self, run)?;
+                return Some((key, outcome));
+            }
+            Effect::CancelRun(key) => self.upcalls.cancel(key),
+            Effect::Connect(src, reply_to, connect) => {
+                self.upcalls.connect(self, src, reply_to, connect);
+            }
+            Effect::Log(name, record) => {
+                crate::logs::emit(&name, record.level, &record.target, &record.text);
+            }
+        }
+        None
     }
 
     /// Writes to a link, unless it is known to be full: a task waits for room then.
@@ -49,7 +96,8 @@ impl Hub {
         }
     }
 
-    fn act<'a>(&'a self, mut state: MutexGuard<'a, State>, event: Event) -> MutexGuard<'a, State> {
+    /// Changes the state as an event says.
+    fn apply(&self, state: &mut State, event: Event) -> Option<Effect> {
         self.debug(|| describe(&event));
         match event {
             Event::Message {
@@ -66,7 +114,7 @@ impl Hub {
                     content: Content::Body(body),
                     receipt,
                 };
-                state = self.bring(state, handle, mail, last);
+                return state.bring(handle, mail, last);
             }
             Event::Expired { handle } => {
                 let mail = Mail {
@@ -75,45 +123,26 @@ impl Hub {
                     content: Content::Expired,
                     receipt: Receipt::default(),
                 };
-                state = self.bring(state, handle, mail, true);
+                return state.bring(handle, mail, true);
             }
             Event::Writable { dst, handle } => {
-                if let Some(waiting) = streams::waiting(&mut state, dst, handle) {
+                if let Some(waiting) = streams::waiting(state, dst, handle) {
                     waiting.wake();
                 }
             }
-            Event::Run(run) => {
-                let key = run.key;
-                drop(state);
-                let outcome = self.upcalls.run(self, run);
-                state = self.lock();
-                if let Some(outcome) = outcome {
-                    let now = self.now();
-                    state.node.finish(key, outcome, now);
-                }
-            }
-            Event::CancelRun(key) => {
-                // A call that runs in place is waited for here, and it may want this lock to log.
-                drop(state);
-                self.upcalls.cancel(key);
-                state = self.lock();
-            }
+            Event::Run(run) => return Some(Effect::Run(run)),
+            Event::CancelRun(key) => return Some(Effect::CancelRun(key)),
             Event::Connect {
                 src,
                 reply_to,
                 connect,
-            } => {
-                self.upcalls.connect(self, src, reply_to, connect);
-            }
+            } => return Some(Effect::Connect(src, reply_to, connect)),
             Event::Log { src, record } => {
-                let name = Self::name_of(&state, src);
-                drop(state);
-                crate::logs::emit(&name, record.level, &record.target, &record.text);
-                state = self.lock();
+                return Some(Effect::Log(Self::name_of(state, src), record));
             }
             Event::ContextLost { id, reason } => {
-                let name = Self::name_of(&state, id);
-                Self::depart(&mut state, id);
+                let name = Self::name_of(state, id);
+                Self::depart(state, id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
             Event::Image { .. } => state.image_came.notify_waiters(),
@@ -121,12 +150,10 @@ impl Hub {
             Event::IdsRefused { reason } => state.ids.answered(Some(reason)),
             Event::CutLink { link, peer, reason } => {
                 state.outputs.remove(&link);
-                let name = Self::name_of(&state, peer);
+                let name = Self::name_of(state, peer);
                 tracing::warn!(context = %name, reason, "link cut");
             }
-            Event::Shutdown => {
-                state.ended = true;
-            }
+            Event::Shutdown => state.ended = true,
             Event::Detach => state.detached = true,
             Event::ChildDetached { link } => {
                 if let Some(output) = state.outputs.get(&link) {
@@ -134,44 +161,7 @@ impl Hub {
                 }
             }
         }
-        state
-    }
-
-    /// Hands a message to whoever takes those of its handle. `last` says that there will be no
-    /// more: the handle is gone.
-    fn bring<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        handle: Handle,
-        mail: Mail,
-        last: bool,
-    ) -> MutexGuard<'a, State> {
-        let taker = match last {
-            true => state.takers.remove(&handle),
-            false => state.takers.get(&handle).cloned(),
-        };
-        match taker {
-            Some(Taker::Inbox(inbox)) => {
-                let over = last.then(|| mail.reason_of_end());
-                if let Some(notify) = inbox.put(mail, over) {
-                    // It may call back, and so may what is dropped with either.
-                    drop(state);
-                    notify.notify();
-                    drop((notify, inbox));
-                    state = self.lock();
-                }
-            }
-            Some(Taker::Handler(handler)) => {
-                handler.queue(mail);
-                drop(state);
-                handler.run();
-                // A handler may own anything, and what is dropped may call back.
-                drop(handler);
-                state = self.lock();
-            }
-            None => state.node.taken(mail.receipt),
-        }
-        state
+        None
     }
 
     /// Ends a call that went on in another thread.
@@ -204,6 +194,32 @@ impl Hub {
         if due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed)) {
             state.armed = due;
             self.wake(&self.timer, tasks::timer);
+        }
+    }
+}
+
+impl State {
+    /// Hands a message to the subscriber of its handle. `last` says that there will be no more: the
+    /// handle is gone.
+    fn bring(&mut self, handle: Handle, mail: Mail, last: bool) -> Option<Effect> {
+        let taker = match last {
+            true => self.takers.remove(&handle),
+            false => self.takers.get(&handle).cloned(),
+        };
+        match taker {
+            Some(Taker::Inbox(inbox)) => {
+                let over = last.then(|| mail.reason_of_end());
+                let notify = inbox.put(mail, over)?;
+                Some(Effect::Notify(notify, inbox))
+            }
+            Some(Taker::Handler(handler)) => {
+                handler.queue(mail);
+                Some(Effect::Handle(handler))
+            }
+            None => {
+                self.node.taken(mail.receipt);
+                None
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ use output::Output;
 /// One context of the tree, as a process: its node, its links and who waits for what.
 pub struct Hub {
     weak: Weak<Self>,
+    /// Tells the drivers of this process apart; not 0.
+    id: u64,
     state: Mutex<State>,
     /// Tells the thread that reads the parent that it may go on.
     resumed: Condvar,
@@ -146,9 +149,9 @@ impl Ids {
 const GATHER_MAX: usize = 256;
 
 thread_local! {
-    /// The hub whose node's events this thread is acting on, and for which it will write what is
-    /// left to write; 0 for none.
-    static SETTLING: Cell<usize> = const { Cell::new(0) };
+    /// The driver whose events this thread processes, and for which it will write what is left to
+    /// write; 0 for none.
+    static SETTLING: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Who takes the messages of a handle.
@@ -168,8 +171,10 @@ impl Hub {
         runtime: Option<runtime::Handle>,
         upcalls: Box<dyn Upcalls>,
     ) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(State {
                 node,
                 outputs: HashMap::default(),
@@ -235,7 +240,7 @@ impl Hub {
 
     /// Whether this thread acts on this hub's events, so that it must not wait for any.
     pub fn is_settling(&self) -> bool {
-        SETTLING.get() == std::ptr::from_ref(self).addr()
+        SETTLING.get() == self.id
     }
 
     /// Whether this thread acts on the events of any hub.
