@@ -2,11 +2,10 @@
 
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse as Reply};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, HashAlg};
 use russh::{MethodKind, MethodSet};
-use tokio::net::UnixStream;
 
+use super::agent::Agent;
 use super::algorithms;
 use super::handler::{Client, Shared};
 use super::keys::{KeySigner, NoSignature};
@@ -178,11 +177,7 @@ impl Attempt<'_> {
         order.iter().find(usable).copied()
     }
 
-    async fn key(
-        &mut self,
-        offer: &Offer,
-        agent: &mut Option<AgentClient<UnixStream>>,
-    ) -> Result<Outcome, SshError> {
+    async fn key(&mut self, offer: &Offer, agent: &mut Option<Agent>) -> Result<Outcome, SshError> {
         let algorithm = offer.algorithm();
         let hash = match algorithm {
             Algorithm::Rsa { .. } => match self.rsa_hash().await? {

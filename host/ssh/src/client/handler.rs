@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
+use russh::keys::ssh_encoding::Error as Encoding;
 use russh::{Channel, Names, cipher};
 
 use super::files;
@@ -206,6 +207,11 @@ pub(crate) fn words(fault: &Fault) -> String {
             theirs.join(","),
             ours.join(",")
         )),
+        Fault::Russh(russh::Error::SshEncoding(Encoding::CharacterEncoding)) => {
+            "it says something that is not UTF-8, in a banner or a question, which the in-process \
+             client cannot read; set `ssh_path` to use the system's client"
+                .to_owned()
+        }
         Fault::Russh(error) => printable(&error.to_string()),
     }
 }

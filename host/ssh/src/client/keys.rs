@@ -6,15 +6,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
 use russh::keys::ssh_encoding::Encode as _;
 use russh::keys::ssh_key::Signature;
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key, signature};
 use russh::{SendError, Signer};
-use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
+use super::agent::Agent;
 use crate::error::{IdentityProblem, SshError};
 use crate::secret::Secret;
 
@@ -165,7 +164,7 @@ fn unlock(path: &Path, text: &str, passphrase: &Secret) -> Result<PrivateKey, Ss
 
 /// Signs to show that a key is ours, when the server has said that it would do.
 pub(crate) enum KeySigner<'a> {
-    Agent(&'a mut AgentClient<UnixStream>),
+    Agent(&'a mut Agent),
     File {
         key: &'a KeyFile,
         passphrase: Option<&'a Secret>,

@@ -1,5 +1,6 @@
 //! Connects, authenticates, and runs one command.
 
+mod agent;
 mod algorithms;
 mod authenticate;
 mod connect;

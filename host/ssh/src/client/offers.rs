@@ -9,13 +9,11 @@ use std::sync::Arc;
 
 use russh::client::Handle;
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, Certificate, PublicKey};
-use tokio::net::UnixStream;
 
-use super::files;
 use super::handler::Client;
 use super::keys::{KeyFile, certificate};
+use super::{agent, files};
 use crate::config::{Agent, HostConfig};
 use crate::error::{IdentityProblem, SshError};
 use crate::secret::Secret;
@@ -56,7 +54,7 @@ impl Offer {
 #[derive(Default)]
 pub(crate) struct Offers {
     pub(crate) list: VecDeque<Offer>,
-    pub(crate) agent: Option<AgentClient<UnixStream>>,
+    pub(crate) agent: Option<agent::Agent>,
     /// The first thing that kept a configured key away.
     pub(crate) setback: Option<SshError>,
 }
@@ -174,7 +172,7 @@ impl Offers {
         let Some(socket) = socket else {
             return Vec::new();
         };
-        let mut agent = match AgentClient::connect_uds(&socket).await {
+        let mut agent = match agent::connect(&socket).await {
             Ok(agent) => agent,
             Err(error) => {
                 tracing::debug!(socket = %socket.display(), %error, "no agent");

@@ -253,6 +253,43 @@ async fn s097_an_agent_signs_unless_only_configured_keys_are_wanted() {
 }
 
 #[tokio::test]
+async fn s097_a_key_of_the_agent_with_an_odd_comment_hides_no_other() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let bench = plain();
+    let odd = bench.path("odd");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&odd)
+        .arg("-C")
+        .arg(std::ffi::OsStr::from_bytes(b"b\xfcro\x1b[2J"))
+        .status();
+    assert!(made.unwrap().success());
+    let good = bench.key("good", &["-t", "ed25519", "-N", ""]);
+    let agent = Agent::with(&bench, &[&odd, &good]);
+    for key in [&odd, &good] {
+        bench.let_in("bob", key);
+        let mut request = bench.request("bob", "id -un", "");
+        request.around.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.1.clone())];
+        assert_eq!(run(request).await.unwrap().output, "bob\n");
+    }
+}
+
+#[tokio::test]
+async fn f49_words_that_are_not_utf8_are_named_with_the_way_around() {
+    let bench = Bench::new(SshdOptions::default().line("Banner /etc/banner"));
+    bench
+        .machine
+        .write("/etc/banner", b"Zugang nur f\xfcr Befugte\n", "644");
+    let error = run(bench.request("ann", "true", "")).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("not UTF-8") && text.contains("ssh_path"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn s097_an_agent_signs_with_a_named_key_that_the_file_does_not_have_open() {
     let bench = plain();
     let named = bench.key("named", &["-t", "ed25519", "-N", ""]);
