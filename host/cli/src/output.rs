@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Write};
 
+use offshoot_proto::commands_a_terminal;
+
 use super::report::{Problem, Status};
 use super::screen;
 
@@ -39,13 +41,12 @@ pub(super) fn text(text: &str) -> Result<std::process::ExitCode, Problem> {
 pub(super) fn json(value: &serde_json::Value) -> String {
     let text = value.to_string();
     // Such characters occur in strings only, where an escape says the same.
-    let commands = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(commands) {
+    if !text.contains(commands_a_terminal) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        match commands(c) {
+        match commands_a_terminal(c) {
             true => clean.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => clean.push(c),
         }
@@ -59,9 +60,9 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_value_and_commands_no_terminal() {
-        let value = json!({"a\u{9b}": "\u{1b}[2J\u{7f}\u{202e}ü€"});
+        let value = json!({"a\u{9b}": "\u{1b}[2J\u{7f}\u{202e}\u{200f}ü€"});
         let text = super::json(&value);
-        assert_eq!(text, r#"{"a\u009b":"\u001b[2J\u007f\u202eü€"}"#);
+        assert_eq!(text, r#"{"a\u009b":"\u001b[2J\u007f\u202e\u200fü€"}"#);
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&text).unwrap(),
             value

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use offshoot_proto::commands_a_terminal;
+
 use super::screen;
 
 /// Something that stopped a command, in words for the user.
@@ -156,16 +158,11 @@ pub(super) fn printable(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\t' => clean.push(c),
-            c if c.is_control() || is_bidirectional(c) => clean.extend(c.escape_unicode()),
+            c if commands_a_terminal(c) => clean.extend(c.escape_unicode()),
             c => clean.push(c),
         }
     }
     clean
-}
-
-/// Whether the character changes the order in which others are shown.
-fn is_bidirectional(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 const RED: &str = "\x1b[1;31m";
@@ -232,8 +229,8 @@ help: write `local`
 
     #[test]
     fn a_plugin_cannot_command_the_terminal() {
-        let problem = Problem::failed("\u{1b}]0;title\u{7} \u{9b}2J \u{202e}abc");
-        let want = "error: \\u{1b}]0;title\\u{7} \\u{9b}2J \\u{202e}abc\n";
+        let problem = Problem::failed("\u{1b}]0;title\u{7} \u{9b}2J \u{202e}a\u{200e}bc");
+        let want = "error: \\u{1b}]0;title\\u{7} \\u{9b}2J \\u{202e}a\\u{200e}bc\n";
         assert_eq!(problem.render(Style::Plain), want);
     }
 

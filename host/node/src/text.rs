@@ -1,5 +1,7 @@
 //! Text of other processes, made safe to print: bounded, and without control characters.
 
+use offshoot_proto::commands_a_terminal;
+
 /// Bytes of a line; a longer one is cut.
 const LINE_MAX: usize = 8 * 1024;
 
@@ -13,10 +15,8 @@ pub fn quote(text: &str) -> String {
 
 /// Takes out what a terminal would act on.
 pub(crate) fn clean(text: &str) -> String {
-    let keep = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-    // Directional marks can make a line read as something else.
-    let plain = |c: char| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|&c| keep(c) && plain(c)).collect()
+    let keep = |&c: &char| matches!(c, '\n' | '\t') || !commands_a_terminal(c);
+    text.chars().filter(keep).collect()
 }
 
 /// Cuts bytes into lines of a bounded length.
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_terminal_is_never_driven_by_a_context() {
-        let hostile = "\x1b]52;c;aGk=\x07ok\u{202e}\rmore\u{9b}31m";
+        let hostile = "\x1b]52;c;aGk=\x07ok\u{202e}\rmo\u{200f}\u{61c}\u{2028}re\u{9b}31m";
         assert_eq!(clean(hostile), "]52;c;aGk=okmore31m");
     }
 

@@ -22,6 +22,7 @@
 
 use bytes::Bytes;
 
+use crate::commands_a_terminal;
 use crate::id::{ContextId, Handle};
 use crate::limits::FRAME_PAYLOAD_MAX;
 use crate::secrets;
@@ -237,6 +238,6 @@ fn u64_at(header: &[u8; HEADER_LEN], at: usize) -> u64 {
 fn escape(bytes: &[u8]) -> alloc::string::String {
     alloc::string::String::from_utf8_lossy(bytes)
         .chars()
-        .map(|c| if c.is_control() { '.' } else { c })
+        .map(|c| if commands_a_terminal(c) { '.' } else { c })
         .collect()
 }

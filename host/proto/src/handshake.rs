@@ -11,12 +11,12 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
+use crate::commands_a_terminal;
 use crate::control::{self, Hello, Welcome};
 use crate::decoder::Decoder;
 use crate::frame::{Frame, FrameError, Header};
 use crate::id::{ContextId, Handle};
 use crate::limits::{NOISE_MAX, PROTOCOL_VERSION};
-use crate::message::commands_a_terminal;
 
 /// Bytes of a nonce, in hexadecimal.
 pub const NONCE_LEN: usize = 32;

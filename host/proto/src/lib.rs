@@ -58,8 +58,6 @@ pub use depot::ImageState;
 pub use frame::{Frame, FrameError, HEADER_LEN, Header};
 pub use id::{ContextId, Handle, LinkId};
 pub use link::Side;
-#[doc(hidden)]
-pub use message::commands_a_terminal;
 pub use message::{Body, Dead, DeadKind, Message};
 #[doc(hidden)]
 pub use node::Gauges;
@@ -67,6 +65,8 @@ pub use node::{
     CallRequest, Event, Listen, ListenError, Node, PutError, Route, RouteError, Run, SendError,
     Stats,
 };
+#[doc(hidden)]
+pub use offshoot_text::commands_a_terminal;
 #[doc(hidden)]
 pub use streams::OutgoingStream;
 pub use streams::Receipt;

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 
 use bytes::Bytes;
+use offshoot_text::commands_a_terminal;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ContextId, Handle};
@@ -106,10 +107,4 @@ impl Dead {
             |dead| Self::new(dead.kind, dead.reason),
         )
     }
-}
-
-/// Whether a terminal would do more with `c` than show it: controls, and marks that reorder a
-/// line.
-pub fn commands_a_terminal(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

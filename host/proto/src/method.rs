@@ -48,7 +48,7 @@ impl Method {
             Self::Su(su) => alloc::format!("su.{}", user_or_root(su.username.as_deref())),
             Self::Doas(doas) => alloc::format!("doas.{}", user_or_root(doas.username.as_deref())),
         };
-        text.replace(|c| c == '/' || crate::message::commands_a_terminal(c), "_")
+        text.replace(|c| c == '/' || crate::commands_a_terminal(c), "_")
     }
 
     /// Checks the names of hosts and users, which reach command lines and shells.

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use offshoot_text::commands_a_terminal;
+
 use crate::config::{ConfigError, Unsupported};
 use crate::known_hosts::FileError;
 
@@ -413,11 +415,11 @@ impl fmt::Display for Said<'_> {
 const FOREIGN_MAX: usize = 400;
 
 /// What somebody else says, fit for a terminal: one line, not too long, without control
-/// characters and without those that turn the direction of writing.
+/// characters and without those that steer a line.
 pub(crate) fn printable(text: &str) -> String {
     let words: Vec<String> = text
         .split_whitespace()
-        .map(|word| word.chars().filter(|&c| is_harmless(c)).collect())
+        .map(|word| word.chars().filter(|&c| !commands_a_terminal(c)).collect())
         .filter(|word: &String| !word.is_empty())
         .collect();
     let mut line = words.join(" ");
@@ -428,19 +430,13 @@ pub(crate) fn printable(text: &str) -> String {
     line
 }
 
-fn is_harmless(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !c.is_control() && !turns
-}
-
 #[cfg(test)]
 mod tests {
     use super::printable;
 
     #[test]
     fn f49_what_a_server_says_is_one_harmless_line() {
-        let said = "\x1b]52;c;evil\x07 hello\r\nthere \u{202e}x\t!";
+        let said = "\x1b]52;c;evil\x07 hello\r\nthere \u{202e}x\t!\u{200f}\u{61c}";
         assert_eq!(printable(said), "]52;c;evil hello there x !");
         assert_eq!(printable(&"x".repeat(1_000_000)).chars().count(), 401);
     }

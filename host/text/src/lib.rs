@@ -1,4 +1,5 @@
-//! Which characters are allowed: in the names of hosts and users.
+//! Which characters are allowed: in the names of hosts and users, and in what is shown of the words
+//! of others.
 //!
 //! Names reach command lines: those of `ssh`, `sudo` and the like, and by `%h`, `%n` and `%r` the
 //! shell that runs a `ProxyCommand` or a `Match exec` of ssh's configuration. They come from command
@@ -11,6 +12,8 @@ extern crate alloc;
 
 mod hop;
 mod name;
+mod shown;
 
 pub use hop::{Hop, HopError};
 pub use name::{NameError, NameKind, check_host, check_user};
+pub use shown::commands_a_terminal;

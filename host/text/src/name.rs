@@ -4,6 +4,8 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use core::fmt;
 
+use crate::shown::commands_a_terminal;
+
 /// Bytes of a name; no resolver takes a longer one.
 const NAME_MAX: usize = 1024;
 
@@ -145,7 +147,7 @@ fn check_common(kind: NameKind, name: &str) -> Result<(), NameError> {
         return Err(NameError::TooLong { kind, length });
     }
     // A space is left to the callers.
-    let refused = |&c: &char| c.is_control() || (c.is_whitespace() && c != ' ');
+    let refused = |&c: &char| commands_a_terminal(c) || (c.is_whitespace() && c != ' ');
     if let Some(character) = name.chars().find(refused) {
         return Err(forbidden(kind, name, character));
     }
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_host_is_one_plain_word() {
-        for c in "'`\"$\\;&<>|(){}*?,![]#@/ \t\n\r\0\u{1b}\u{7f}\u{a0}\u{2028}".chars() {
+        for c in "'`\"$\\;&<>|(){}*?,![]#@/ \t\n\r\0\u{1b}\u{7f}\u{a0}\u{2028}\u{200e}".chars() {
             for name in [
                 alloc::format!("{c}web"),
                 alloc::format!("we{c}b"),

@@ -17,6 +17,8 @@ mod yaml;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use offshoot_proto::commands_a_terminal;
+
 use super::report::Problem;
 
 pub(super) use host::{Become, BecomeMethod, Way};
@@ -210,7 +212,8 @@ impl Inventory {
 }
 
 fn check_host(name: &str, at: &Place) -> Result<(), Problem> {
-    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ',' | '\\');
+    let bad =
+        |c: char| c.is_whitespace() || commands_a_terminal(c) || matches!(c, '/' | ',' | '\\');
     if let Some(c) = name.chars().find(|&c| bad(c)) {
         return Err(at.problem(format!("{c:?} cannot be part of a host's name")));
     }

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 
 use super::error::{BootstrapError, Misbehaviour, Moment, Refusal, RefusedDirectory};
 use super::stage0::{CANDIDATES, Stage0};
+use crate::commands_a_terminal;
 use crate::handshake;
 use crate::limits::NOISE_MAX;
-use crate::message::commands_a_terminal;
 
 /// Bytes of an answer at most: the longest path of a directory, and some.
 const ANSWER_MAX: usize = 5 * 1024;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{Node, timeout_micros};
 use crate::callee::{CallKey, Caller};
+use crate::commands_a_terminal;
 use crate::control::{
     self, Arguments, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord,
 };
@@ -18,7 +19,7 @@ use crate::handles::{Listener, Purpose};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{NAME_MAX, OWN_BACKLOG_MAX};
 use crate::link::Side;
-use crate::message::{Body, Dead, DeadKind, Message, commands_a_terminal};
+use crate::message::{Body, Dead, DeadKind, Message};
 use crate::outbox::Origin;
 use crate::secrets;
 use crate::time::Instant;
