@@ -263,12 +263,10 @@ pub enum Question {
 /// What a question of `ssh` is about. It tells its helper in no other way than by the text.
 pub fn classify_question(prompt: &str) -> Question {
     let text = prompt.trim();
-    if let Some((_, rest)) = text.split_once("Enter passphrase for key '") {
-        let key = rest.rsplit_once('\'').map_or(rest, |(key, _)| key);
+    // A server's questions come with the client's own words in front, but for clients before 8.5.
+    let key = text.strip_prefix("Enter passphrase for key '");
+    if let Some(key) = key.and_then(|rest| rest.strip_suffix("':")) {
         return Question::Passphrase(key.to_owned());
-    }
-    if let Some(rest) = text.strip_prefix("Enter passphrase for ") {
-        return Question::Passphrase(rest.trim_end_matches(':').to_owned());
     }
     let asks = text.strip_suffix(':').unwrap_or(text).to_lowercase();
     // One line, and the word at its end: a question about one-time passwords is another one.

@@ -1,5 +1,7 @@
 //! Users and servers that try to be given the password of another.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use e2e::with_router;
@@ -188,4 +190,45 @@ fn a_password_of_one_hop_goes_to_no_other() {
     let named = [&bobs[..], &["--pass-for", "sudo=command:echo own"]].concat();
     let told = doctor(&machine, "sudo:mallory/sudo", &named);
     assert!(!told.contains("FAILED"), "{told}");
+}
+
+/// Gives the passphrase of an identity to a client that asks for it with `prompt`, and returns what
+/// the client got.
+fn told_by_askpass(identity: &str, prompt: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let client = format!(
+        "#!/bin/bash\n\"$SSH_ASKPASS\" '{}' >{}\nexit 255\n",
+        prompt.replace('\'', "'\\''"),
+        file("loot")
+    );
+    std::fs::write(file("client"), client).unwrap();
+    std::fs::set_permissions(file("client"), Permissions::from_mode(0o755)).unwrap();
+    let error = with_router(async |router| {
+        let ssh = router.ssh("web1").ssh_path(file("client"));
+        let made = ssh.identity_file(identity).passphrase(PASSWORD).await;
+        made.map(|context| context.name().to_owned()).unwrap_err()
+    });
+    let error = error.to_string();
+    assert!(!error.contains(PASSWORD), "{error}");
+    std::fs::read_to_string(file("loot")).unwrap_or_else(|_| panic!("{error}"))
+}
+
+#[test]
+fn a_servers_question_is_not_answered_with_a_passphrase() {
+    let directory = tempfile::tempdir().unwrap();
+    let identity = directory.path().join("id");
+    std::fs::write(&identity, "").unwrap();
+    let identity = identity.to_str().unwrap();
+    let own = format!("Enter passphrase for key '{identity}': ");
+    assert_eq!(told_by_askpass(identity, &own), format!("{PASSWORD}\n"));
+    for prompt in [
+        // As the client shows a question of the server's.
+        format!("(bob@web1) {own}"),
+        format!("Your key is old.\n{own}"),
+        "Enter passphrase for key '/home/bob/.ssh/other': ".to_owned(),
+        format!("Enter passphrase for {identity}: "),
+    ] {
+        assert_eq!(told_by_askpass(identity, &prompt), "", "{prompt}");
+    }
 }

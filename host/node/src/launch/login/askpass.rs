@@ -28,11 +28,31 @@ const VARIABLE: &str = "OFFSHOOT_ASKPASS";
 /// Bytes of a question or an answer at most.
 const TEXT_MAX: u64 = 4096;
 
+/// Bytes of a key's path that OpenSSH's client shows at most.
+const KEY_SHOWN: usize = 100;
+
 /// How long either side waits for the other: both are on this machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What comes before an answer.
 const ANSWER: u8 = 1;
+
+/// A passphrase, and the one identity that it is for, if that was named.
+pub(in crate::launch) struct Passphrase {
+    pub(in crate::launch) secret: Password,
+    pub(in crate::launch) identity: Option<String>,
+}
+
+impl Passphrase {
+    /// Whether it is for the key that a client names, of which that shows only so much.
+    fn is_for(&self, key: &str) -> bool {
+        let shown = |identity: &String| {
+            let bytes = identity.as_bytes();
+            bytes.get(..KEY_SHOWN).unwrap_or(bytes) == key.as_bytes()
+        };
+        self.identity.as_ref().is_none_or(shown)
+    }
+}
 
 /// Waits for questions.
 pub(in crate::launch) struct Askpass {
@@ -41,7 +61,7 @@ pub(in crate::launch) struct Askpass {
     /// What the client that was started here has in its arguments, and no other.
     nonce: String,
     password: Option<Password>,
-    passphrase: Option<Password>,
+    passphrase: Option<Passphrase>,
     /// The last question, and whether it was answered.
     last: Option<(Question, String, bool)>,
     answered: bool,
@@ -52,7 +72,7 @@ impl Askpass {
     pub(in crate::launch) fn new(
         nonce: &str,
         password: Option<Password>,
-        passphrase: Option<Password>,
+        passphrase: Option<Passphrase>,
     ) -> std::io::Result<Self> {
         let name = format!("offshoot-askpass-{nonce}");
         let address = SocketAddr::from_abstract_name(&name)?;
@@ -120,7 +140,10 @@ impl Askpass {
         let question = classify_question(&prompt);
         let secret = match (&question, ours) {
             (Question::Password, true) => self.password.take(),
-            (Question::Passphrase(_), true) => self.passphrase.take(),
+            (Question::Passphrase(key), true) => {
+                let passphrase = self.passphrase.take_if(|it| it.is_for(key));
+                passphrase.map(|it| it.secret)
+            }
             _ => None,
         };
         // What was told once was told; a second question means that it was wrong.

@@ -34,7 +34,7 @@ use crate::async_fd::read;
 use asker::Asker;
 use io::{Printed, Sending, next_question, read_terminal, send, type_in};
 
-pub(in crate::launch) use askpass::Askpass;
+pub(in crate::launch) use askpass::{Askpass, Passphrase};
 pub use askpass::help;
 pub(in crate::launch) use terminal::Terminal;
 pub(in crate::launch) use tool::{Tool, Wants};

@@ -8,7 +8,7 @@ use offshoot_proto::login;
 
 use super::super::error::StreamError;
 use super::super::greeted::Greeted;
-use super::super::login::{Askpass, Secrets, Talk, Wants};
+use super::super::login::{Askpass, Passphrase, Secrets, Talk, Wants};
 use super::super::remote_command::Errand;
 use super::expand_home;
 
@@ -19,7 +19,17 @@ pub(super) async fn launch(mut ssh: Ssh, patience: Duration) -> Result<Greeted, 
     let program = ssh.ssh_path.clone().unwrap_or_else(|| "ssh".to_owned());
     let mut command = Command::new(&program);
     command.args(arguments(&ssh, password.is_some()));
+    if passphrase.is_some() && password.is_none() {
+        // A server's questions cannot be answered, and one of an old client that looks like the
+        // client's own must not be.
+        command.args(["-o", "KbdInteractiveAuthentication=no"]);
+    }
     command.arg("--").arg(&ssh.hostname).arg(errand.line());
+    let identity = ssh.identity_file.as_deref().map(expand_home);
+    let passphrase = passphrase.map(|secret| Passphrase {
+        secret,
+        identity: identity.map(|path| path.to_string_lossy().into_owned()),
+    });
     let askpass = Askpass::new(&errand.nonce, password, passphrase);
     let askpass = askpass.map_err(|source| StreamError::Start {
         program: program.clone(),

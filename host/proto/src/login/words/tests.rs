@@ -331,6 +331,9 @@ fn s096_questions_of_ssh_are_told_apart() {
         Question::Passphrase("/home/bob/.ssh/id".to_owned())
     );
     for text in [
+        "(bob@web1) Enter passphrase for key '/home/bob/.ssh/id': ",
+        "Hello\nEnter passphrase for key '/home/bob/.ssh/id': ",
+        "Enter passphrase for key '/home/bob/.ssh/id': (again)",
         "Verification code: ",
         "(bob@web1) One-time password (OTP): ",
         "Confirm user presence for key ED25519-SK",
