@@ -17,7 +17,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 use zeroize::Zeroizing;
 
 use crate::identity::{self, Identity};
-use crate::{BUILD_ID, context, launch};
+use crate::{BUILD_ID, context, descriptors, launch};
 use offshoot_wasm::{Profile, Target};
 
 /// How long our own children may take to end before we do. They are killed before that.
@@ -92,6 +92,7 @@ impl From<Errno> for ServeError {
 
 fn serve(nonce: &str) -> Result<(), ServeError> {
     identity::become_child();
+    descriptors::close_inherited();
     leave_no_core();
     wake_when_orphaned();
     // The program usually has no file of its own, and the system would show a number for a name.
@@ -135,7 +136,7 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
 /// Has a crash leave no copy of this process's memory: passwords pass through it. One byte is less
 /// than any such copy, and unlike none it also counts where the system pipes copies to a program
 /// (`do_coredump` in the kernel).
-fn leave_no_core() {
+pub(crate) fn leave_no_core() {
     let limits = rustix::process::getrlimit(Resource::Core);
     let least = limits.maximum.map_or(1, |maximum| maximum.min(1));
     let none = Rlimit {

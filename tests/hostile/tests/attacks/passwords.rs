@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use e2e::with_router;
-use offshoot::{CheckHostKeys, Context, Error, Router, Ssh};
+use offshoot::{CheckHostKeys, Context, Error, Keep, Router, Ssh};
 use offshoot_bed::{Builder, Machine, SshdOptions, User};
 
 /// Bob's password, which mallory wants.
@@ -231,4 +231,58 @@ fn a_servers_question_is_not_answered_with_a_passphrase() {
     ] {
         assert_eq!(told_by_askpass(identity, &prompt), "", "{prompt}");
     }
+}
+
+#[test]
+fn no_descriptor_of_a_program_is_inherited_by_what_it_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "").unwrap();
+    let file = std::fs::File::open(&secret).unwrap();
+    // Unlike all that Rust opens, it is not closed when a program is started.
+    let inherited = rustix::io::dup(&file).unwrap();
+    let flags = rustix::io::fcntl_getfd(&inherited).unwrap();
+    assert!(!flags.contains(rustix::io::FdFlags::CLOEXEC));
+    let me = std::process::id();
+    let has_it = |pid: &str| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .into_iter()
+            .flatten();
+        let mut targets = files.flatten().map(|it| std::fs::read_link(it.path()));
+        targets.any(|target| target.is_ok_and(|target| target == secret))
+    };
+    assert!(has_it("self"));
+    with_router(async |router| {
+        let _local = router.local().await.unwrap();
+        // From root, without a question.
+        let other = router.su().username("root").keep(Keep::Nothing);
+        let _other = other.await.unwrap();
+        let children = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = children.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+        let below: Vec<String> = pids
+            .filter(|pid| is_below(*pid, me))
+            .map(|pid| pid.to_string())
+            .collect();
+        assert!(below.len() >= 2, "{below:?}");
+        for pid in below {
+            assert!(!has_it(&pid), "{pid}");
+        }
+    });
+    drop(inherited);
+}
+
+fn is_below(mut pid: u32, ancestor: u32) -> bool {
+    while pid > 1 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        pid = fields
+            .split(' ')
+            .nth(1)
+            .and_then(|it| it.parse().ok())
+            .unwrap_or(0);
+        if pid == ancestor {
+            return true;
+        }
+    }
+    false
 }

@@ -12,6 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::terminal::Terminal;
 use crate::async_fd::watched;
+use crate::descriptors;
 use crate::transport::{Carrier, LinkParts, PIPE_SIZE, Process};
 
 /// What a tool gets of a terminal.
@@ -129,16 +130,17 @@ impl Tool {
 }
 
 /// Has the program lead a session of its own: an interrupt of our terminal is not for it, it
-/// cannot ask there, and `terminal` becomes its own.
+/// cannot ask there, and `terminal` becomes its own. Of our descriptors it inherits none.
 fn lead_session(command: &mut Command, terminal: Option<OwnedFd>) {
     let become_leader = move || {
         rustix::process::setsid()?;
         if let Some(terminal) = &terminal {
             rustix::process::ioctl_tiocsctty(terminal)?;
         }
+        descriptors::close_on_exec();
         Ok(())
     };
-    // SAFETY: between fork and exec, only two system calls are made; nothing is allocated.
+    // SAFETY: between fork and exec, only system calls are made; nothing is allocated.
     unsafe {
         command.pre_exec(become_leader);
     }
