@@ -1,13 +1,16 @@
 //! Ctrl-C, requests to end and terminals that go away: the first one ends the contexts in order,
-//! the second one ends this process.
+//! the second one ends this process. Ctrl-Z stops it, with the terminal as the shell wants it.
 
 use std::sync::{Mutex, PoisonError, mpsc};
 
-use rustix::process::{Pid, Signal as Number, kill_process};
+use rustix::process::{
+    Pid, Signal as Number, getpgid, getpgrp, getpid, getppid, getsid, kill_process,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::report::Status;
 use super::{passwords, screen};
+use offshoot_node::launch::parent_of;
 
 type First = Box<dyn FnOnce(Status) + Send>;
 
@@ -26,9 +29,21 @@ pub(super) fn listen() {
             heard(SignalKind::terminate()),
             heard(SignalKind::hangup()),
         );
+        let (mut stop, mut go_on) = (
+            heard(SignalKind::from_raw(Number::TSTP.as_raw())),
+            heard(SignalKind::from_raw(Number::CONT.as_raw())),
+        );
         let _ = ready.send(());
         loop {
             let status = tokio::select! {
+                () = next(&mut stop) => {
+                    self::stop();
+                    continue;
+                }
+                () = next(&mut go_on) => {
+                    passwords::resume();
+                    continue;
+                }
                 () = next(&mut interrupt) => Status::Interrupted,
                 () = next(&mut terminate) => Status::Terminated,
                 () = next(&mut hang_up) => Status::HungUp,
@@ -55,6 +70,28 @@ pub(super) fn listen() {
     });
     // An error is a thread that could not listen: the system's own handling stays in place.
     let _ = is_ready.recv();
+}
+
+/// Stops this process until the shell continues it, as Ctrl-Z does to those that do not listen:
+/// only where there is a shell to do so.
+fn stop() {
+    if has_job_control() {
+        passwords::pause();
+        let _ = kill_process(getpid(), Number::STOP);
+    }
+}
+
+/// Whether our process group is one of several in a session, and another one has started it. That
+/// is what POSIX calls a group that is not orphaned.
+fn has_job_control() -> bool {
+    let group = getpgrp();
+    let leader = u32::try_from(group.as_raw_pid()).ok();
+    let of_leader = leader
+        .and_then(parent_of)
+        .and_then(|pid| i32::try_from(pid).ok());
+    let parents = [getppid(), of_leader.and_then(Pid::from_raw)];
+    let mut parents = parents.into_iter().flatten();
+    parents.any(|it| getpgid(Some(it)) != Ok(group) && getsid(Some(it)) == getsid(None))
 }
 
 /// Ends what would not end by itself, such as a client whose server does not answer any more.

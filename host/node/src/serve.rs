@@ -136,7 +136,7 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
 /// Has a crash leave no copy of this process's memory: passwords pass through it. One byte is less
 /// than any such copy, and unlike none it also counts where the system pipes copies to a program
 /// (`do_coredump` in the kernel).
-pub(crate) fn leave_no_core() {
+pub fn leave_no_core() {
     let limits = rustix::process::getrlimit(Resource::Core);
     let least = limits.maximum.map_or(1, |maximum| maximum.min(1));
     let none = Rlimit {

@@ -10,8 +10,9 @@ use super::report::Problem;
 use super::target::{Hop, Hops};
 use super::targets::Target;
 use offshoot::Password;
+use offshoot_node::serve::leave_no_core;
 use source::Source;
-pub(super) use source::leave;
+pub(super) use source::{leave, pause, resume};
 
 /// Where passwords come from.
 #[derive(Debug, Args)]
@@ -150,10 +151,16 @@ impl Passwords {
         for PassFor { name, .. } in &args.pass_for {
             name.check(targets)?;
         }
-        let read =
-            |source: Option<Source>, what: &str| source.map(|source| source.read(what)).transpose();
-        let login = read(args.login(), "ssh")?;
-        let becoming = read(args.becoming(), "sudo, su and doas")?;
+        let (login, becoming) = (args.login(), args.becoming());
+        let named = args.pass_for.iter().map(|it| &it.source);
+        // Before the first of them is read, which may start a command.
+        for source in login.iter().chain(&becoming).chain(named) {
+            source.keep_from_others();
+            leave_no_core();
+        }
+        let read = |source: Option<Source>, what: &str| source.map(|it| it.read(what)).transpose();
+        let login = read(login, "ssh")?;
+        let becoming = read(becoming, "sudo, su and doas")?;
         let named = args.pass_for.iter().map(|PassFor { name, source }| {
             let password = source.read(&name.0)?;
             Ok((name.clone(), password))

@@ -3,10 +3,12 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
@@ -29,6 +31,15 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// Has nothing that this process starts inherit the descriptor.
+    pub(super) fn keep_from_others(&self) {
+        if let Self::Descriptor(number @ 3..) = self {
+            // SAFETY: nothing but a flag of it changes, and that it may not be open is no matter.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(i32::from(*number)) };
+            let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
+        }
+    }
+
     /// Reads it; a user is asked for the password for `what`.
     pub(super) fn read(&self, what: &str) -> Result<Password, Problem> {
         let (read, from) = match self {
@@ -66,27 +77,82 @@ impl FromStr for Source {
 }
 
 /// Asks on the terminal, which shows nothing of what is typed.
-fn ask(prompt: &str) -> std::io::Result<Password> {
-    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
-    let shown = tcgetattr(&terminal)?;
-    let mut hidden = shown.clone();
-    *asking() = Some((terminal.try_clone()?, shown));
-    hidden.local_modes.remove(LocalModes::ECHO);
-    hidden.local_modes.insert(LocalModes::ECHONL);
-    terminal.write_all(prompt.as_bytes())?;
-    tcsetattr(&terminal, OptionalActions::Flush, &hidden)?;
-    let line = first_line(&terminal);
-    if let Some((terminal, shown)) = asking().take() {
-        tcsetattr(&terminal, OptionalActions::Flush, &shown)?;
+fn ask(text: &str) -> std::io::Result<Password> {
+    let terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    let question = Question::new(terminal.try_clone()?, text)?;
+    // Whoever ends or stops this process finds the question before the terminal is changed.
+    let asked = asking().insert(question).ask();
+    let line = asked.and_then(|()| first_line(&terminal));
+    if let Some(question) = asking().take() {
+        question.show_input()?;
     }
     line
 }
 
-/// The terminal that is asked on, and what it was like before.
-static ASKING: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+/// What the user is asked on a terminal.
+struct Question {
+    terminal: File,
+    text: String,
+    /// What the terminal was like before.
+    shown: Termios,
+}
 
-fn asking() -> MutexGuard<'static, Option<(File, Termios)>> {
+impl Question {
+    fn new(terminal: File, text: &str) -> std::io::Result<Self> {
+        let shown = tcgetattr(&terminal)?;
+        let text = text.to_owned();
+        Ok(Self {
+            terminal,
+            text,
+            shown,
+        })
+    }
+
+    /// Hides what is typed from now on, forgets what was typed before, and asks.
+    fn ask(&self) -> std::io::Result<()> {
+        let mut hidden = self.shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        hidden.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(&self.terminal, OptionalActions::Flush, &hidden)?;
+        (&self.terminal).write_all(self.text.as_bytes())
+    }
+
+    /// Makes the terminal what it was.
+    fn show_input(&self) -> std::io::Result<()> {
+        Ok(tcsetattr(
+            &self.terminal,
+            OptionalActions::Flush,
+            &self.shown,
+        )?)
+    }
+
+    fn leave(&self) {
+        let _ = self.show_input();
+        let _ = (&self.terminal).write_all(b"\n");
+    }
+}
+
+/// The question that waits for its answer.
+static ASKING: Mutex<Option<Question>> = Mutex::new(None);
+
+fn asking() -> MutexGuard<'static, Option<Question>> {
     ASKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the terminal what it was: this process is about to be stopped, and the shell shows what is
+/// typed there meanwhile.
+pub(in super::super) fn pause() {
+    if let Some(question) = &*asking() {
+        question.leave();
+    }
+}
+
+/// Asks once more: this process was stopped, and the terminal was used by others.
+pub(in super::super) fn resume() {
+    if let Some(question) = &*asking() {
+        // A terminal that is gone ends the wait for an answer.
+        let _ = question.ask();
+    }
 }
 
 /// The command that prints a password.
@@ -102,9 +168,8 @@ pub(in super::super) fn leave() {
     if let Some(command) = running().take() {
         let _ = kill_process(command, Signal::TERM);
     }
-    if let Some((mut terminal, shown)) = asking().take() {
-        let _ = tcsetattr(&terminal, OptionalActions::Flush, &shown);
-        let _ = terminal.write_all(b"\n");
+    if let Some(question) = asking().take() {
+        question.leave();
     }
 }
 
@@ -141,12 +206,13 @@ fn from_command(command: &str) -> std::io::Result<Password> {
     }
 }
 
-/// The first line, without its end.
+/// The first line, without its end and without the mark that some editors begin a file with.
 fn first_line(input: impl Read) -> std::io::Result<Password> {
     let mut line = Zeroizing::new(String::with_capacity(PASSWORD_MAX as usize));
     BufReader::new(input.take(PASSWORD_MAX)).read_line(&mut line)?;
     let text = line.strip_suffix('\n').unwrap_or(&line);
-    match text {
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    match text.strip_prefix('\u{feff}').unwrap_or(text) {
         "" => Err(std::io::Error::other("it is empty")),
         text => Ok(text.into()),
     }
@@ -155,6 +221,25 @@ fn first_line(input: impl Read) -> std::io::Result<Password> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_line_end_of_either_kind_and_a_mark_are_no_part_of_a_password() {
+        let read = |text: &str| first_line(text.as_bytes()).map(|it| it.expose().to_owned());
+        for text in [
+            "pw",
+            "pw\n",
+            "pw\r\n",
+            "pw\r",
+            "\u{feff}pw\r\n",
+            "pw\nmore\n",
+        ] {
+            assert_eq!(read(text).unwrap(), "pw", "{text:?}");
+        }
+        assert_eq!(read(" p w \r\r\n").unwrap(), " p w \r");
+        for text in ["", "\n", "\r\n", "\u{feff}\n"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn sources_are_read() {

@@ -339,17 +339,18 @@ fn variables_of_an_inventory_lead_there() {
     world.is_empty();
 }
 
-/// Reads until the prompt stands there and nothing that is typed is shown.
+/// Reads until the prompt stands there, when nothing that is typed may be shown.
 fn wait_for_prompt(master: &mut File) {
+    wait_for(master, "Password for ssh: ");
+    assert!(!echoes(master), "it shows what is typed");
+}
+
+fn wait_for(master: &mut File, text: &str) {
     let mut shown = String::new();
     let mut buffer = [0; 256];
-    while !shown.contains("Password for ssh: ") {
+    while !shown.contains(text) {
         let count = master.read(&mut buffer).expect("it can be read");
         shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
-    }
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while echoes(master) {
-        assert!(Instant::now() < deadline, "it shows what is typed");
     }
 }
 
@@ -375,6 +376,25 @@ fn a_prompt_is_answered_or_interrupted() {
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         assert!(echoes(&master), "the terminal is as it was");
     }
+    world.is_empty();
+}
+
+#[test]
+fn a_prompt_that_is_stopped_is_asked_again_and_shows_nothing_of_the_answer() {
+    let world = World::new("stopped");
+    let ask = [&["ssh:locked", "--ask-pass"], &SUM[..]].concat();
+    let after = "echo back >/dev/tty; read -r line </dev/tty; fg >/dev/null";
+    let (child, mut master) = world.as_a_job(&ask, after);
+    wait_for_prompt(&mut master);
+    // What was typed before is gone.
+    write!(master, "wrong\x1a").expect("it is read");
+    wait_for(&mut master, "back");
+    assert!(echoes(&master), "the terminal is as the shell wants it");
+    writeln!(master).expect("it is read");
+    wait_for_prompt(&mut master);
+    writeln!(master, "{PASSWORD}").expect("it is read");
+    let ended: Ended = child.wait_with_output().expect("it ends").into();
+    assert_eq!(ended.stdout, "ssh:locked\t3\n", "{}", ended.stderr);
     world.is_empty();
 }
 

@@ -96,11 +96,24 @@ impl World {
 
     /// Starts the command as the leader of a session on a terminal.
     pub(crate) fn on_a_terminal(&self, arguments: &[&str]) -> (Child, File) {
+        self.below("exec \"$@\"", arguments)
+    }
+
+    /// The same as a job of a shell, which runs `after` when it stops. The shell finds its terminal by
+    /// its error stream.
+    pub(crate) fn as_a_job(&self, arguments: &[&str], after: &str) -> (Child, File) {
+        self.below(
+            &format!("exec 2>/dev/tty; set -m; \"$@\"; {after}"),
+            arguments,
+        )
+    }
+
+    fn below(&self, script: &str, arguments: &[&str]) -> (Child, File) {
         let (master, terminal) = terminal();
         let plain = offshoot(&[]);
         let mut command = Command::new("setsid");
         command
-            .arg("--ctty")
+            .args(["--ctty", "bash", "-c", script, "bash"])
             .arg(plain.get_program())
             .args(["call", "--ssh-config", path(&self.config())])
             .args(["--plugin", path(sample::wasm())])

@@ -286,3 +286,32 @@ fn is_below(mut pid: u32, ancestor: u32) -> bool {
     }
     false
 }
+
+/// The command with a password from a descriptor; what it starts for another one looks around.
+fn with_descriptor(look: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
+    let script = "exec \"$0\" doctor local --become-pass-fd 7 --pass-command \"$1\" 7<\"$2\"";
+    let output = Command::new("/bin/bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_hostile-offshoot"), look])
+        .arg(&secret)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_descriptor_of_a_password_is_inherited_by_no_command() {
+    let shown = with_descriptor("cat <&7 >&2; echo looked >&2; echo x");
+    assert!(shown.contains("looked"), "{shown}");
+    assert!(!shown.contains(PASSWORD), "{shown}");
+}
+
+#[test]
+fn a_command_with_a_password_leaves_no_core() {
+    let shown = with_descriptor("grep core /proc/$PPID/limits >&2; echo x");
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let limit = words.iter().position(|word| *word == "size").unwrap() + 1;
+    assert!(matches!(words[limit], "0" | "1"), "{shown}");
+}

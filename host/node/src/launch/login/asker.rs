@@ -75,7 +75,7 @@ impl Stat {
 }
 
 /// The parent of a process, zombies excluded.
-pub(in crate::launch) fn parent_of(pid: u32) -> Option<u32> {
+pub fn parent_of(pid: u32) -> Option<u32> {
     let stat = Stat::of(pid)?;
     (!stat.is_zombie).then_some(stat.parent)
 }

@@ -32,10 +32,11 @@ use super::remote_command::{Errand, What};
 use crate::BUILD_ID;
 use crate::async_fd::read;
 use asker::Asker;
+pub use asker::parent_of;
 use io::{Printed, Sending, next_question, read_terminal, send, type_in};
 
-pub(in crate::launch) use askpass::{Askpass, Passphrase};
 pub use askpass::help;
+pub(in crate::launch) use askpass::{Askpass, Passphrase};
 pub(in crate::launch) use terminal::Terminal;
 pub(in crate::launch) use tool::{Tool, Wants};
 
