@@ -177,8 +177,8 @@ impl Stage0 {
         let script = self.script();
         let [shell, option, _] = self.argv();
         // The name may have an `@` of its own.
-        let hidden = script.replace('@', "#").replace('$', "@");
-        let decode = r"tr @# '\\044@'";
+        let hidden = script.replace('@', "~").replace('$', "@");
+        let decode = r"tr @~ '\\044@'";
         [
             shell,
             option,
@@ -231,10 +231,7 @@ impl Stage0 {
     /// Sets the scene, and finds out which platform this is.
     fn prologue(&self) -> String {
         let mut text = format!("N={};", self.nonce);
-        // The child gets back the path, the mask, the directory and the errors that it would have
-        // had without us. An empty path would mean the current directory.
-        text.push_str("p=$PATH w=$PWD m=$(umask);PATH=${PATH:+$PATH:}/bin:/usr/bin;");
-        text.push_str("umask 077;exec 3>&2 2>/dev/null;");
+        text.push_str(SURROUNDINGS);
         text.push_str("case $(uname -sm) in ");
         for (index, platform) in self.platforms.iter().enumerate() {
             let patterns = platform.uname.join("|").replace(' ', "?");
@@ -242,7 +239,7 @@ impl Stage0 {
             for byte in platform.sha256 {
                 let _ = write!(text, "{byte:02x}");
             }
-            let _ = write!(text, " S={} M={} G=", platform.size, memfd_create(platform));
+            let _ = write!(text, " S={} M={} G=", platform.size, system_calls(platform));
             if let Some(size) = platform.gzip_size {
                 let _ = write!(text, "{size}");
             }
@@ -254,9 +251,6 @@ impl Stage0 {
             let _ = write!(text, " \"{name}\"");
         }
         text.push_str(FUNCTIONS);
-        // A home of somebody else's, as root may be given, is left alone.
-        text.push_str("D=;[ -O \"$HOME\" ]&&D=$HOME/.cache;");
-        text.push_str("[ -O \"$XDG_CACHE_HOME\" ]&&D=$XDG_CACHE_HOME;");
         text
     }
 
@@ -277,69 +271,96 @@ impl Stage0 {
     }
 }
 
-/// The number of the system call, for languages that do not know it by name.
-fn memfd_create(platform: &Platform) -> &'static str {
+/// The numbers of `memfd_create` and `execve`, for a language that does not know them by name.
+fn system_calls(platform: &Platform) -> &'static str {
     let is = |machine: &str| platform.uname.iter().any(|name| name.ends_with(machine));
     match (is("x86_64"), is("aarch64")) {
-        (true, _) => "319",
-        (_, true) => "279",
+        (true, _) => "319^59",
+        (_, true) => "279^221",
         _ => "",
     }
 }
 
 /// Where no file may run, a file that is only in memory may: not a shell's, but a scripting
 /// language's, which puts the child there and becomes it. Each is first asked whether it can, with
-/// a size of 0; what runs then asks for the child itself.
+/// a size of 0; what runs then asks for the child itself. The current directory may be anybody's,
+/// so nothing is expanded to the names in it.
 fn in_memory() -> String {
     // Within quotes, a `$` at their end is one.
-    let perl = PERL.replace('$', "$\"\"");
+    let perl = joined(PERL).replace('$', "$\"\"");
+    let python = joined(PYTHON);
     format!(
-        "[ \"$M\" ]&&{{ d=memory;cd \"$w\";IFS=^;for g in \"$(command -v perl)^-e^{perl}\" \
-         \"$(command -v python3)^-Ic^{PYTHON}\";do $g $M 0 $H /proc/self/fd/&&\
+        "[ \"$M\" ]&&{{ d=memory;cd \"$w\";set -f;IFS=^;\
+         for g in \"$(command -v perl)^-Te^{perl}\" \"$(command -v python3)^-Ic^{python}\";do \
+         $g $M 0 $H /proc/self/fd/&&\
          x \"$g^$M^$S^$H^/proc/self/fd/^$N:need:$I:cat:$d\";done;echo $N:no:$d:$d;}};"
     )
 }
 
-/// Both get the system call's number, the child's size and hash, the folder of descriptors, what to
-/// print, and the child's own arguments. The file is opened once more to be read only: what is open
-/// for writing does not run. What was cut or damaged on its way does not run either; a small perl
-/// may come without what a hash takes.
-const PERL: &str = "($c,$s,$h,$d)=splice(@ARGV,0,4);$o=q(offshoot);$f=syscall($c+0,$o,0);\
-    -x$d.$f||exit(1);$s||exit(0);open(M,q(+<&=).$f);binmode(M);binmode(STDIN);\
-    syswrite(STDOUT,shift().chr(10));read(STDIN,$_,$s)==$s||exit(1);\
-    eval{require Digest::SHA}&&Digest::SHA::sha256_hex($_)ne$h&&exit(1);print{M}$_;open(R,q(<),$d.$f);close(M);\
-    exec{$d.fileno(R)}$o,@ARGV";
-const PYTHON: &str = "import os,sys,hashlib;a=sys.argv;f=os.memfd_create(a[0]);p=a[4]+str(f);\
-    os.access(p,1)or sys.exit(1);int(a[2])or sys.exit(0);os.write(1,a[5].encode()+bytes([10]));\
-    b=sys.stdin.buffer.read(int(a[2]));hashlib.sha256(b).hexdigest()==a[3]or sys.exit(1);r=os.open(p,0);\
-    os.fdopen(f,chr(119)+chr(98)).write(b);os.execv(a[4]+str(r),a[5:])";
+/// A script on one line, without its comments. Every line of it is a whole statement.
+fn joined(script: &str) -> String {
+    let lines: Vec<&str> = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.trim_end_matches(';'))
+        .collect();
+    lines.join(";")
+}
+
+const PERL: &str = include_str!("stage0.pl");
+const PYTHON: &str = include_str!("stage0.py");
+
+/// The child gets back the path, the mask, the directory and the errors that it would have had
+/// without us. Tools are the system's own: root may have got the path of the user who became root,
+/// and functions, too, where `/bin/sh` is bash. Only a machine that keeps its tools elsewhere is
+/// asked where. An empty entry of a path would mean the current directory.
+const SURROUNDINGS: &str = "unset -f [ cat cd chmod command echo env find gzip head id ls mkdir mv \
+    rm rmdir umask uname wc;\
+    p=$PATH w=$PWD m=$(umask);umask 077;exec 3>&2 2>/dev/null;\
+    PATH=/usr/bin:/bin:/usr/local/bin;command -v ls>&2||PATH=$PATH${p:+:$p};";
 
 /// `x`: becomes a program. What is behind its directory is for the child.
 const BECOME: &str = "x(){ umask $m;PATH=$p;exec $1 serve $N \"$w\"";
 
-/// The rest of `x`. `k`: enters a directory, and then judges where it is, so that nobody
-/// can swap it in between; with a file in it, both are judged, for the price of one program. The
-/// listing tells a link from what it points to, looks no name up, and has a fixed order.
+/// The rest of `x`.
+///
+/// `e`: runs a tool without the caller's environment, where that could change what the tool does
+/// or loads.
+///
+/// `k`: enters a directory, and then judges where it is, so that nobody can swap it in between. It
+/// must be ours alone, and be, as seen from the directory above it, a directory (no link) of the
+/// name that we gave it: whoever is led elsewhere finds no such entry next to the place. With a
+/// file in it, both are judged, for the price of one program. The listing has a fixed order.
+///
+/// `o`: whether a path is a directory of ours to put a cache in. A home of somebody else's, as
+/// root may be given, is left alone, and so is what comes with it.
 const FUNCTIONS: &str = " 2>&3 3>&-;};\
-    k(){ [ -h \"$1\" ]&&return 1;cd \"$1\"&&[ -O . ]&&\
-    case $(LC_ALL=C ls -ldn . $2) in drwx--[-S]---*$3)return 0;esac;false;};";
+    e(){ env -i PATH=\"$PATH\" \"$@\";};\
+    k(){ cd -P \"$1\"&&[ -O . ]||return;n=../${1##*/} g=$3;\
+    set -- $(LC_ALL=C TIME_STYLE=locale QUOTING_STYLE=literal ls -ldni . $n $2);\
+    case \"$*\" in \"$1 \"drwx--[-S]---*\" $1 d\"*\" $n\"*$g)return 0;esac;false;};\
+    o(){ case $1 in /*)[ -O \"$1\" ];;*)false;esac;};\
+    D=;o \"$HOME\"&&D=$HOME/.cache&&o \"$XDG_CACHE_HOME\"&&D=$XDG_CACHE_HOME;";
 
 /// `v`: whether a file has the right hash. A machine without any program for that has to do
 /// without: ssh has already checked every byte.
-const HASH: &str = "v(){ g=$(sha256sum $1||shasum -a 256 $1||openssl dgst -sha256 -r $1);\
+const HASH: &str = "v(){ g=$(e sha256sum $1||e shasum -a 256 $1||e openssl dgst -sha256 -r $1);\
     g=${g%% *};[ \"${g:-$H}\" = $H ];};";
 
 /// Tries what can be tried before anything is sent. A script of one colon tells whether programs
 /// run from there: not every `[ -x` knows.
 const ASK: &str = "r=write;echo : >$t&&chmod 700 $t||return;r=noexec;$t||return;\
     r=head;head -c 1 </dev/null>&2||return;\
-    z=cat c=$S;[ \"$G\" ]&&command -v gzip>&2&&z=\"gzip -dc\" c=$G;\
-    echo \"$N:need:$I:${z%% *}:$d\";";
+    y=cat z=cat c=$S;[ \"$G\" ]&&command -v gzip>&2&&y=gzip z=\"e gzip -dc\" c=$G;\
+    echo \"$N:need:$I:$y:$d\";";
 
-/// Removes what broken connections left an hour ago, and children that nobody used for a month.
-/// It runs while the answer is still on its way.
-const SWEEP: &str = "find . -type f \"(\" -name \".*\" -mmin +60 -o -atime +30 \")\" \
-    -exec rm -f {} +;";
+/// Removes what broken connections left an hour ago, and children that nobody used for a month:
+/// files right here whose names are a nonce's or a hash's, and nothing else. It runs while the
+/// answer is still on its way.
+const SWEEP: &str = "g=[0-9a-f];g=$g$g$g$g;g=$g$g$g$g$g$g$g$g;\
+    find ./.$g -prune -type f -mmin +60 -exec rm -f {} +;\
+    find ./$g$g -prune -type f -atime +30 -exec rm -f {} +;";
 
 /// Takes the payload in and judges it. The rest of it is read even if nothing can be written any
 /// more, so that the next one starts where it should; and that one is not compressed, in case it

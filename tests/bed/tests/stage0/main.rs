@@ -5,6 +5,7 @@
 mod driver;
 mod escalation;
 mod homes;
+mod led_astray;
 mod poor;
 mod shells;
 mod squatters;

@@ -270,10 +270,13 @@ fn t15_a_damaged_child_is_refused_everywhere() {
 
 #[test]
 fn f51_what_was_left_long_ago_is_swept_and_the_rest_is_not() {
+    // A temporary file is called after its nonce, a child after its hash.
+    let [old, new] = ["0a", "1b"].map(|digits| format!(".{}", digits.repeat(16)));
+    let [unused, used] = ["2c", "3d"].map(|digits| digits.repeat(32));
     let machine = start(&with_bob(bob()).run(&format!(
         "mkdir -p {HOME}; cd {HOME}
-         touch -d '2 hours ago' .old; touch .new
-         touch -d '40 days ago' unused; touch used; touch -d '40 days ago' 'odd
+         touch -d '2 hours ago' {old} .other; touch {new}
+         touch -d '40 days ago' {unused}; touch {used}; touch -d '40 days ago' 'odd
 name'; mkdir -p sub; touch -d '2 hours ago' ../.other
          chmod 700 .; chown -R bob: /home/bob/.cache; cd /"
     )));
@@ -282,10 +285,13 @@ name'; mkdir -p sub; touch -d '2 hours ago' ../.other
     let left: Vec<&str> = left.lines().filter(|line| !line.contains(HOME)).collect();
     let name = Payload::stub().name();
     let mut want = vec![
-        ".new",
+        ".other",
+        "odd",
+        "name",
+        &new,
         &name,
         "sub",
-        "used",
+        &used,
         "",
         "/home/bob/.cache:",
         ".other",
