@@ -19,8 +19,13 @@ pub(crate) fn close_on_exec() {
     if close_range(libc::CLOSE_RANGE_CLOEXEC) {
         return;
     }
-    for number in 3..MAX {
-        // SAFETY: nothing is done with it if it is not open, and nothing but its flag changes.
+    (3..MAX).for_each(set_close_on_exec);
+}
+
+/// The same for one descriptor, which need not be open. The standard streams stay as they are.
+pub fn set_close_on_exec(number: c_int) {
+    if number >= 3 {
+        // SAFETY: nothing happens if it is not open, and nothing but its flag changes.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
     }

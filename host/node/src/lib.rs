@@ -9,7 +9,7 @@
 mod allocator;
 pub mod async_fd;
 pub mod context;
-mod descriptors;
+pub mod descriptors;
 pub mod diagnostics;
 pub mod driver;
 mod executor;

@@ -3,18 +3,17 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::BorrowedFd;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::super::report::Problem;
 use offshoot::Password;
+use offshoot_node::descriptors;
 
 /// Bytes of a password at most.
 const PASSWORD_MAX: u64 = 4096;
@@ -33,10 +32,8 @@ pub(super) enum Source {
 impl Source {
     /// Has nothing that this process starts inherit the descriptor.
     pub(super) fn keep_from_others(&self) {
-        if let Self::Descriptor(number @ 3..) = self {
-            // SAFETY: nothing but a flag of it changes, and that it may not be open is no matter.
-            let descriptor = unsafe { BorrowedFd::borrow_raw(i32::from(*number)) };
-            let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
+        if let Self::Descriptor(number) = self {
+            descriptors::set_close_on_exec(i32::from(*number));
         }
     }
 

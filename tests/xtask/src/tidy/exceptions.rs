@@ -30,6 +30,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "tells the C library how to look names up, for which there is no safe call",
     ),
     (
+        "host/node/src/descriptors.rs",
+        "closes or marks descriptors that nothing here owns, and all at once",
+    ),
+    (
         "host/node/src/allocator.rs",
         "tells the C library's allocator what to keep, for which there is no safe call",
     ),
