@@ -55,7 +55,7 @@ pub use {
         control::{CheckHostKeys, Password},
         login::{AccessError, HostKeyError, NetworkError, PasswordError, Said},
     },
-    plugin::{Plugin, PluginError, search_path},
+    plugin::{NotOurs, Plugin, PluginError, SearchPlace, search_path, search_places},
     router::{Router, RouterBuilder, RouterStats},
     select::{Select, SelectEvent, Source},
     utils::{log_to_file, run_with_router, with_router},

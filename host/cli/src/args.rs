@@ -78,17 +78,17 @@ With `--inventory` or `--hosts` targets are names from there, joined by `,` or `
   web, web1, 'web*'    a group, a host, all that match
   'web[0]' 'web[0:2]'  the first host of a group, the first three
   'web,!web3,&prod'    hosts of `web` but for `web3`, if they are in `prod` too
-  offshoot call -i hosts.ini 'web,!web3' facts::uptime --grant-wanted
-  printf '%s\\n' local 'local*3' | offshoot call --hosts - all facts::uptime --grant-wanted
+  offshoot call -i hosts.ini 'web,!web3' facts::uptime --grant read:/proc
+  printf '%s\\n' local 'local*3' | offshoot call --hosts - all facts::uptime --grant read:/proc
 
 Other machines need nothing but a shell and your usual access: keys, agent, known_hosts and
 ~/.ssh/config are those of `ssh`. Passwords are never arguments, and each is for one hop: those
 of `--ask-pass` and its like for the first `ssh` of a target, those of `--ask-become-pass` for the
 first `sudo`, `su` or `doas`, and others by name:
-  offshoot call ssh:bob@web1 facts::uptime --grant-wanted --ask-pass
-  offshoot call ssh:web1/sudo facts::uptime --grant-wanted --ask-become-pass
-  offshoot call ssh:a/ssh:b/sudo facts::uptime --grant-wanted --ask-pass --pass-for ssh:b=ask
-  offshoot call -i hosts.ini web facts::uptime --grant-wanted --become --become-pass-fd 3 3<file
+  offshoot call ssh:bob@web1 facts::uptime --grant read:/proc --ask-pass
+  offshoot call ssh:web1/sudo facts::uptime --grant read:/proc --ask-become-pass
+  offshoot call ssh:a/ssh:b/sudo facts::uptime --grant read:/proc --ask-pass --pass-for ssh:b=ask
+  offshoot call -i hosts.ini web facts::uptime --grant read:/proc --become --become-pass-fd 3 3<file
 
 Arguments are JSON. A word that is not JSON is text, where the function wants text:
   offshoot call local hello::greet you
@@ -97,7 +97,7 @@ Arguments are JSON. A word that is not JSON is text, where the function wants te
 
 Plugins see nothing of a machine but what they are granted:
   offshoot call local facts::uptime --grant read:/proc
-  offshoot call local*8 facts::all --grant-wanted --json | jq .value
+  offshoot call local*8 facts::all --grant-wanted --grant read:/proc --json | jq .value
 
 Exit status:
   0    every call succeeded
@@ -130,7 +130,8 @@ pub(super) struct CallArgs {
     #[arg(long = "grant", value_name = "GRANT")]
     pub(super) grants: Vec<Grant>,
 
-    /// Grant all that the plugin says it needs, and print what that is
+    /// Grant all that the plugin says it needs, and print what that is; what is all of a machine,
+    /// such as `read:/` and `read:/proc`, has to be named with `--grant`
     #[arg(long)]
     pub(super) grant_wanted: bool,
 

@@ -30,7 +30,7 @@ const OUTCOMES_MAX: usize = 64;
 
 pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Problem> {
     interrupt::listen();
-    let work = Arc::new(prepare(args)?);
+    let work = Arc::new(prepare(args, verbosity)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -50,12 +50,18 @@ pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Problem> 
 }
 
 /// Makes sure that the call can work, as far as that can be known before anything is started.
-fn prepare(args: &CallArgs) -> Result<Work, Problem> {
+fn prepare(args: &CallArgs, verbosity: i16) -> Result<Work, Problem> {
     let targets = targets::resolve(&args.targets, &args.target)?;
     let (name, function) = split_function(&args.function)?;
     let path = match &args.plugin {
         Some(path) => path.clone(),
-        None => Finder::new(&args.search).find(name)?,
+        None => {
+            let path = Finder::new(&args.search).find(name)?;
+            if verbosity > 0 {
+                report::note(&format!("found {name} in {}", path.display()));
+            }
+            path
+        }
     };
     let plugin = finder::open(&path)?;
     let manifest = plugin.manifest();
@@ -74,7 +80,7 @@ fn prepare(args: &CallArgs) -> Result<Work, Problem> {
     let texts: Vec<ArgumentText<'_>> = args.arguments.iter().map(|it| ArgumentText(it)).collect();
     let arguments = encode_arguments(&function, &texts)
         .map_err(|error| bad_arguments(manifest, &function, &args.arguments, &error))?;
-    let grants = grants::chosen(args, manifest);
+    let grants = grants::chosen(args, manifest)?;
     let passwords = Passwords::get(&args.passwords, &targets)?;
     Ok(Work {
         plan: Plan::new(&targets, &passwords),

@@ -6,31 +6,40 @@ use std::path::{Path, PathBuf};
 use super::args::SearchArgs;
 use super::report::Problem;
 use offshoot::json::near;
-use offshoot::{Plugin, PluginError};
+use offshoot::{NotOurs, Plugin, PluginError, SearchPlace, search_places};
 
 /// Names that an error lists.
 const LISTED_MAX: usize = 20;
 
 /// Where to search, in order.
 pub(super) struct Finder {
-    directories: Vec<PathBuf>,
+    places: Vec<SearchPlace>,
 }
 
 impl Finder {
     /// The directories named on the command line, then those where the library looks.
     pub(super) fn new(search: &SearchArgs) -> Self {
-        let mut directories = search.directories.clone();
-        directories.extend(offshoot::search_path());
-        Self { directories }
+        let named = search.directories.iter().cloned().map(SearchPlace::named);
+        Self {
+            places: named.chain(search_places()).collect(),
+        }
     }
 
-    /// The file of the plugin; hyphens equal underscores.
+    /// The file of the plugin; hyphens equal underscores. One that another user could have put
+    /// where it was found is refused, and not passed by: it may stand before the right one.
     pub(super) fn find(&self, plugin: &str) -> Result<PathBuf, Problem> {
-        for directory in &self.directories {
-            let files = plugins_in(directory);
+        for place in &self.places {
+            let files = plugins_in(&place.directory);
             let exact = files.iter().find(|(name, _)| name == plugin);
             let alike = || files.iter().find(|(name, _)| is_same(name, plugin));
             if let Some((_, path)) = exact.or_else(alike) {
+                let refused = |reason: NotOurs| {
+                    let path = path.display();
+                    Problem::usage(format!("plugin {path} is not taken: {reason}")).help(format!(
+                        "if it is to be trusted, name it with `--plugin {path}`"
+                    ))
+                };
+                place.check(path).map_err(refused)?;
                 return Ok(path.clone());
             }
         }
@@ -39,15 +48,15 @@ impl Finder {
 
     fn unknown(&self, plugin: &str) -> Problem {
         let mut found: Vec<String> = self
-            .directories
+            .places
             .iter()
-            .flat_map(|directory| plugins_in(directory))
+            .flat_map(|place| plugins_in(&place.directory))
             .map(|(name, _)| name)
             .collect();
         found.sort();
         found.dedup();
         let mut problem = Problem::usage(format!("unknown plugin `{plugin}`"));
-        for directory in &self.directories {
+        for SearchPlace { directory, .. } in &self.places {
             let shown = directory.display();
             problem = problem.note(match directory.is_dir() {
                 true => format!("no `{plugin}.wasm` is in {shown}"),
@@ -109,8 +118,9 @@ mod tests {
         for name in names {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
-        let directories = vec![directory.path().join("none"), directory.path().to_owned()];
-        (directory, Finder { directories })
+        let directories = [directory.path().join("none"), directory.path().to_owned()];
+        let places = directories.map(SearchPlace::named).into();
+        (directory, Finder { places })
     }
 
     #[test]
@@ -135,6 +145,29 @@ mod tests {
                  OFFSHOOT_PLUGIN_PATH; `offshoot plugin build` makes one from a crate",
             );
         assert_eq!(finder.find("fatcs").unwrap_err(), want);
+    }
+
+    #[test]
+    fn a_plugin_that_others_can_write_is_refused_where_it_was_found_and_taken_where_named() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let (root, _) = finder(&["facts.wasm"]);
+        let file = root.path().join("facts.wasm");
+        let find = |place: fn(PathBuf) -> SearchPlace| {
+            let places = vec![place(root.path().to_owned())];
+            Finder { places }.find("facts")
+        };
+        assert_eq!(find(SearchPlace::found).unwrap(), file);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o646)).unwrap();
+        let path = file.display();
+        let want = Problem::usage(format!(
+            "plugin {path} is not taken: `{path}` can be written by others: its mode is 646"
+        ))
+        .help(format!(
+            "if it is to be trusted, name it with `--plugin {path}`"
+        ));
+        assert_eq!(find(SearchPlace::found).unwrap_err(), want);
+        assert_eq!(find(SearchPlace::named).unwrap(), file);
     }
 
     #[test]

@@ -36,6 +36,17 @@ pub enum PluginError {
         /// Where it was looked for.
         searched: Vec<PathBuf>,
     },
+    /// It was found by looking around, where another user could have put it.
+    #[error(
+        "plugin `{}` is not taken: {reason}; open it by its path if it is to be trusted",
+        path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// Which directory or file it is about, and what is wrong with it.
+        reason: String,
+    },
     /// The plugin has no such function.
     #[error("plugin `{plugin}` has no function `{function}`; it has {}", known.join(", "))]
     UnknownFunction {

@@ -1,6 +1,7 @@
 //! Plugins as their users hold them: a module, what it may touch, and its images.
 
 mod error;
+mod ownership;
 mod registry;
 mod search;
 
@@ -12,8 +13,9 @@ use offshoot_abi::{FunctionInfo, Grant, Inspection, Manifest, inspect};
 use offshoot_proto::control::{self, Bind, BindingKey, PluginLimits};
 
 pub use error::PluginError;
+pub use ownership::NotOurs;
 pub(crate) use registry::Registry;
-pub use search::search_path;
+pub use search::{SearchPlace, search_path, search_places};
 
 use offshoot_wasm::{ImageCache, ParseTargetError, Target, compile};
 

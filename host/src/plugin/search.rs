@@ -2,16 +2,74 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ownership::{self, NotOurs};
 use super::{Plugin, PluginError};
 
 /// The directories where plugins are looked for, in order: those of `OFFSHOOT_PLUGIN_PATH`, then
 /// where `offshoot plugin build` leaves them: below `OFFSHOOT_TARGET_DIR` or `CARGO_TARGET_DIR` if
 /// one is set, and in the project around the current directory.
+///
+/// The last one is found by looking around, so a plugin in it is refused if it, or a directory on
+/// the way to it, belongs to another user than this one and root, or others may write there.
 pub fn search_path() -> Vec<PathBuf> {
+    search_places()
+        .into_iter()
+        .map(|place| place.directory)
+        .collect()
+}
+
+/// A directory where plugins are looked for.
+#[derive(Clone, Debug)]
+pub struct SearchPlace {
+    /// Its path.
+    pub directory: PathBuf,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Named,
+    Found,
+}
+
+impl SearchPlace {
+    /// One that the user named, whose owner is the user's own business.
+    pub fn named(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            origin: Origin::Named,
+        }
+    }
+
+    /// One that was found by looking around.
+    pub fn found(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            origin: Origin::Found,
+        }
+    }
+
+    /// Makes sure that a file in it is the user's own: that nobody but the user and root could have
+    /// put it there. What the user named is.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what others own or may write.
+    pub fn check(&self, file: &Path) -> Result<(), NotOurs> {
+        match self.origin {
+            Origin::Named => Ok(()),
+            Origin::Found => ownership::check(file),
+        }
+    }
+}
+
+/// The same directories, with whether the user named each.
+pub fn search_places() -> Vec<SearchPlace> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let mut places: Vec<PathBuf> = Vec::new();
+    let mut places: Vec<SearchPlace> = Vec::new();
     if let Some(path) = variable("OFFSHOOT_PLUGIN_PATH") {
-        places.extend(std::env::split_paths(&path).filter(|place| !place.as_os_str().is_empty()));
+        let named = std::env::split_paths(&path).filter(|place| !place.as_os_str().is_empty());
+        places.extend(named.map(SearchPlace::named));
     }
     let moved = variable("OFFSHOOT_TARGET_DIR").map(PathBuf::from);
     let moved = moved.or_else(|| {
@@ -19,10 +77,15 @@ pub fn search_path() -> Vec<PathBuf> {
         target.map(|target| Path::new(&target).join("offshoot"))
     });
     let moved = moved.map(|output| output.join("plugins"));
-    places.extend(moved.filter(|place| place.is_dir()));
+    places.extend(moved.filter(|place| place.is_dir()).map(SearchPlace::named));
     if let Ok(current) = std::env::current_dir() {
         let outputs = current.ancestors().map(|around| around.join(BUILD_OUTPUT));
-        places.extend(outputs.filter(|output| output.is_dir()).take(1));
+        places.extend(
+            outputs
+                .filter(|output| output.is_dir())
+                .take(1)
+                .map(SearchPlace::found),
+        );
     }
     places
 }
@@ -31,14 +94,19 @@ pub fn search_path() -> Vec<PathBuf> {
 const BUILD_OUTPUT: &str = "target/offshoot/plugins";
 
 pub(super) fn find(name: &str) -> Result<Plugin, PluginError> {
-    let searched = search_path();
-    match searched.iter().find_map(|place| file_in(place, name)) {
-        Some(path) => Plugin::open(path),
-        None => Err(PluginError::Unknown {
-            name: name.to_owned(),
-            searched,
-        }),
+    for place in search_places() {
+        if let Some(path) = file_in(&place.directory, name) {
+            place.check(&path).map_err(|reason| PluginError::NotOurs {
+                path: path.clone(),
+                reason: reason.to_string(),
+            })?;
+            return Plugin::open(path);
+        }
     }
+    Err(PluginError::Unknown {
+        name: name.to_owned(),
+        searched: search_path(),
+    })
 }
 
 /// The file of that plugin in `place`: Cargo writes underscores where a package has hyphens.

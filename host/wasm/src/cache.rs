@@ -56,6 +56,13 @@ pub struct ImageCache {
     total_max: u64,
 }
 
+/// Whether the nearest directory on the way to `path` that exists belongs to neither root nor us.
+pub(super) fn is_of_another(path: &Path) -> bool {
+    let mut existing = path.ancestors().filter_map(|step| fs::stat(step).ok());
+    let owner = existing.next().map(|stat| stat.st_uid);
+    owner.is_some_and(|owner| ![0, process::geteuid().as_raw()].contains(&owner))
+}
+
 /// Why a directory does not serve as a cache.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
@@ -70,6 +77,12 @@ pub enum CacheError {
         /// What failed.
         source: std::io::Error,
     },
+    /// It would be made in the home of another user, as `sudo -E` names it.
+    #[error("not making a cache in `{path}`: it belongs to another user")]
+    OfAnother {
+        /// The home, or the cache of its user.
+        path: PathBuf,
+    },
     /// Others may write there, or own it.
     #[error("not using `{path}` as a cache: it must be yours with mode 0700")]
     Exposed {
@@ -83,9 +96,14 @@ impl ImageCache {
     pub fn of_user() -> Result<Self, CacheError> {
         let absolute = |path: &PathBuf| path.is_absolute();
         let from = |name| std::env::var_os(name).map(PathBuf::from).filter(absolute);
-        let base = from("XDG_CACHE_HOME")
-            .or_else(|| from("HOME").map(|home| home.join(".cache")))
-            .ok_or(CacheError::NoPlace)?;
+        let (owned, base) = match (from("XDG_CACHE_HOME"), from("HOME")) {
+            (Some(base), _) => (base.clone(), base),
+            (None, Some(home)) => (home.clone(), home.join(".cache")),
+            (None, None) => return Err(CacheError::NoPlace),
+        };
+        if is_of_another(&owned) {
+            return Err(CacheError::OfAnother { path: owned });
+        }
         Self::open(&base.join("offshoot").join("images"))
     }
 

@@ -111,9 +111,9 @@ fn welcome(number: usize, known: &Path) -> String {
     };
     format!(
         "{names} up, and known in this shell only; at its end they are gone. Try\n\n  \
-         offshoot call ssh:web1 facts::uptime --grant-wanted\n  \
-         offshoot call ssh:deploy@web1/sudo facts::uptime --grant-wanted\n  \
-         offshoot call -i {}/hosts.ini web facts::uptime --grant-wanted\n  \
+         offshoot call ssh:web1 facts::uptime --grant read:/proc\n  \
+         offshoot call ssh:deploy@web1/sudo facts::uptime --grant read:/proc\n  \
+         offshoot call -i {}/hosts.ini web facts::uptime --grant read:/proc\n  \
          offshoot doctor ssh:web1/sudo --ask-become-pass\n\n\
          bob, who you are if you do not say, and deploy let your key in; deploy needs no password \
          for sudo; every password is `{PASSWORD}`.",

@@ -41,7 +41,13 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     })?;
 
     let targets = format!("local*{CHILDREN}");
-    let facts = offshoot.call(&[&targets, "facts::all", "--grant-wanted"])?;
+    let facts = offshoot.call(&[
+        &targets,
+        "facts::all",
+        "--grant-wanted",
+        "--grant",
+        "read:/proc",
+    ])?;
     println!("facts::all in {CHILDREN} children: {}", millis(facts.took));
     for answer in &facts.answers {
         println!("   {}", describe_facts(answer));

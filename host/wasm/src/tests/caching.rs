@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::cache::CacheError;
+use crate::cache::{CacheError, is_of_another};
 
 struct Home(tempfile::TempDir);
 
@@ -204,4 +204,16 @@ fn what_a_crash_left_behind_goes_after_a_while() {
     assert!(!cached(&guest(1), &cache));
     assert!(!old.exists());
     assert!(young.exists());
+}
+
+#[test]
+fn nothing_is_made_in_the_home_of_another() {
+    let home = Home::new();
+    let inside = home.0.path().join("new/home");
+    assert!(!is_of_another(&inside));
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(home.0.path(), Some(65534), None).unwrap();
+        assert!(is_of_another(home.0.path()));
+        assert!(is_of_another(&inside));
+    }
 }
