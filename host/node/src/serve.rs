@@ -13,7 +13,7 @@ use offshoot_proto::Node;
 use offshoot_proto::control::Hello;
 use offshoot_proto::handshake::{ExpectWelcome, NONCE_LEN, Welcomed, first_frame, greeting};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, Signal};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use zeroize::Zeroizing;
 
 use crate::identity::{self, Identity};
@@ -55,6 +55,7 @@ pub fn main() -> ExitCode {
             );
             ExitCode::SUCCESS
         }
+        [launch::LEND] => launch::lend(),
         [prompt] if let Some(status) = launch::help(prompt) => status,
         _ => {
             eprintln!(
@@ -94,6 +95,7 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     identity::become_child();
     descriptors::close_inherited();
     leave_no_core();
+    close_memory();
     wake_when_orphaned();
     // The program usually has no file of its own, and the system would show a number for a name.
     let _ = rustix::thread::set_name(c"offshoot-child");
@@ -145,6 +147,13 @@ pub fn leave_no_core() {
     };
     // It is not above the hard limit, so this is always allowed.
     let _ = rustix::process::setrlimit(Resource::Core, none);
+}
+
+/// Closes this process to others of the same user: its memory, environment and descriptors in
+/// procfs become root's, and no one but root traces it.
+fn close_memory() {
+    // What starts a program of ours anew opens this again, so each start comes here.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Has the system continue this process when its parent dies: while it is stopped, it does not

@@ -28,7 +28,7 @@ pub use connect::connect;
 pub use embedded::{Embedded, embed};
 pub use error::{Seconds, StreamError};
 pub use local::LocalSpec;
-pub use login::{help, parent_of};
+pub use login::{LEND, help, lend, parent_of};
 pub use make_child::Up;
 pub(crate) use make_child::serve_connect;
 pub use request::{CONNECT_TIMEOUT, ConnectError, Wanted};

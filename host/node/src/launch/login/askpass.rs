@@ -18,9 +18,9 @@ use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
-use super::super::binary::ChildBinary;
 use super::super::error::StreamError;
 use super::asker::parent_of;
+use super::lent::LentProgram;
 
 /// Names the socket to the helper.
 const VARIABLE: &str = "OFFSHOOT_ASKPASS";
@@ -62,6 +62,8 @@ pub(in crate::launch) struct Askpass {
     nonce: String,
     password: Option<Password>,
     passphrase: Option<Passphrase>,
+    /// The program of the helpers.
+    helper: Option<LentProgram>,
     /// The last question, and whether it was answered.
     last: Option<(Question, String, bool)>,
     answered: bool,
@@ -84,17 +86,18 @@ impl Askpass {
             nonce: nonce.to_owned(),
             password,
             passphrase,
+            helper: None,
             last: None,
             answered: false,
         })
     }
 
     /// Has a client ask here.
-    pub(in crate::launch) fn prepare(&self, command: &mut Command) -> Result<(), StreamError> {
-        let helper = ChildBinary::find(None)?.path_for_others();
+    pub(in crate::launch) fn prepare(&mut self, command: &mut Command) -> Result<(), StreamError> {
+        let helper = self.helper.insert(LentProgram::new()?);
         command
             .env(VARIABLE, &self.name)
-            .env("SSH_ASKPASS", helper)
+            .env("SSH_ASKPASS", helper.path())
             .env("SSH_ASKPASS_REQUIRE", "force");
         // A client that does not know this variable starts the helper only where it could open a
         // window; it has no terminal to ask on instead.

@@ -9,6 +9,7 @@ mod asker;
 mod askpass;
 mod explain;
 mod io;
+mod lent;
 mod terminal;
 mod tool;
 
@@ -36,6 +37,7 @@ pub use asker::parent_of;
 use io::{Printed, Sending, next_question, read_terminal, send, type_in};
 
 pub use askpass::help;
+pub use lent::{LEND, lend};
 pub(in crate::launch) use askpass::{Askpass, Passphrase};
 pub(in crate::launch) use terminal::Terminal;
 pub(in crate::launch) use tool::{Tool, Wants};

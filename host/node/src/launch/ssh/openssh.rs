@@ -31,7 +31,7 @@ pub(super) async fn launch(mut ssh: Ssh, patience: Duration) -> Result<Greeted, 
         identity: identity.map(|path| path.to_string_lossy().into_owned()),
     });
     let askpass = Askpass::new(&errand.nonce, password, passphrase);
-    let askpass = askpass.map_err(|source| StreamError::Start {
+    let mut askpass = askpass.map_err(|source| StreamError::Start {
         program: program.clone(),
         source,
     })?;
