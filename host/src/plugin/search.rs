@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use offshoot_wasm::places::{self, Origin};
+
 use super::ownership::{self, NotOurs};
 use super::{Plugin, PluginError};
 
@@ -24,12 +26,6 @@ pub struct SearchPlace {
     /// Its path.
     pub directory: PathBuf,
     origin: Origin,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Origin {
-    Named,
-    Found,
 }
 
 impl SearchPlace {
@@ -65,33 +61,11 @@ impl SearchPlace {
 
 /// The same directories, with whether the user named each.
 pub fn search_places() -> Vec<SearchPlace> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let mut places: Vec<SearchPlace> = Vec::new();
-    if let Some(path) = variable("OFFSHOOT_PLUGIN_PATH") {
-        let named = std::env::split_paths(&path).filter(|place| !place.as_os_str().is_empty());
-        places.extend(named.map(SearchPlace::named));
-    }
-    let moved = variable("OFFSHOOT_TARGET_DIR").map(PathBuf::from);
-    let moved = moved.or_else(|| {
-        let target = variable("CARGO_TARGET_DIR");
-        target.map(|target| Path::new(&target).join("offshoot"))
-    });
-    let moved = moved.map(|output| output.join("plugins"));
-    places.extend(moved.filter(|place| place.is_dir()).map(SearchPlace::named));
-    if let Ok(current) = std::env::current_dir() {
-        let outputs = current.ancestors().map(|around| around.join(BUILD_OUTPUT));
-        places.extend(
-            outputs
-                .filter(|output| output.is_dir())
-                .take(1)
-                .map(SearchPlace::found),
-        );
-    }
+    let places = places::plugins().into_iter();
     places
+        .map(|(directory, origin)| SearchPlace { directory, origin })
+        .collect()
 }
-
-/// Where plugins are built, below the project's root.
-const BUILD_OUTPUT: &str = "target/offshoot/plugins";
 
 pub(super) fn find(name: &str) -> Result<Plugin, PluginError> {
     for place in search_places() {

@@ -2,8 +2,8 @@
 //!
 //! Whoever can write here can run code as the user, on every machine of the tree. So the directory
 //! must be the user's own and closed to others, it is opened once and only entered through that
-//! descriptor, and what is read is compared with its own hash. Any doubt, and there is no cache: a
-//! slow start is no error.
+//! descriptor, and what is read must bear a seal of the user's secret, which is kept elsewhere. Any
+//! doubt, and there is no cache: a slow start is no error.
 
 use std::fs::{DirBuilder, File};
 use std::io::{Read, Write};
@@ -15,6 +15,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::{fs, process};
+
+use super::seal::Secret;
+use crate::places;
 
 /// Bytes of all images together, before the oldest go.
 const TOTAL_MAX: u64 = 512 << 20;
@@ -42,17 +45,13 @@ impl Key {
     fn name(&self) -> String {
         self.0.to_hex().to_string()
     }
-
-    /// Digest stored with an image, so that neither its bytes nor its name can change unnoticed.
-    fn seal(&self, image: &[u8]) -> blake3::Hash {
-        blake3::keyed_hash(self.0.as_bytes(), image)
-    }
 }
 
 /// A directory of images.
 #[derive(Debug)]
 pub struct ImageCache {
     directory: OwnedFd,
+    secret: Secret,
     total_max: u64,
 }
 
@@ -66,8 +65,8 @@ pub(super) fn is_of_another(path: &Path) -> bool {
 /// Why a directory does not serve as a cache.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// Neither `XDG_CACHE_HOME` nor `HOME` names a place.
-    #[error("no place for a cache: set XDG_CACHE_HOME or HOME")]
+    /// The environment names no places for the cache and its secret.
+    #[error("no place for a cache: set HOME, or XDG_CACHE_HOME and XDG_STATE_HOME")]
     NoPlace,
     /// It cannot be made or opened.
     #[error("cannot use `{path}` as a cache: {source}")]
@@ -80,7 +79,13 @@ pub enum CacheError {
     /// It would be made in the home of another user, as `sudo -E` names it.
     #[error("not making a cache in `{path}`: it belongs to another user")]
     OfAnother {
-        /// The home, or the cache of its user.
+        /// The home, or what is in it.
+        path: PathBuf,
+    },
+    /// Others may read the secret, or own it.
+    #[error("not using a cache: `{path}` must be a file of yours with mode 0600; remove it")]
+    ExposedSecret {
+        /// The file.
         path: PathBuf,
     },
     /// Others may write there, or own it.
@@ -92,27 +97,30 @@ pub enum CacheError {
 }
 
 impl ImageCache {
-    /// The user's cache: `offshoot/images` in `$XDG_CACHE_HOME` or `~/.cache`.
+    /// The user's cache: `offshoot/images` in `$XDG_CACHE_HOME` or `~/.cache`. Its secret is
+    /// `offshoot/image-key` in `$XDG_STATE_HOME` or `~/.local/state`.
     pub fn of_user() -> Result<Self, CacheError> {
-        let absolute = |path: &PathBuf| path.is_absolute();
-        let from = |name| std::env::var_os(name).map(PathBuf::from).filter(absolute);
-        let (owned, base) = match (from("XDG_CACHE_HOME"), from("HOME")) {
-            (Some(base), _) => (base.clone(), base),
-            (None, Some(home)) => (home.clone(), home.join(".cache")),
-            (None, None) => return Err(CacheError::NoPlace),
-        };
-        if is_of_another(&owned) {
-            return Err(CacheError::OfAnother { path: owned });
+        let cache = places::cache().ok_or(CacheError::NoPlace)?;
+        let secret = places::secret().ok_or(CacheError::NoPlace)?;
+        let mut steps = cache.ancestors().chain(secret.ancestors());
+        if let Some(path) = steps.find(|step| is_of_another(step)) {
+            let path = path.to_owned();
+            return Err(CacheError::OfAnother { path });
         }
-        Self::open(&base.join("offshoot").join("images"))
+        Self::open(&cache.join("images"), &secret)
     }
 
-    /// The cache in that directory, which is made when it is missing.
-    pub fn open(path: &Path) -> Result<Self, CacheError> {
-        Self::open_with(path, TOTAL_MAX)
+    /// The cache in that directory and the secret in that file, which are made when they are
+    /// missing.
+    pub(super) fn open(path: &Path, secret: &Path) -> Result<Self, CacheError> {
+        Self::open_with(path, secret, TOTAL_MAX)
     }
 
-    pub(super) fn open_with(path: &Path, total_max: u64) -> Result<Self, CacheError> {
+    pub(super) fn open_with(
+        path: &Path,
+        secret: &Path,
+        total_max: u64,
+    ) -> Result<Self, CacheError> {
         let io = |source| CacheError::Io {
             path: path.to_owned(),
             source,
@@ -133,6 +141,7 @@ impl ImageCache {
         }
         Ok(Self {
             directory,
+            secret: Secret::open(secret)?,
             total_max,
         })
     }
@@ -173,9 +182,9 @@ impl ImageCache {
         }
         let mut bytes = Vec::with_capacity(size as usize);
         let file = File::from(file.try_clone().ok()?);
-        file.take(IMAGE_MAX).read_to_end(&mut bytes).ok()?;
+        file.take(size).read_to_end(&mut bytes).ok()?;
         let (seal, image) = bytes.split_first_chunk::<DIGEST>()?;
-        if key.seal(image) != *seal {
+        if self.secret.seal(&key.0, image) != *seal {
             return None;
         }
         bytes.drain(..DIGEST);
@@ -208,7 +217,7 @@ impl ImageCache {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         let mut file = File::from(fs::openat(&self.directory, name, flags, mode)?);
-        file.write_all(key.seal(image).as_bytes())?;
+        file.write_all(self.secret.seal(&key.0, image).as_bytes())?;
         file.write_all(image)
     }
 

@@ -4,6 +4,7 @@ use offshoot_abi::{Envelope, GuestError, Outcome};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::files::Table;
 use super::state::State;
 
 /// The one end of a call.
@@ -90,7 +91,10 @@ impl Finish {
                 Stop::BadGuest(what) => Self::BadGuest((*what).to_owned()),
             };
         }
-        let message = match (state.panic.take(), state.limiter.take_refused()) {
+        let files = state.wasi.as_mut().map(|wasi| &mut wasi.files);
+        let refused = state.limiter.take_refused();
+        let refused = refused.or(files.and_then(Table::take_refused));
+        let message = match (state.panic.take(), refused) {
             (Some(panic), Some(refused)) => format!("{panic} ({refused})"),
             (Some(panic), None) => panic,
             // Rust aborts without a panic when an allocation fails.

@@ -1,15 +1,16 @@
 //! Turns grants into what WASI lets a plugin see. What is not granted does not exist for it.
 
-use std::io;
 use std::sync::Arc;
 
 use offshoot_abi::Grant;
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use rustix::io::Errno;
+use wasmtime_wasi::WasiCtxBuilder;
 
 use super::clock::MonotonicClock;
 use super::error::LoadError;
+use super::files::{self, Table, Wasi};
 use super::output::{Output, Stream};
-use super::state::{LogSink, Wasi};
+use super::state::LogSink;
 
 /// Checks the grants while there is still someone to tell.
 pub(super) fn check(grants: &[Grant]) -> Result<(), LoadError> {
@@ -17,12 +18,12 @@ pub(super) fn check(grants: &[Grant]) -> Result<(), LoadError> {
         let (Grant::Read(path) | Grant::Write(path)) = grant else {
             continue;
         };
-        let reason = match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => continue,
-            Ok(_) => "it is not a directory: grant the directory that holds it".to_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                "there is no such directory on this machine".to_owned()
+        let reason = match files::check(path) {
+            Ok(()) => continue,
+            Err(Errno::NOTDIR) => {
+                "it is not a directory: grant the directory that holds it".to_owned()
             }
+            Err(Errno::NOENT) => "there is no such directory on this machine".to_owned(),
             Err(error) => error.to_string(),
         };
         return Err(LoadError::Grant {
@@ -55,28 +56,23 @@ pub(super) fn wasi(
         // A plugin that may block runs in a worker thread of its own, and nothing waits for it.
         .allow_blocking_current_thread(true);
     for grant in grants {
-        let (path, permissions) = match grant {
-            Grant::Read(path) => (path, FsPerms::ReadOnly),
-            Grant::Write(path) => (path, FsPerms::ReadWrite),
-            Grant::Env(name) => {
-                if let Ok(value) = std::env::var(name) {
-                    builder.env(name, value);
-                }
-                continue;
-            }
-            // Not a matter of WASI.
-            Grant::Router => continue,
-        };
-        builder
-            .preopened_dir(path, path, permissions)
-            .map_err(|error| LoadError::Grant {
-                grant: grant.clone(),
-                reason: format!("{error:#}"),
-            })?;
+        if let Grant::Env(name) = grant
+            && let Ok(value) = std::env::var(name)
+        {
+            builder.env(name, value);
+        }
     }
-    Ok(Wasi {
+    let mut wasi = Wasi {
         context: builder.build_p1(),
+        files: Table::new(),
         stdout,
         stderr,
-    })
+    };
+    for grant in grants {
+        wasi.grant(grant).map_err(|reason| LoadError::Grant {
+            grant: grant.clone(),
+            reason,
+        })?;
+    }
+    Ok(wasi)
 }

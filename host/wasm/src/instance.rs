@@ -114,6 +114,9 @@ impl Instance {
         let state = self.store.data_mut();
         state.panic = None;
         state.limiter.take_refused();
+        if let Some(wasi) = &mut state.wasi {
+            wasi.files.take_refused();
+        }
         if function.takes_senders {
             state.desk.handed.note(arguments);
         }

@@ -17,6 +17,7 @@ mod engine;
 mod error;
 mod exchange;
 mod executor;
+mod files;
 mod finish;
 mod grants;
 mod handed;
@@ -25,8 +26,11 @@ mod imports;
 mod instance;
 mod limits;
 mod output;
+pub mod places;
 mod plugin;
 mod runtime;
+#[cfg(feature = "compiler")]
+mod seal;
 #[cfg(feature = "compiler")]
 mod sections;
 mod session;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::{StoreContextMut, UpdateDeadline};
-use wasmtime_wasi::p1::WasiP1Ctx;
 
 use super::exchange::Desk;
+use super::files::Wasi;
 use super::finish::Stop;
 use super::limits::Limiter;
-use super::output::Output;
 use super::task::CancelHandle;
 
 /// Where log records of plugins go.
@@ -23,7 +22,7 @@ pub trait LogSink: Send + Sync {
 
 /// The host's side of an instance.
 pub(super) struct State {
-    /// Present when the module imports WASI.
+    /// WASI preview 1. Present when the module imports it.
     pub(super) wasi: Option<Wasi>,
     pub(super) limiter: Limiter,
     pub(super) sink: Arc<dyn LogSink>,
@@ -34,13 +33,6 @@ pub(super) struct State {
     /// The way to the router.
     pub(super) desk: Desk,
     pub(super) watch: Watch,
-}
-
-/// WASI preview 1, and what it printed.
-pub(super) struct Wasi {
-    pub(super) context: WasiP1Ctx,
-    pub(super) stdout: Arc<Output>,
-    pub(super) stderr: Arc<Output>,
 }
 
 /// What ends the call that is running.

@@ -2,6 +2,9 @@
 
 pub mod dropped;
 pub mod evil;
+mod lease;
+
+pub use lease::Lease;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -18,8 +18,16 @@ impl Home {
         self.0.path().join("images")
     }
 
+    fn secret(&self) -> PathBuf {
+        self.0.path().join("state").join("image-key")
+    }
+
+    fn open(&self) -> Result<ImageCache, CacheError> {
+        ImageCache::open(&self.images(), &self.secret())
+    }
+
     fn cache(&self) -> ImageCache {
-        ImageCache::open(&self.images()).unwrap()
+        self.open().unwrap()
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -102,6 +110,44 @@ fn an_entry_under_another_name_is_not_believed() {
 }
 
 #[test]
+fn an_entry_sealed_without_the_secret_is_not_believed() {
+    let home = Home::new();
+    let cache = home.cache();
+    assert!(!cached(&guest(1), &cache));
+    let [file] = &home.files()[..] else {
+        panic!("there is one entry");
+    };
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let name = blake3::Hash::from_hex(name).unwrap();
+    let evil = image(&guest(2)).bytes;
+    // All that is known to who may write here, and nothing else.
+    for key in [*name.as_bytes(), [0; 32]] {
+        let seal = blake3::keyed_hash(&key, &evil);
+        fs::write(file, [&seal.as_bytes()[..], &evil].concat()).unwrap();
+        assert!(!cached(&guest(1), &cache));
+    }
+    // Another user's secret is no better.
+    let other = ImageCache::open(&home.images(), &home.0.path().join("other/image-key")).unwrap();
+    assert!(!cached(&guest(1), &other));
+}
+
+#[test]
+fn a_secret_that_others_may_read_is_not_used() {
+    let home = Home::new();
+    drop(home.cache());
+    for mode in [0o640, 0o604, 0o620] {
+        fs::set_permissions(home.secret(), fs::Permissions::from_mode(mode)).unwrap();
+        let error = home.open().unwrap_err();
+        assert!(matches!(error, CacheError::ExposedSecret { .. }), "{error}");
+    }
+    fs::set_permissions(home.secret(), fs::Permissions::from_mode(0o600)).unwrap();
+    let elsewhere = home.0.path().join("elsewhere");
+    fs::rename(home.secret(), &elsewhere).unwrap();
+    symlink(&elsewhere, home.secret()).unwrap();
+    assert!(home.open().is_err());
+}
+
+#[test]
 fn a_link_in_the_place_of_an_entry_is_not_followed() {
     let home = Home::new();
     let cache = home.cache();
@@ -118,7 +164,8 @@ fn a_link_in_the_place_of_an_entry_is_not_followed() {
 
 #[track_caller]
 fn check_exposed(path: &Path) {
-    let error = ImageCache::open(path).unwrap_err();
+    let secret = tempfile::tempdir().unwrap();
+    let error = ImageCache::open(path, &secret.path().join("image-key")).unwrap_err();
     assert!(matches!(error, CacheError::Exposed { .. }), "{error}");
 }
 
@@ -148,9 +195,9 @@ fn a_directory_of_another_user_is_not_used() {
 fn a_link_in_the_place_of_the_directory_is_not_followed() {
     let home = Home::new();
     let elsewhere = home.0.path().join("elsewhere");
-    drop(ImageCache::open(&elsewhere).unwrap());
+    drop(ImageCache::open(&elsewhere, &home.secret()).unwrap());
     symlink(&elsewhere, home.images()).unwrap();
-    let error = ImageCache::open(&home.images()).unwrap_err();
+    let error = home.open().unwrap_err();
     assert!(matches!(error, CacheError::Io { .. }), "{error}");
 }
 
@@ -168,7 +215,8 @@ fn the_oldest_images_go_first() {
     let home = Home::new();
     drop(home.cache());
     let image = image(&guest(1)).bytes.len() as u64;
-    let cache = ImageCache::open_with(&home.images(), 2 * image + image / 2).unwrap();
+    let cache =
+        ImageCache::open_with(&home.images(), &home.secret(), 2 * image + image / 2).unwrap();
     let age = |file: &Path, seconds| {
         let file = fs::File::options().write(true).open(file).unwrap();
         let time = std::time::SystemTime::now() - Duration::from_secs(seconds);

@@ -165,24 +165,29 @@ fn only_granted_directories_exist() {
     }
 }
 
+/// A new file that others wait to open until this is dropped, as from a server that is gone.
+fn lease(path: &std::path::Path) -> std::fs::File {
+    use std::os::fd::AsRawFd;
+    let file = std::fs::File::create_new(path).unwrap();
+    // SAFETY: the descriptor is open, and no memory is involved.
+    let leased = unsafe {
+        // The system tells who holds the lease that somebody waits.
+        libc::signal(libc::SIGIO, libc::SIG_IGN);
+        libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+    };
+    assert_eq!(leased, 0, "{}", std::io::Error::last_os_error());
+    file
+}
+
 #[test]
 fn a_file_system_that_does_not_answer_holds_up_nobody() {
     let directory = tempfile::tempdir().unwrap();
-    let fifo = directory.path().join("fifo");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RWXU,
-        0,
-    )
-    .unwrap();
+    let lease = lease(&directory.path().join("leased"));
     let loader = Loader {
         grants: vec![Grant::Read(directory.path().to_str().unwrap().to_owned())],
         ..Loader::default()
     };
-    // Opening a pipe that nobody writes to waits without end.
-    let plugin = loader.load(&opener("fifo", false)).unwrap();
+    let plugin = loader.load(&opener("leased", false)).unwrap();
     let timeout = Some(Duration::from_millis(30));
     let began = Instant::now();
     let waiting = start(&plugin, "f", b"", timeout);
@@ -196,5 +201,5 @@ fn a_file_system_that_does_not_answer_holds_up_nobody() {
     let next = start(&plugin, "f", b"", timeout).wait();
     assert_eq!(next, Finish::DeadlineExceeded);
     // Lets both threads go.
-    drop(std::fs::File::options().read(true).write(true).open(&fifo));
+    drop(lease);
 }

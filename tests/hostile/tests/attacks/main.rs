@@ -5,6 +5,7 @@
 mod code;
 mod files;
 mod found;
+mod guest;
 mod names;
 mod passwords;
 mod router;

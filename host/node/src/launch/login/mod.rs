@@ -37,8 +37,8 @@ pub use asker::parent_of;
 use io::{Printed, Sending, next_question, read_terminal, send, type_in};
 
 pub use askpass::help;
-pub use lent::{LEND, lend};
 pub(in crate::launch) use askpass::{Askpass, Passphrase};
+pub use lent::{LEND, lend};
 pub(in crate::launch) use terminal::Terminal;
 pub(in crate::launch) use tool::{Tool, Wants};
 
