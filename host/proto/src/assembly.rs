@@ -211,6 +211,7 @@ fn message(header: &Header, payload: Bytes) -> Message {
         handle: header.handle,
         reply_to: header.reply_to,
         stream: header.stream,
+        answer: header.answer,
         body: if header.dead {
             Body::Dead(Dead::from_bytes(&payload))
         } else {

@@ -116,6 +116,7 @@ mod tests {
             last: true,
             dead: number % 2 == 1,
             stream: false,
+            answer: false,
             hops: 3,
             number,
             total: payload.len() as u32,

@@ -3,7 +3,7 @@
 //! ```text
 //! offset  size  field
 //!      0     2  magic, "O" 0xF5
-//!      2     1  flags: 1 first frame, 2 last frame, 4 dead, 8 stream
+//!      2     1  flags: 1 first frame, 2 last frame, 4 dead, 8 stream, 16 answer
 //!      3     1  hops crossed so far
 //!      4     4  length of this frame's payload
 //!      8     4  CRC-32C of header (with this field 0) and payload
@@ -35,6 +35,7 @@ const FIRST: u8 = 1;
 const LAST: u8 = 2;
 const DEAD: u8 = 4;
 const STREAM: u8 = 8;
+const ANSWER: u8 = 16;
 const CHECKSUM: core::ops::Range<usize> = 8..12;
 
 /// A frame's header, without length and checksum, which follow from the payload.
@@ -48,6 +49,9 @@ pub struct Header {
     pub dead: bool,
     /// Whether it is one of a stream, for which `reply_to` is given credit.
     pub stream: bool,
+    /// Whether a node answers with it, and not a program: only that ends a call, and only that is
+    /// credit.
+    pub answer: bool,
     /// Links crossed so far.
     pub hops: u8,
     /// The source's number for the message; its frames share it.
@@ -106,6 +110,7 @@ impl Header {
             (self.last, LAST),
             (self.dead, DEAD),
             (self.stream, STREAM),
+            (self.answer, ANSWER),
         ] {
             if set {
                 flags |= flag;
@@ -200,6 +205,7 @@ pub(crate) fn check(header: &[u8; HEADER_LEN], payload: &[u8]) -> Result<Header,
         last: flags & LAST != 0,
         dead: flags & DEAD != 0,
         stream: flags & STREAM != 0,
+        answer: flags & ANSWER != 0,
         hops: header[3],
         number: u32_at(header, 12),
         total: u32_at(header, 16),
@@ -209,7 +215,7 @@ pub(crate) fn check(header: &[u8; HEADER_LEN], payload: &[u8]) -> Result<Header,
         handle: Handle(u64_at(header, 32)),
         reply_to: Handle(u64_at(header, 40)),
     };
-    if flags & !(FIRST | LAST | DEAD | STREAM) != 0 {
+    if flags & !(FIRST | LAST | DEAD | STREAM | ANSWER) != 0 {
         return Err(FrameError::Inconsistent("unknown flags"));
     }
     let length = payload.len() as u32;

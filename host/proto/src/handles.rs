@@ -31,7 +31,9 @@ pub(crate) struct Listener {
 pub(crate) enum Purpose {
     /// The answer to a call, which is cancelled when the wait ends early.
     Call,
-    /// Whatever is sent there.
+    /// The answer to another request of this node's.
+    Answer,
+    /// Whatever programs send there.
     Messages,
     /// Credit for what this context sends to that handle of the respondent.
     Credit(Handle),
@@ -49,38 +51,41 @@ pub(crate) struct Handles {
     listeners: Map<Handle, Listener>,
     /// Entries of listeners that are gone are dropped when they come up, or when they prevail.
     deadlines: BinaryHeap<Reverse<(Instant, Handle)>>,
-    next: u64,
+    /// Counts the handles that were made.
+    made: u64,
     seed: u64,
 }
-
-/// Bits of a handle that count; the others are noise, so that a handle cannot be guessed from
-/// its neighbours.
-const COUNTER_BITS: u32 = 48;
 
 impl Handles {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             listeners: Map::default(),
             deadlines: BinaryHeap::new(),
-            next: Handle::FIRST_DYNAMIC,
+            made: 0,
             seed,
         }
     }
 
-    /// Makes a handle; `None` when there are too many, or no numbers are left.
+    /// Makes a handle; `None` when there are too many.
     pub(crate) fn listen(&mut self, listener: Listener) -> Option<Handle> {
         loop {
-            if self.next >> COUNTER_BITS != 0 {
-                return None;
-            }
-            let noise = mix(self.seed ^ self.next) << COUNTER_BITS;
-            let handle = Handle(noise | self.next);
-            self.next += 1;
+            let handle = self.next();
             match self.listen_at(handle, listener) {
                 Ok(()) => return Some(handle),
-                // A program has chosen that number for itself.
+                // A program has chosen that number for itself, or chance has.
                 Err(NoListener::Taken) => {}
                 Err(NoListener::TooMany) => return None,
+            }
+        }
+    }
+
+    /// A number that nobody can tell from those before it: all 64 bits depend on the seed.
+    fn next(&mut self) -> Handle {
+        loop {
+            self.made = self.made.wrapping_add(1);
+            let handle = siphash([self.seed, SEED_SUFFIX], self.made);
+            if handle >= Handle::FIRST_DYNAMIC {
+                return Handle(handle);
             }
         }
     }
@@ -173,11 +178,42 @@ impl Handles {
     }
 }
 
-/// The finaliser of SplitMix64: spreads a counter over all bits.
-fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+/// The other half of the key; any number will do.
+const SEED_SUFFIX: u64 = 0x6f66_6673_686f_6f74;
+
+/// SipHash-2-4 of the eight bytes of `word`.
+fn siphash(key: [u64; 2], word: u64) -> u64 {
+    /// Eight bytes were hashed.
+    const LENGTH: u64 = 8 << 56;
+    let mut state = [
+        key[0] ^ 0x736f_6d65_7073_6575,
+        key[1] ^ 0x646f_7261_6e64_6f6d,
+        key[0] ^ 0x6c79_6765_6e65_7261,
+        key[1] ^ 0x7465_6462_7974_6573,
+    ];
+    for block in [word, LENGTH] {
+        state[3] ^= block;
+        sip_rounds(&mut state, 2);
+        state[0] ^= block;
+    }
+    state[2] ^= 0xff;
+    sip_rounds(&mut state, 4);
+    state[0] ^ state[1] ^ state[2] ^ state[3]
+}
+
+fn sip_rounds([a, b, c, d]: &mut [u64; 4], rounds: u32) {
+    for _ in 0..rounds {
+        *a = a.wrapping_add(*b);
+        *b = b.rotate_left(13) ^ *a;
+        *a = a.rotate_left(32);
+        *c = c.wrapping_add(*d);
+        *d = d.rotate_left(16) ^ *c;
+        *a = a.wrapping_add(*d);
+        *d = d.rotate_left(21) ^ *a;
+        *c = c.wrapping_add(*b);
+        *b = b.rotate_left(17) ^ *c;
+        *c = c.rotate_left(32);
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +250,7 @@ mod tests {
     fn s065_a_handle_that_is_taken_is_refused_and_never_allotted() {
         let mut handles = Handles::new(1);
         let listener = until(Instant(1));
-        let chosen = Handle(mix(1 ^ Handle::FIRST_DYNAMIC) << COUNTER_BITS | Handle::FIRST_DYNAMIC);
+        let chosen = Handles::new(1).next();
         assert_eq!(handles.listen_at(chosen, listener), Ok(()));
         assert_eq!(handles.listen_at(chosen, listener), Err(NoListener::Taken));
         let allotted = handles.listen(listener).unwrap();
@@ -222,10 +258,24 @@ mod tests {
     }
 
     #[test]
-    fn numbers_run_out_instead_of_starting_again() {
+    fn numbers_are_those_of_siphash() {
+        // The reference's key and its vector for eight bytes.
+        let key = [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908];
+        assert_eq!(siphash(key, 0x0706_0504_0302_0100), 0x93f5_f579_9a93_2462);
+    }
+
+    #[test]
+    fn t8_a_handle_says_nothing_about_the_next() {
         let mut handles = Handles::new(1);
-        handles.next = (1 << COUNTER_BITS) - 1;
-        assert!(handles.listen(until(Instant(1))).is_some());
-        assert!(handles.listen(until(Instant(1))).is_none());
+        let made: Vec<u64> = (0..1000).map(|_| handles.next().0).collect();
+        // Each bit is set in about half of them, and differs from the last in about half.
+        for bit in 0..64 {
+            let is_set = |handle: &&u64| **handle >> bit & 1 == 1;
+            let set = made.iter().filter(is_set).count();
+            let flips = made.windows(2).map(|two| two[0] ^ two[1]);
+            let flipped = flips.filter(|flip| is_set(&flip)).count();
+            assert!((400..600).contains(&set), "bit {bit}: {set}");
+            assert!((400..600).contains(&flipped), "bit {bit}: {flipped}");
+        }
     }
 }

@@ -64,6 +64,7 @@ pub fn first_frame<T: serde::Serialize>(body: &T) -> Vec<u8> {
         last: true,
         dead: false,
         stream: false,
+        answer: false,
         hops: 0,
         number: 0,
         total: payload.len() as u32,

@@ -25,6 +25,8 @@ pub struct Message {
     pub reply_to: Handle,
     /// Whether it is one of a stream, for which `reply_to` is given credit.
     pub stream: bool,
+    /// Whether it is the answer of a node, and not of a program.
+    pub answer: bool,
     /// What it says.
     pub body: Body,
 }

@@ -364,6 +364,7 @@ mod tests {
                 last: true,
                 dead: false,
                 stream: false,
+                answer: false,
                 hops: 0,
                 number,
                 total: length as u32,

@@ -388,6 +388,7 @@ fn message(handle: Handle, reply_to: Handle) -> Vec<u8> {
         last: true,
         dead: false,
         stream: false,
+        answer: false,
         hops: 0,
         number: 9,
         total: 0,

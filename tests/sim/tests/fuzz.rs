@@ -112,6 +112,7 @@ fn header(length: usize, total: usize, first: bool, last: bool) -> Header {
         last,
         dead: false,
         stream: false,
+        answer: false,
         hops: 1,
         number: 5,
         total: total as u32,

@@ -123,7 +123,7 @@ impl Node {
             respondent: Some(via),
             persist: false,
             deadline: Some(now + timeout),
-            purpose: Purpose::Messages,
+            purpose: Purpose::Answer,
         })?;
         self.send_or_forget(via, Handle::CONNECT, reply_to, secrets::encode(connect))
     }
@@ -260,7 +260,7 @@ impl Node {
             respondent: Some(id),
             persist: false,
             deadline: None,
-            purpose: Purpose::Messages,
+            purpose: Purpose::Answer,
         })?;
         self.send_or_forget(id, Handle::DETACH, reply_to, Bytes::new())
     }
@@ -443,6 +443,7 @@ impl Node {
         }
         let message = Message {
             auth,
+            answer: true,
             ..self.own(dst, reply_to, Handle::NONE, body)
         };
         match self.topology.hop(dst) {
@@ -477,6 +478,7 @@ impl Node {
             handle,
             reply_to,
             stream: false,
+            answer: false,
             body,
         }
     }
@@ -498,6 +500,7 @@ impl Node {
             last: true,
             dead,
             stream: message.stream,
+            answer: message.answer,
             hops: 0,
             number: self.next_message,
             total: payload.len() as u32,

@@ -49,7 +49,7 @@ impl Node {
             respondent: Some(ContextId::CONTROLLER),
             persist: false,
             deadline: Some(now + ANSWER_WITHIN),
-            purpose: Purpose::Messages,
+            purpose: Purpose::Answer,
         })?;
         let body = control::encode(&AllocateId {});
         let asked = self.send_or_forget(

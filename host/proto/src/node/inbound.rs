@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::{Event, Node};
 use crate::assembly::{Arrival, Claim};
 use crate::frame::{Arrived, Frame, Header};
+use crate::handles::Purpose;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{
     ANNOUNCEMENT_MAX, HOPS_MAX, OFFENCES_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX,
@@ -21,6 +22,10 @@ use crate::trust::{self, Offence, Trusted};
 
 /// Why a message is refused that did not come from the respondent.
 pub(super) const WAITS_FOR_ANOTHER: &str = "the handle waits for another context";
+
+/// Why a program's message is refused where a node's answer is waited for.
+pub(super) const WAITS_FOR_AN_ANSWER: &str =
+    "the handle waits for an answer, which no program can send";
 
 impl Node {
     /// Takes in what a link delivered.
@@ -133,6 +138,9 @@ impl Node {
         if listener.respondent.is_some_and(|it| it != header.src) {
             return Err((DeadKind::Refused, WAITS_FOR_ANOTHER.into()));
         }
+        if !header.answer && listener.purpose != Purpose::Messages {
+            return Err((DeadKind::Refused, WAITS_FOR_AN_ANSWER.into()));
+        }
         if !listener.persist && listener.respondent.is_some() {
             return Ok(Claim::Asked);
         }
@@ -171,7 +179,8 @@ impl Node {
             if side == Side::Child && header.first {
                 self.note_contact(link, &header);
             }
-            if header.stream && header.first {
+            // The rest of a message in several frames may never come, either.
+            if header.first && (header.stream || !header.last) {
                 self.note_sender(out, header.src);
             }
             if header.dead && !self.was_asked_for(out, header.src) {
@@ -201,7 +210,8 @@ impl Node {
         }
     }
 
-    /// Notes that someone behind `out` receives a stream of `src`, and must hear of its end.
+    /// Notes that someone behind `out` receives a stream of `src`, or the first part of a message,
+    /// and must hear of its end.
     fn note_sender(&mut self, out: LinkId, src: ContextId) {
         if !self.topology.is_ancestor(src)
             && let Some(out) = self.links.get_mut(&out)

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::inbound::WAITS_FOR_ANOTHER;
+use super::inbound::{WAITS_FOR_AN_ANSWER, WAITS_FOR_ANOTHER};
 use super::{Event, Node, SendError};
 use crate::control;
 use crate::frame::{Frame, Header};
@@ -192,7 +192,10 @@ impl Node {
         while out.len() < enough
             && let Some(credit) = self.streams.next_owed(link)
         {
-            let message = self.own(credit.dst, credit.handle, Handle::NONE, credit_body(credit));
+            let message = Message {
+                answer: true,
+                ..self.own(credit.dst, credit.handle, Handle::NONE, credit_body(credit))
+            };
             let Frame { header, payload } = self.frame(message);
             header.encode(&payload, out);
         }
@@ -229,8 +232,13 @@ impl Node {
             self.refuse(&message, DeadKind::Refused, WAITS_FOR_ANOTHER);
             return;
         }
+        if !message.answer && listener.purpose != Purpose::Messages {
+            // Also where the respondent's own programs say so: they are not who was asked.
+            self.refuse(&message, DeadKind::Refused, WAITS_FOR_AN_ANSWER);
+            return;
+        }
         match listener.purpose {
-            Purpose::Call | Purpose::Credit(_) if message.stream => {
+            Purpose::Call | Purpose::Answer | Purpose::Credit(_) if message.stream => {
                 let reason = "no stream is wanted at this handle";
                 self.refuse(&message, DeadKind::Refused, reason);
             }
@@ -243,7 +251,7 @@ impl Node {
                 }
             }
             Purpose::Credit(handle) => self.on_credit(message, handle),
-            Purpose::Call | Purpose::Messages => {
+            Purpose::Call | Purpose::Answer | Purpose::Messages => {
                 self.deliver(link, &listener, message);
             }
         }

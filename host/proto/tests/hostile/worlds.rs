@@ -116,12 +116,14 @@ impl World {
     }
 }
 
+/// An enemy is a node, and says of all that it sends that a node answers with it.
 pub(crate) fn header(src: ContextId, handle: Handle) -> Header {
     Header {
         first: true,
         last: true,
         dead: false,
         stream: false,
+        answer: true,
         hops: 0,
         number: 1,
         total: 0,

@@ -25,6 +25,7 @@ fn request(src: ContextId, reply_to: Handle) -> Vec<u8> {
         last: true,
         dead: false,
         stream: false,
+        answer: false,
         hops: 0,
         number: 1,
         total: body.len() as u32,

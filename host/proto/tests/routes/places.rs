@@ -17,6 +17,7 @@ fn control_message(src: ContextId, handle: Handle, body: &[u8]) -> Vec<u8> {
         last: true,
         dead: false,
         stream: false,
+        answer: false,
         hops: 0,
         number: 1,
         total: body.len() as u32,

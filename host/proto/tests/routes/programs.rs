@@ -1,8 +1,12 @@
 //! What programs may send: nothing to the router's own handles, whichever way it would go.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use offshoot_proto::control::{Arguments, Bind, CallOutcome, PluginLimits};
 use offshoot_proto::{
-    Body, ContextId, Dead, DeadKind, Event, Handle, Header, Listen, PutError, SendError,
+    Body, CallRequest, ContextId, Dead, DeadKind, Event, Handle, Header, Listen, PutError,
+    SendError,
 };
 
 use crate::tree::*;
@@ -67,6 +71,7 @@ fn asking(src: ContextId, stream: bool, handle: Handle, reply_to: Handle) -> Vec
         last: true,
         dead: false,
         stream,
+        answer: false,
         hops: 0,
         number: 1,
         total: 0,
@@ -127,4 +132,103 @@ fn a_context_makes_what_it_gave_the_id_of_and_nothing_else() {
     ] {
         assert_eq!(tree.node(me).makes(id), want, "{id}");
     }
+}
+
+/// A call of the controller's to `dst`, which is under way when this returns.
+fn call(tree: &mut Tree, dst: ContextId) -> Handle {
+    let image = [7; 32];
+    let bind = Arc::new(Bind {
+        key: [1; 16],
+        image,
+        plugin: "victim".to_owned(),
+        grants: Vec::new(),
+        limits: PluginLimits::default(),
+    });
+    let root = tree.node(ROOT);
+    root.provide_image(image, &Bytes::from_static(b"image"))
+        .unwrap();
+    let request = CallRequest {
+        dst,
+        bind: &bind,
+        function: "f",
+        signature: 0,
+        concurrent: false,
+        chain: 0,
+        is_awaited: true,
+        arguments: Arguments::Copied(&[]),
+        timeout: None,
+    };
+    let handle = root.call(request, NOW).unwrap();
+    tree.settle();
+    handle
+}
+
+#[test]
+fn no_program_answers_a_call_even_where_it_was_made() {
+    let mut tree = Tree::new();
+    let child = tree.make(ROOT, ROOT);
+    let handle = call(&mut tree, child);
+    let run = tree
+        .events(child)
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Run(run) => Some(run),
+            _ => None,
+        });
+    let refused = tree.node(ROOT).stats().refused;
+    // It has guessed the handle, and says what an answer says, in one frame or in many.
+    let forged = CallOutcome::Value(Bytes::from_static(b"forged")).encode();
+    let large = CallOutcome::Value(Bytes::from(vec![0; 1 << 20])).encode();
+    let over = Dead::new(DeadKind::NoHandle, "nobody");
+    for body in [
+        Body::Data(forged.clone()),
+        Body::Data(large),
+        Body::Dead(over),
+    ] {
+        let program = tree.node(child);
+        program.post(ROOT, handle, Handle::NONE, body).unwrap();
+        tree.settle();
+        assert_eq!(tree.events(ROOT).len(), 0);
+    }
+    tree.node(child).put(ROOT, handle, forged).unwrap();
+    tree.settle();
+    assert_eq!(tree.events(ROOT).len(), 0);
+    assert_eq!(tree.node(ROOT).stats().refused, refused + 4, "each counts");
+    assert_eq!(
+        tree.node(ROOT).stats().offences,
+        0,
+        "but not for its context"
+    );
+
+    let value = CallOutcome::Value(Bytes::from_static(b"true"));
+    tree.node(child)
+        .finish(run.unwrap().key, value.clone(), NOW);
+    tree.settle();
+    let want = Body::Data(value.encode());
+    let answered = |event: &Event| matches!(event, Event::Message { body, .. } if *body == want);
+    assert!(tree.take(ROOT, answered));
+}
+
+#[test]
+fn no_program_gives_credit() {
+    let mut tree = Tree::new();
+    let child = tree.make(ROOT, ROOT);
+    let listen = Listen {
+        persist: true,
+        ..Listen::default()
+    };
+    let open = tree.node(child).listen(&listen).unwrap();
+    tree.node(ROOT).put(child, open, Bytes::new()).unwrap();
+    let credit = tree.watch_down(child)[0].header.reply_to;
+    for body in [
+        Body::Data(Bytes::from_static(b"\x80\x80\x40")),
+        Body::Dead(Dead::new(DeadKind::Closed, "over")),
+    ] {
+        let refused = tree.node(ROOT).stats().refused;
+        let program = tree.node(child);
+        program.post(ROOT, credit, Handle::NONE, body).unwrap();
+        tree.settle();
+        assert_eq!(tree.node(ROOT).stats().refused, refused + 1);
+    }
+    assert_eq!(tree.node(ROOT).put(child, open, Bytes::new()), Ok(()));
 }

@@ -57,6 +57,7 @@ fn message(src: ContextId, dst: ContextId, handle: Handle) -> Header {
         last: true,
         dead: false,
         stream: false,
+        answer: true,
         hops: 0,
         number: 1,
         total: 0,

@@ -187,11 +187,11 @@ fn strike(attack: &str, wire: &mut Wire, call: &Frame) {
             let header = Header {
                 last: false,
                 total: MESSAGE_MAX_DEFAULT + 1,
-                reply_to: Handle(7),
+                reply_to: Handle(1007),
                 ..empty
             };
             wire.send(header, b"x");
-            report_refusal(wire, Handle(7));
+            report_refusal(wire, Handle(1007));
             wire.answer(call, HONEST);
         }
         "forged sources" => {
@@ -277,7 +277,7 @@ fn strike(attack: &str, wire: &mut Wire, call: &Frame) {
             // Reads nothing of what it is answered.
             for number in 0.. {
                 let header = Header {
-                    reply_to: Handle(number + 1),
+                    reply_to: Handle(Handle::FIRST_DYNAMIC + number),
                     ..wire.header(caller, Handle(number + 5000), b"")
                 };
                 wire.send(header, b"");

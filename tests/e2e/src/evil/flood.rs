@@ -14,7 +14,7 @@ const LISTENED: Handle = Handle(700);
 /// Where a program of the test streams to.
 const STREAMED: Handle = Handle(900);
 /// Where nobody listens and the evil child waits for refusals.
-const MINE: Handle = Handle(7);
+const MINE: Handle = Handle(1007);
 
 /// Fixed handles whose use by a child counts against its link, and those that a child may use.
 const OFFENSIVE: [u64; 8] = [103, 104, 107, 111, 116, 120, 121, 122];
@@ -82,6 +82,7 @@ fn every_own_header(wire: &mut Wire) {
                     last,
                     dead,
                     stream,
+                    answer: !stream,
                     hops: 0,
                     number: 1_000_000 + handle as u32,
                     total: if first && last {

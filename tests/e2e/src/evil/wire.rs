@@ -142,13 +142,14 @@ impl Wire {
         self.write(&bytes);
     }
 
-    /// The header of an honest message in one frame.
+    /// The header of an honest message in one frame, which says that a node answers with it.
     pub(super) fn header(&self, dst: ContextId, handle: Handle, payload: &[u8]) -> Header {
         Header {
             first: true,
             last: true,
             dead: false,
             stream: false,
+            answer: true,
             hops: 0,
             number: 1,
             total: payload.len() as u32,
