@@ -1,7 +1,7 @@
 //! What the host offers, made safe.
 
 use offshoot_abi::HostInfo;
-use offshoot_abi::router::{Failure, Request, Response};
+use offshoot_abi::router::{Request, RequestError, Response};
 
 /// Bytes of a backtrace at most; the host leaves out what does not fit.
 const BACKTRACE_MAX: usize = 16 << 10;
@@ -49,9 +49,9 @@ pub(crate) fn host_info() -> HostInfo {
 }
 
 /// Asks the router, and waits for its answer.
-pub(crate) fn exchange(request: &Request) -> Result<Response, Failure> {
+pub(crate) fn exchange(request: &Request) -> Result<Response, RequestError> {
     let request = postcard::to_allocvec(request)
-        .map_err(|error| Failure::Usage(format!("the request cannot be encoded: {error}")))?;
+        .map_err(|error| RequestError::Usage(format!("the request cannot be encoded: {error}")))?;
     // SAFETY: the host reads just the request's bytes, which outlive the call, and keeps neither.
     let length = unsafe { raw::exchange(request.as_ptr(), request.len()) };
     // What was asked is not needed while the answer is read, and both may be large.
@@ -63,7 +63,7 @@ pub(crate) fn exchange(request: &Request) -> Result<Response, Failure> {
 }
 
 /// Sends a message, and waits until its receiver has room for it.
-pub(crate) fn send(context: u32, handle: u64, data: &[u8]) -> Result<(), Failure> {
+pub(crate) fn send(context: u32, handle: u64, data: &[u8]) -> Result<(), RequestError> {
     // SAFETY: as in `exchange`.
     let length = unsafe { raw::send(context, handle, data.as_ptr(), data.len()) };
     match length {
@@ -79,8 +79,8 @@ fn take(length: usize) -> Vec<u8> {
     })
 }
 
-fn misread(error: postcard::Error) -> Failure {
-    Failure::Usage(format!(
+fn misread(error: postcard::Error) -> RequestError {
+    RequestError::Usage(format!(
         "the host's answer is not understood, build both with the same version of Offshoot: {error}"
     ))
 }

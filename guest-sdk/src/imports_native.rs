@@ -27,18 +27,18 @@ pub(crate) use outside::{exchange, send};
 /// There is no router behind a plugin's unit tests.
 #[cfg(not(test))]
 mod outside {
-    use offshoot_abi::router::{Failure, Request, Response};
+    use offshoot_abi::router::{Request, RequestError, Response};
 
-    pub(crate) fn exchange(_: &Request) -> Result<Response, Failure> {
+    pub(crate) fn exchange(_: &Request) -> Result<Response, RequestError> {
         Err(failure())
     }
 
-    pub(crate) fn send(_: u32, _: u64, _: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn send(_: u32, _: u64, _: &[u8]) -> Result<(), RequestError> {
         Err(failure())
     }
 
-    fn failure() -> Failure {
-        Failure::Usage(
+    fn failure() -> RequestError {
+        RequestError::Usage(
             "there is no router here: the function runs outside of any context, as in a unit test"
                 .to_owned(),
         )

@@ -11,7 +11,7 @@ use tokio::runtime;
 
 use crate::blocking;
 use crate::error::{Error, LatchError};
-use offshoot_node::mailbox::{Notify, Owned, Place, Waiters, Watched};
+use offshoot_node::mailbox::{Notify, Owned, WakerSet, WakerSlot, Watched};
 
 /// A queue that any thread or task can put into and take from (`B032`), and that a
 /// [`Select`](crate::Select) can wait for beside receivers.
@@ -40,7 +40,7 @@ pub struct Latch<T> {
 struct State<T> {
     values: VecDeque<T>,
     closed: bool,
-    waiters: Waiters,
+    waiters: WakerSet,
     notify: Option<Arc<dyn Notify>>,
 }
 
@@ -51,7 +51,7 @@ impl<T> Latch<T> {
             shared: Arc::new(Mutex::new(State {
                 values: VecDeque::new(),
                 closed: false,
-                waiters: Waiters::default(),
+                waiters: WakerSet::default(),
                 notify: None,
             })),
         }
@@ -85,7 +85,7 @@ impl<T> Latch<T> {
         tokio::task::coop::consume_budget().await;
         let next = Next {
             latch: self,
-            place: Place::default(),
+            slot: WakerSlot::default(),
         };
         next.await
     }
@@ -234,27 +234,27 @@ fn timed_out(after: Duration) -> Error {
 /// The wait for a value.
 struct Next<'a, T> {
     latch: &'a Latch<T>,
-    place: Place,
+    slot: WakerSlot,
 }
 
 impl<T> Future for Next<'_, T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { latch, place } = &mut *self;
+        let Self { latch, slot } = &mut *self;
         let mut state = latch.lock();
         if let Some(value) = state.take() {
             return Poll::Ready(value);
         }
-        state.waiters.wait(place, cx.waker());
+        state.waiters.wait(slot, cx.waker());
         Poll::Pending
     }
 }
 
 impl<T> Drop for Next<'_, T> {
     fn drop(&mut self) {
-        if self.place.is_taken() {
-            self.latch.lock().waiters.leave(self.place);
+        if self.slot.is_taken() {
+            self.latch.lock().waiters.leave(self.slot);
         }
     }
 }

@@ -45,7 +45,7 @@ pub use {
     latch::Latch,
     messages::{Channel, Handler, Listen, Message, Receiver, Sender, Values},
     offshoot_abi::{
-        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Secret, Travels,
+        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Portable, Secret,
         Type, Want,
     },
     offshoot_macros::main,
@@ -53,7 +53,7 @@ pub use {
     offshoot_proto::{
         bootstrap::{Keep, Refusal, RefusedDirectory, Stage, Verify},
         control::{CheckHostKeys, Password},
-        login::{AccessError, HostKeyError, NetworkError, PasswordError, Said},
+        login::{AccessError, HostKeyError, NetworkError, PasswordError, ToolOutput},
     },
     plugin::{NotOurs, Plugin, PluginError, SearchPlace, search_path, search_places},
     router::{Router, RouterBuilder, RouterStats},

@@ -107,18 +107,18 @@ impl RouterBuilder {
             node.set_message_max(bytes);
         }
         embedded::provide();
-        let hub = context::start(node, logs::level_wanted(), Some(runtime));
+        let driver = context::start(node, logs::level_wanted(), Some(runtime));
         let asked = |variable| std::env::var_os(variable).is_some_and(|value| value != "0");
-        hub.start_traces(Traces {
+        driver.start_traces(Traces {
             debug: asked("OFFSHOOT_DEBUG"),
             profiling: self.profiling || asked("OFFSHOOT_PROFILING"),
         });
         if let Some(broker) = &broker {
-            broker.look_after(&hub);
+            broker.look_after(&driver);
         }
         Ok(Router {
             tree: Arc::new(Tree {
-                hub,
+                driver,
                 plugins: Registry::default(),
                 _broker: broker,
             }),
@@ -135,11 +135,11 @@ pub struct RouterStats {
     /// Frames passed on from one context to another.
     pub forwarded: u64,
     /// Messages that came too late for a handle that is gone.
-    pub stray: u64,
+    pub late: u64,
     /// Messages that a rule refused.
     pub refused: u64,
     /// Messages that no context of this build would send.
-    pub offences: u64,
+    pub violations: u64,
     /// Contexts in the tree below.
     pub contexts: usize,
     /// Handles that are listened on.
@@ -182,7 +182,7 @@ impl Router {
     /// The id of the direct child through which a context is reached (`S062`); `None` when there
     /// is no way to it.
     pub fn stream_by_id(&self, context_id: u32) -> Option<u32> {
-        let state = self.tree.hub.lock();
+        let state = self.tree.driver.lock();
         let link = state.node.link_to(ContextId(context_id))?;
         Some(state.node.peer_of(link)?.0)
     }
@@ -194,7 +194,7 @@ impl Router {
     ///
     /// [`Error::Channel`] when no ids are left, or too many have no place yet.
     pub fn allocate_id(&self) -> Result<u32, Error> {
-        let id = self.tree.hub.drive(|state, _| state.node.allocate_id());
+        let id = self.tree.driver.drive(|state, _| state.node.allocate_id());
         id.map(|id| id.0)
             .map_err(|error| Error::unsent("controller", &error))
     }
@@ -210,7 +210,7 @@ impl Router {
         let (id, via) = (ContextId(id), ContextId(via));
         let added = self
             .tree
-            .hub
+            .driver
             .drive(|state, _| state.node.add_route(id, via));
         added.map_err(|error| Error::Usage(format!("cannot add a route: {error}")))
     }
@@ -219,7 +219,7 @@ impl Router {
     /// `offshoot.<pid>.log` in the directory for temporary files, readable by their user only
     /// (`S073`). The environment variable `OFFSHOOT_DEBUG` says so from the start (`B054`).
     pub fn enable_debug(&self) {
-        self.tree.hub.start_traces(Traces {
+        self.tree.driver.start_traces(Traces {
             debug: true,
             profiling: false,
         });
@@ -227,14 +227,14 @@ impl Router {
 
     /// What has happened so far, and what is held now (`B053`).
     pub fn stats(&self) -> RouterStats {
-        let state = self.tree.hub.lock();
+        let state = self.tree.driver.lock();
         let (stats, gauges) = (state.node.stats(), state.node.gauges());
         RouterStats {
             delivered: stats.delivered,
             forwarded: stats.forwarded,
-            stray: stats.stray,
+            late: stats.late,
             refused: stats.refused,
-            offences: stats.offences,
+            violations: stats.violations,
             contexts: state.node.descendants(),
             handles: gauges.listeners,
             held_bytes: gauges.held_bytes,
@@ -248,9 +248,9 @@ impl Router {
     ///
     /// When dropped, contexts are still ended, and nobody waits for them.
     pub async fn shutdown(&self) {
-        let hub = &self.tree.hub;
-        hub.inside(hub.close()).await;
-        hub.write_profile("broker");
+        let driver = &self.tree.driver;
+        driver.inside(driver.close()).await;
+        driver.write_profile("broker");
     }
 
     /// The same, from a thread that is not the runtime's.
@@ -259,7 +259,7 @@ impl Router {
     ///
     /// [`Error::Usage`] in a thread that must not wait: it drives the router itself.
     pub fn shutdown_blocking(&self) -> Result<(), Error> {
-        blocking::wait(Some(&self.tree.hub), self.shutdown())
+        blocking::wait(Some(&self.tree.driver), self.shutdown())
     }
 }
 

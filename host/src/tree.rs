@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use offshoot_node::driver::Hub;
+use offshoot_node::driver::Driver;
 
 use crate::blocking::Broker;
 use crate::plugin::Registry;
 
 /// What a router and its contexts share.
 pub(crate) struct Tree {
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) driver: Arc<Driver>,
     pub(crate) plugins: Registry,
     /// Where the hub's tasks run, if not in the program's own runtime. Dropped after the hub.
     pub(crate) _broker: Option<Broker>,

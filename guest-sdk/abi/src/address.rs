@@ -119,7 +119,7 @@ impl Schema for ContextAddress {
 }
 
 /// A type that travels as an address: a `Sender` or a `Context` of either side.
-pub trait Travels {
+pub trait Portable {
     /// What is written in its place.
     type Address: Serialize + DeserializeOwned;
 

@@ -28,7 +28,7 @@ mod schema;
 mod schema_std;
 mod secret;
 
-pub use address::{ContextAddress, SENDER_ADDRESS_LEN, SENDER_MAGIC, SenderAddress, Travels};
+pub use address::{ContextAddress, Portable, SENDER_ADDRESS_LEN, SENDER_MAGIC, SenderAddress};
 pub use blob::Blob;
 pub use envelope::{Envelope, GuestError, Outcome};
 pub use function::Function;
@@ -91,7 +91,7 @@ pub mod imports {
     pub const TAKE: &str = "take";
     /// `(context: i32, handle: i64, data: i32, len: i32) -> i32`: sends a message, and waits while
     /// its receiver takes no more. 0, or the length of a
-    /// [`Failure`](crate::router::Failure) for [`TAKE`].
+    /// [`RequestError`](crate::router::RequestError) for [`TAKE`].
     pub const SEND: &str = "send";
 }
 

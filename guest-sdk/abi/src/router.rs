@@ -1,8 +1,8 @@
 //! What a plugin asks of the router, and what it is answered.
 //!
 //! A guest is single-threaded and waits inside its host: it hands over a [`Request`], and is
-//! resumed when there is a [`Response`] or a [`Failure`]. The answer to every request is the
-//! postcard encoding of `Result<Response, Failure>`. Receivers live at the host and are named by
+//! resumed when there is a [`Response`] or a [`RequestError`]. The answer to every request is the
+//! postcard encoding of `Result<Response, RequestError>`. Receivers live at the host and are named by
 //! their handle; the host closes them with the instance that made them.
 
 use alloc::boxed::Box;
@@ -193,12 +193,12 @@ pub enum Body {
     /// A call's value, or what was sent, in postcard.
     Value(Blob),
     /// The call has no value, or nothing more will come.
-    Failed(Failure),
+    Failed(RequestError),
 }
 
 /// Why a request, a call or a receiver came to nothing. Variants are appended, never moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
+pub enum RequestError {
     /// The call was answered without a value.
     Call(Box<CallError>),
     /// There will be no answer, or no further message.
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn answers_are_written_as_the_document_says() {
-        type Answer = Result<Response, Failure>;
+        type Answer = Result<Response, RequestError>;
         let answer = |response| -> Answer { Ok(response) };
         check(answer(Response::Done), &[0, 0]);
         let address = ContextAddress {
@@ -397,7 +397,7 @@ mod tests {
         };
         let value = received(Body::Value(Blob(vec![9])));
         check(answer(Response::Received(value)), &[0, 3, 5, 7, 0, 0, 1, 9]);
-        let failed = received(Body::Failed(Failure::Timeout("t".to_string())));
+        let failed = received(Body::Failed(RequestError::Timeout("t".to_string())));
         check(
             answer(Response::Received(failed)),
             &[0, 3, 5, 7, 0, 1, 2, 1, b't'],
@@ -413,20 +413,20 @@ mod tests {
             error: GuestError::default(),
         };
         let bytes = [1, 0, 1, b'c', 1, b'f', 8, 0, 0, 0, 0, 0];
-        check(failure(Failure::Call(Box::new(call))), &bytes);
+        check(failure(RequestError::Call(Box::new(call))), &bytes);
         let channel = ChannelError {
             context: "c".to_string(),
             reason: "r".to_string(),
             may_have_run: true,
         };
         check(
-            failure(Failure::Channel(channel)),
+            failure(RequestError::Channel(channel)),
             &[1, 1, 1, b'c', 1, b'r', 1],
         );
         let text = || "t".to_string();
-        check(failure(Failure::Stream(text())), &[1, 3, 1, b't']);
-        check(failure(Failure::Plugin(text())), &[1, 4, 1, b't']);
-        check(failure(Failure::NotGranted(text())), &[1, 5, 1, b't']);
-        check(failure(Failure::Usage(text())), &[1, 6, 1, b't']);
+        check(failure(RequestError::Stream(text())), &[1, 3, 1, b't']);
+        check(failure(RequestError::Plugin(text())), &[1, 4, 1, b't']);
+        check(failure(RequestError::NotGranted(text())), &[1, 5, 1, b't']);
+        check(failure(RequestError::Usage(text())), &[1, 6, 1, b't']);
     }
 }

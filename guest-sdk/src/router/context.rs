@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use offshoot_abi::router::{Call, Request, Response};
-use offshoot_abi::{Blob, ContextAddress, Function, Schema, Shape, Travels};
+use offshoot_abi::{Blob, ContextAddress, Function, Portable, Schema, Shape};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -249,7 +249,7 @@ impl<'de> Deserialize<'de> for Context {
     }
 }
 
-impl Travels for Context {
+impl Portable for Context {
     type Address = ContextAddress;
 
     fn from_address(address: ContextAddress) -> Self {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use offshoot_abi::router::{CallError, ChannelError, Failure};
+use offshoot_abi::router::{CallError, ChannelError, RequestError};
 
 /// Why something between contexts did not happen, split by who must act.
 ///
@@ -72,16 +72,16 @@ impl fmt::Display for RouterError {
 
 impl std::error::Error for RouterError {}
 
-impl From<Failure> for RouterError {
-    fn from(failure: Failure) -> Self {
+impl From<RequestError> for RouterError {
+    fn from(failure: RequestError) -> Self {
         match failure {
-            Failure::Call(error) => Self::Call(error),
-            Failure::Channel(error) => Self::Channel(error),
-            Failure::Timeout(text) => Self::Timeout(TimeoutError(text)),
-            Failure::Stream(text) => Self::Stream(text),
-            Failure::Plugin(text) => Self::Plugin(text),
-            Failure::NotGranted(what) => Self::NotGranted(what),
-            Failure::Usage(text) => Self::Usage(text),
+            RequestError::Call(error) => Self::Call(error),
+            RequestError::Channel(error) => Self::Channel(error),
+            RequestError::Timeout(text) => Self::Timeout(TimeoutError(text)),
+            RequestError::Stream(text) => Self::Stream(text),
+            RequestError::Plugin(text) => Self::Plugin(text),
+            RequestError::NotGranted(what) => Self::NotGranted(what),
+            RequestError::Usage(text) => Self::Usage(text),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod tests;
 use std::fmt;
 
 use offshoot_abi::ContextAddress;
-use offshoot_abi::router::{Failure, Request, Response};
+use offshoot_abi::router::{Request, RequestError, Response};
 use serde::Serialize;
 
 use crate::host::{self, Host};
@@ -164,7 +164,7 @@ fn done(request: Request) -> Result<(), RouterError> {
 }
 
 fn unexpected(response: &Response) -> RouterError {
-    Failure::Usage(format!(
+    RequestError::Usage(format!(
         "the host gave the wrong kind of answer: {response:?}"
     ))
     .into()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use offshoot_abi::router::Request;
-use offshoot_abi::{Schema, SenderAddress, Shape, Travels};
+use offshoot_abi::{Portable, Schema, SenderAddress, Shape};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{RouterError, done, encode};
@@ -113,7 +113,7 @@ impl<'de, T> Deserialize<'de> for Sender<T> {
     }
 }
 
-impl<T> Travels for Sender<T> {
+impl<T> Portable for Sender<T> {
     type Address = SenderAddress<T>;
 
     fn from_address(address: SenderAddress<T>) -> Self {

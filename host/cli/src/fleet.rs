@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::args::ConnectArgs;
 use super::plan::{Node, Plan};
-use super::reach::Wanted;
+use super::reach::ConnectRequest;
 use offshoot::json;
 use offshoot::{Context, Error, Plugin, Router};
 
@@ -196,7 +196,7 @@ impl Fleet {
         };
         // The library's names know no hops.
         let name = spec.name.replace('/', ".");
-        let wanted = Wanted {
+        let wanted = ConnectRequest {
             hop: &spec.hop,
             parent,
             name: (name.len() <= NAME_MAX).then_some(name),

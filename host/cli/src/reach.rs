@@ -5,7 +5,7 @@ use super::target::Hop;
 use offshoot::{Context, Error, Keep, Password, Router, Verify};
 
 /// A context to make.
-pub(super) struct Wanted<'a> {
+pub(super) struct ConnectRequest<'a> {
     pub(super) hop: &'a Hop,
     /// `None` is this process.
     pub(super) parent: Option<&'a Context>,
@@ -15,7 +15,7 @@ pub(super) struct Wanted<'a> {
     pub(super) connect: &'a ConnectArgs,
 }
 
-impl Wanted<'_> {
+impl ConnectRequest<'_> {
     pub(super) async fn make(self, router: &Router) -> Result<Context, Error> {
         // What all builders have in common, and no trait.
         macro_rules! make {

@@ -6,13 +6,13 @@ use offshoot_proto::control::{CallOutcome, Connect};
 use offshoot_proto::{CallKey, ContextId, Handle, Node, Run};
 use tokio::runtime;
 
-use crate::driver::{Hub, Upcalls};
+use crate::driver::{Driver, Upcalls};
 use crate::executor::Executor;
 use crate::launch;
 
 /// Starts a context without links. Its tasks run in `runtime`, or in a thread of their own.
-pub fn start(node: Node, log_level: u8, runtime: Option<runtime::Handle>) -> Arc<Hub> {
-    Hub::new(node, log_level, runtime, Box::new(Services::default()))
+pub fn start(node: Node, log_level: u8, runtime: Option<runtime::Handle>) -> Arc<Driver> {
+    Driver::new(node, log_level, runtime, Box::new(Services::default()))
 }
 
 /// The executor and the launcher of one context.
@@ -22,7 +22,7 @@ struct Services {
 }
 
 impl Upcalls for Services {
-    fn run(&self, driver: &Hub, run: Run) -> Option<CallOutcome> {
+    fn run(&self, driver: &Driver, run: Run) -> Option<CallOutcome> {
         self.executor.run(driver, run)
     }
 
@@ -30,7 +30,7 @@ impl Upcalls for Services {
         self.executor.cancel(key);
     }
 
-    fn connect(&self, driver: &Hub, src: ContextId, reply_to: Handle, connect: Connect) {
+    fn connect(&self, driver: &Driver, src: ContextId, reply_to: Handle, connect: Connect) {
         let weak = driver.weak();
         driver.spawn_background(launch::serve_connect(weak, src, reply_to, connect));
     }

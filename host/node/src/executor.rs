@@ -11,11 +11,11 @@ use offshoot_proto::Run;
 use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
 
 use crate::allocator;
-use crate::driver::Hub;
-use crate::plugin_router::HubSessions;
+use crate::driver::Driver;
+use crate::plugin_router::InstanceRouters;
 use offshoot_wasm::{
-    Around, CancelHandle, EngineError, Finish, ImageHash, Invocation, Limits, LoadError, LogSink,
-    Plugin, Profile, Runtime,
+    CancelHandle, Completion, EngineError, ImageHash, Invocation, Limits, LoadError, LogSink,
+    Plugin, PluginEnv, Profile, Runtime,
 };
 
 /// The plugins of this context and the calls that run in other threads.
@@ -23,12 +23,12 @@ use offshoot_wasm::{
 pub(crate) struct Executor {
     runtime: OnceLock<Arc<Runtime>>,
     plugins: Mutex<HashMap<BindingKey, Arc<Plugin>>>,
-    moved: Arc<Mutex<Moved>>,
+    moved: Arc<Mutex<OffloadedCalls>>,
 }
 
 /// The calls that went on in another thread.
 #[derive(Default)]
-struct Moved {
+struct OffloadedCalls {
     running: HashMap<CallKey, CancelHandle>,
     /// For the next call: most calls end before anyone could cancel them.
     spare: Option<CancelHandle>,
@@ -36,30 +36,30 @@ struct Moved {
 
 impl Executor {
     /// Runs a call. Gives its outcome if it ended at once; otherwise the hub is told later.
-    pub(crate) fn run(&self, hub: &Hub, run: Run) -> Option<CallOutcome> {
-        let noted = Noted::if_wanted(hub, &run);
-        let plugin = match self.plugin(hub, &run) {
+    pub(crate) fn run(&self, driver: &Driver, run: Run) -> Option<CallOutcome> {
+        let noted = CallRecord::if_wanted(driver, &run);
+        let plugin = match self.plugin(driver, &run) {
             Ok(plugin) => plugin,
             Err(reason) => {
                 let outcome = CallOutcome::Failed(CallFailure::CannotLoad(reason));
-                return Some(end(hub, noted.as_ref(), outcome));
+                return Some(end(driver, noted.as_ref(), outcome));
             }
         };
         let key = run.key;
-        let weak = hub.weak();
+        let weak = driver.weak();
         let elsewhere = noted.clone();
         let moved = self.moved.clone();
         let done = move |finish| {
-            if let Some(hub) = weak.upgrade() {
+            if let Some(driver) = weak.upgrade() {
                 lock(&moved).running.remove(&key);
-                let outcome = end(&hub, elsewhere.as_ref(), outcome(finish));
-                hub.finish(key, outcome);
+                let outcome = end(&driver, elsewhere.as_ref(), outcome(finish));
+                driver.finish(key, outcome);
             }
         };
         let invocation = Invocation {
             function: run.body.function(),
             signature: run.body.signature,
-            deadline: run.deadline.map(|deadline| hub.system_time(deadline)),
+            deadline: run.deadline.map(|deadline| driver.system_time(deadline)),
             arguments: run.body.clone().into_arguments(),
         };
         // Held until the call is noted, so that a call that moves and ends at once is not noted
@@ -74,7 +74,7 @@ impl Executor {
             }
         }
         drop(moved);
-        Some(end(hub, noted.as_ref(), outcome(finish?)))
+        Some(end(driver, noted.as_ref(), outcome(finish?)))
     }
 
     /// Ends a call that runs in another thread.
@@ -85,14 +85,14 @@ impl Executor {
     }
 
     /// The plugin of the call's binding, made ready on the first call.
-    fn plugin(&self, hub: &Hub, run: &Run) -> Result<Arc<Plugin>, String> {
+    fn plugin(&self, driver: &Driver, run: &Run) -> Result<Arc<Plugin>, String> {
         let mut plugins = lock(&self.plugins);
         if let Some(plugin) = plugins.get(&run.bind.key) {
             return Ok(plugin.clone());
         }
         let runtime = self.runtime().map_err(|error| error.to_string())?;
         let (host, message_max, image) = {
-            let state = hub.lock();
+            let state = driver.lock();
             let image = state.node.image(&run.bind.image).cloned();
             let parents = state.node.parent_ids().iter().map(|id| id.0);
             let host = HostInfo {
@@ -112,8 +112,8 @@ impl Executor {
             ..Limits::default()
         };
         let sink = Arc::new(Log {
-            hub: hub.weak(),
-            level: hub.log_level,
+            driver: driver.weak(),
+            level: driver.log_level,
         });
         let hash = ImageHash(run.bind.image);
         let plugin = Plugin::load(
@@ -122,10 +122,10 @@ impl Executor {
             &hash,
             &run.bind.grants,
             &limits,
-            Around {
+            PluginEnv {
                 host: &host,
                 sink,
-                sessions: Some(Arc::new(HubSessions::new(hub.weak()))),
+                sessions: Some(Arc::new(InstanceRouters::new(driver.weak()))),
             },
         );
         match plugin {
@@ -135,7 +135,7 @@ impl Executor {
             }
             Err(error) => {
                 if matches!(error, LoadError::HashMismatch { .. }) {
-                    hub.lock().node.discard_image(&run.bind.image);
+                    driver.lock().node.discard_image(&run.bind.image);
                 }
                 Err(error.to_string())
             }
@@ -153,15 +153,15 @@ impl Executor {
 
 /// A call whose end is of interest to others than its caller.
 #[derive(Clone)]
-struct Noted {
+struct CallRecord {
     function: String,
     began: Instant,
     is_awaited: bool,
 }
 
-impl Noted {
-    fn if_wanted(hub: &Hub, run: &Run) -> Option<Self> {
-        let wanted = hub.profile.get().is_some() || !run.is_awaited;
+impl CallRecord {
+    fn if_wanted(driver: &Driver, run: &Run) -> Option<Self> {
+        let wanted = driver.profile.get().is_some() || !run.is_awaited;
         wanted.then(|| Self {
             function: format!("{}::{}", run.bind.plugin, run.body.function()),
             began: Instant::now(),
@@ -172,17 +172,17 @@ impl Noted {
 
 /// Notes the end of a call in the profile, and, if nobody waits for it, its failure in the log
 /// (`B021`).
-fn end(hub: &Hub, noted: Option<&Noted>, outcome: CallOutcome) -> CallOutcome {
+fn end(driver: &Driver, noted: Option<&CallRecord>, outcome: CallOutcome) -> CallOutcome {
     let Some(noted) = noted else {
         return outcome;
     };
-    if let Some(profile) = hub.profile.get() {
+    if let Some(profile) = driver.profile.get() {
         profile.note(&noted.function, noted.began.elapsed());
     }
     if let (CallOutcome::Failed(failure), false) = (&outcome, noted.is_awaited) {
         let reason = crate::outcome::explain(failure.clone())
             .map_or_else(|| "time was up".to_owned(), |(_, error)| error.message);
-        hub.log(
+        driver.log(
             1,
             &noted.function,
             &format!("a call that nobody waits for failed: {reason}"),
@@ -193,14 +193,14 @@ fn end(hub: &Hub, noted: Option<&Noted>, outcome: CallOutcome) -> CallOutcome {
 
 /// Sends a plugin's words to the controller.
 struct Log {
-    hub: Weak<Hub>,
+    driver: Weak<Driver>,
     level: u8,
 }
 
 impl LogSink for Log {
     fn log(&self, level: u8, target: &str, text: &str) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.log(level, target, text);
+        if let Some(driver) = self.driver.upgrade() {
+            driver.log(level, target, text);
         }
     }
 
@@ -209,28 +209,28 @@ impl LogSink for Log {
     }
 }
 
-fn outcome(finish: Finish) -> CallOutcome {
+fn outcome(finish: Completion) -> CallOutcome {
     CallOutcome::Failed(match finish {
-        Finish::Value(value) => {
+        Completion::Value(value) => {
             if value.len() > allocator::LARGE {
                 allocator::keep();
             }
             return CallOutcome::Value(value.into());
         }
-        Finish::Error(error) => CallFailure::Function(error),
-        Finish::BadArguments(reason) => CallFailure::BadArguments(reason),
-        Finish::UnknownFunction { known } => CallFailure::UnknownFunction(known),
-        Finish::SignatureMismatch => CallFailure::SignatureMismatch,
-        Finish::Trapped { message, backtrace } => CallFailure::Trapped { message, backtrace },
-        Finish::DeadlineExceeded => CallFailure::DeadlineExceeded,
-        Finish::Cancelled => CallFailure::Cancelled,
-        Finish::ResultTooLarge { size, max } => {
+        Completion::Error(error) => CallFailure::Function(error),
+        Completion::BadArguments(reason) => CallFailure::BadArguments(reason),
+        Completion::UnknownFunction { known } => CallFailure::UnknownFunction(known),
+        Completion::SignatureMismatch => CallFailure::SignatureMismatch,
+        Completion::Trapped { message, backtrace } => CallFailure::Trapped { message, backtrace },
+        Completion::DeadlineExceeded => CallFailure::DeadlineExceeded,
+        Completion::Cancelled => CallFailure::Cancelled,
+        Completion::ResultTooLarge { size, max } => {
             CallFailure::LimitExceeded(format!("a result of {size} bytes is too large (max {max})"))
         }
-        Finish::Limit(what) => CallFailure::LimitExceeded(what),
-        Finish::BadGuest(what) => CallFailure::Misbehaved(what),
-        Finish::Busy => CallFailure::CannotLoad("another call of it runs".to_owned()),
-        Finish::Failed(reason) => CallFailure::CannotLoad(reason),
+        Completion::Limit(what) => CallFailure::LimitExceeded(what),
+        Completion::BadGuest(what) => CallFailure::Misbehaved(what),
+        Completion::Busy => CallFailure::CannotLoad("another call of it runs".to_owned()),
+        Completion::Failed(reason) => CallFailure::CannotLoad(reason),
     })
 }
 

@@ -15,42 +15,42 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::HashMap;
 use offshoot_abi::router::{
-    self, Body, CallError, ChannelError, Failure, Received, Request, Response,
+    self, Body, CallError, ChannelError, Received, Request, RequestError, Response,
 };
 use offshoot_abi::{Blob, ContextAddress};
 use offshoot_proto::control::{Arguments, CallOutcome, Traces};
 use offshoot_proto::{
     Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, SendError,
 };
-use offshoot_wasm::{Exchange, Profile, Session, Sessions, Target};
+use offshoot_wasm::{Exchange, PluginRouter, PluginRouters, Profile, Target};
 
-use crate::driver::{Hub, Listening, Outlet, PutEnd};
-use crate::launch::{self, CONNECT_TIMEOUT, ConnectError, LocalSpec, Wanted};
-use crate::mailbox::{self, Mail, Notify, Place, Taken, Watched};
+use crate::driver::{Driver, PutEnd, StreamHandle, Subscription};
+use crate::launch::{self, CONNECT_TIMEOUT, ConnectError, ConnectRequest, LocalSpec};
+use crate::mailbox::{self, Notify, QueuedMessage, WakerSlot, Watched};
 use crate::outcome;
 
 /// Receivers that one instance may have open.
 const RECEIVERS_MAX: usize = router::RECEIVERS_MAX;
 /// Streams that one instance may send to.
-const OUTLETS_MAX: usize = 1 << 16;
+const STREAMS_MAX: usize = 1 << 16;
 
 /// Makes the sessions of the instances of this context.
-pub(crate) struct HubSessions {
-    hub: Weak<Hub>,
+pub(crate) struct InstanceRouters {
+    driver: Weak<Driver>,
 }
 
-impl HubSessions {
-    pub(crate) fn new(hub: Weak<Hub>) -> Self {
-        Self { hub }
+impl InstanceRouters {
+    pub(crate) fn new(driver: Weak<Driver>) -> Self {
+        Self { driver }
     }
 }
 
-impl Sessions for HubSessions {
-    fn open(&self) -> Arc<dyn Session> {
+impl PluginRouters for InstanceRouters {
+    fn open(&self) -> Arc<dyn PluginRouter> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Arc::new(HubSession {
+        Arc::new(InstanceRouter {
             shared: Arc::new(Shared {
-                hub: self.hub.clone(),
+                driver: self.driver.clone(),
                 number: NEXT.fetch_add(1, Ordering::Relaxed),
                 state: Mutex::default(),
                 arrivals: Arc::default(),
@@ -59,12 +59,12 @@ impl Sessions for HubSessions {
     }
 }
 
-struct HubSession {
+struct InstanceRouter {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    hub: Weak<Hub>,
+    driver: Weak<Driver>,
     /// Tells the chains of instances apart.
     number: u64,
     state: Mutex<State>,
@@ -75,11 +75,11 @@ struct Shared {
 struct State {
     receivers: HashMap<u64, Arc<Receiver>>,
     /// With where the instance waits, which does one thing at a time.
-    outlets: HashMap<(u32, u64), (Outlet, Place)>,
+    streams: HashMap<(u32, u64), (StreamHandle, WakerSlot)>,
 }
 
 struct Receiver {
-    listening: Listening,
+    subscription: Subscription,
     /// Whether its first message is its last.
     is_one_shot: bool,
     /// For a call's value: where it runs, and `plugin::function`.
@@ -115,19 +115,19 @@ impl Notify for Arrival {
     }
 }
 
-impl Session for HubSession {
+impl PluginRouter for InstanceRouter {
     fn exchange(&self, request: Request) -> Exchange {
         let shared = self.shared.clone();
         Box::pin(async move {
-            let hub = shared.hub.upgrade().ok_or_else(gone)?;
-            rights::check(&hub, &request)?;
-            shared.answer(&hub, request).await
+            let driver = shared.driver.upgrade().ok_or_else(gone)?;
+            rights::check(&driver, &request)?;
+            shared.answer(&driver, request).await
         })
     }
 
-    fn may_send(&self, context: u32) -> Result<(), Failure> {
-        let hub = self.shared.hub.upgrade().ok_or_else(gone)?;
-        rights::may_send(&hub, ContextId(context))
+    fn may_send(&self, context: u32) -> Result<(), RequestError> {
+        let driver = self.shared.driver.upgrade().ok_or_else(gone)?;
+        rights::may_send(&driver, ContextId(context))
     }
 
     fn poll_send(
@@ -136,42 +136,46 @@ impl Session for HubSession {
         context: u32,
         handle: u64,
         data: &[u8],
-    ) -> Poll<Result<(), Failure>> {
-        let Some(hub) = self.shared.hub.upgrade() else {
+    ) -> Poll<Result<(), RequestError>> {
+        let Some(driver) = self.shared.driver.upgrade() else {
             return Poll::Ready(Err(gone()));
         };
         let mut state = lock(&self.shared.state);
-        if state.outlets.len() >= OUTLETS_MAX && !state.outlets.contains_key(&(context, handle)) {
-            let text = format!("an instance can send to {OUTLETS_MAX} receivers at once");
-            return Poll::Ready(Err(Failure::Usage(text)));
+        if state.streams.len() >= STREAMS_MAX && !state.streams.contains_key(&(context, handle)) {
+            let text = format!("an instance can send to {STREAMS_MAX} receivers at once");
+            return Poll::Ready(Err(RequestError::Usage(text)));
         }
-        let (outlet, place) = state.outlets.entry((context, handle)).or_insert_with(|| {
-            let outlet = Outlet::new(&hub, ContextId(context), Handle(handle));
-            (outlet, Place::default())
+        let (stream, slot) = state.streams.entry((context, handle)).or_insert_with(|| {
+            let stream = StreamHandle::new(&driver, ContextId(context), Handle(handle));
+            (stream, WakerSlot::default())
         });
-        let put = outlet.poll_put(cx, &Bytes::copy_from_slice(data), place);
+        let put = stream.poll_put(cx, &Bytes::copy_from_slice(data), slot);
         put.map_err(|end| {
             // Whoever asks again starts anew.
-            state.outlets.remove(&(context, handle));
+            state.streams.remove(&(context, handle));
             drop(state);
             match end {
-                PutEnd::Ended(dead) => ended(&hub, ContextId(context), &dead, false),
-                PutEnd::Unsent(error) => unsent(&hub, ContextId(context), &error),
+                PutEnd::Ended(dead) => ended(&driver, ContextId(context), &dead, false),
+                PutEnd::Unsent(error) => unsent(&driver, ContextId(context), &error),
             }
         })
     }
 }
 
 impl Shared {
-    async fn answer(&self, hub: &Arc<Hub>, request: Request) -> Result<Response, Failure> {
+    async fn answer(
+        &self,
+        driver: &Arc<Driver>,
+        request: Request,
+    ) -> Result<Response, RequestError> {
         match request {
-            Request::Connect(connect) => self.connect(hub, connect).await,
-            Request::Call(call) => self.call(hub, call),
-            Request::Listen(listen) => self.listen(hub, &listen),
-            Request::Receive(receive) => self.receive(hub, receive).await,
+            Request::Connect(connect) => self.connect(driver, connect).await,
+            Request::Call(call) => self.call(driver, call),
+            Request::Listen(listen) => self.listen(driver, &listen),
+            Request::Receive(receive) => self.receive(driver, receive).await,
             Request::Waiting { receiver } => {
                 let receiver = self.receiver(receiver)?;
-                let waiting = receiver.listening.inbox().len();
+                let waiting = receiver.subscription.inbox().len();
                 Ok(Response::Count(waiting as u64))
             }
             Request::Post {
@@ -181,38 +185,42 @@ impl Shared {
                 data,
             } => {
                 let body = Content::Data(Vec::from(data).into());
-                self.post(hub, context, handle, reply_to, body)
+                self.post(driver, context, handle, reply_to, body)
             }
             Request::SendDead { context, handle } => {
                 let dead = Dead::new(DeadKind::Closed, "the sender was explicitly closed");
-                self.post(hub, context, handle, 0, Content::Dead(dead))
+                self.post(driver, context, handle, 0, Content::Dead(dead))
             }
             Request::Close { receiver } => {
                 let closed = lock(&self.state).receivers.remove(&receiver);
                 if let Some(closed) = closed {
-                    closed.listening.close("the receiver has been closed");
+                    closed.subscription.close("the receiver has been closed");
                 }
                 Ok(Response::Done)
             }
-            Request::Shutdown { context, wait } => self.shut_down(hub, context, wait).await,
+            Request::Shutdown { context, wait } => self.shut_down(driver, context, wait).await,
             Request::ResetChain { context, chain } => {
                 let chain = self.chain(chain);
-                hub.drive(|state, _| state.node.forget_chain(ContextId(context), chain));
+                driver.drive(|state, _| state.node.forget_chain(ContextId(context), chain));
                 Ok(Response::Done)
             }
         }
     }
 
-    async fn connect(&self, hub: &Arc<Hub>, connect: router::Connect) -> Result<Response, Failure> {
+    async fn connect(
+        &self,
+        driver: &Arc<Driver>,
+        connect: router::Connect,
+    ) -> Result<Response, RequestError> {
         let router::Method::Local(local) = connect.method;
         let timeout = connect
             .timeout_ms
             .map_or(CONNECT_TIMEOUT, |ms| Duration::from_millis(ms.into()));
         let via = connect.via.map(ContextId);
-        let wanted = Wanted {
+        let wanted = ConnectRequest {
             via,
             name: connect.name,
-            log_level: if connect.debug { 4 } else { hub.log_level },
+            log_level: if connect.debug { 4 } else { driver.log_level },
             traces: Traces {
                 debug: connect.debug,
                 ..Traces::default()
@@ -224,11 +232,11 @@ impl Shared {
                 child_path: None,
             },
         };
-        let made = launch::connect(hub, wanted).await;
+        let made = launch::connect(driver, wanted).await;
         let (id, up) = made.map_err(|error| match error {
-            ConnectError::Stream(error) => Failure::Stream(error.to_string()),
+            ConnectError::Stream(error) => RequestError::Stream(error.to_string()),
             ConnectError::Unsent(error) => {
-                unsent(hub, via.unwrap_or(ContextId::CONTROLLER), &error)
+                unsent(driver, via.unwrap_or(ContextId::CONTROLLER), &error)
             }
         })?;
         Ok(Response::Context(ContextAddress {
@@ -240,12 +248,12 @@ impl Shared {
 
     /// Calls a function of a plugin that this context has itself: an image and grants that it was
     /// given, and no others.
-    fn call(&self, hub: &Arc<Hub>, call: router::Call) -> Result<Response, Failure> {
+    fn call(&self, driver: &Arc<Driver>, call: router::Call) -> Result<Response, RequestError> {
         let dst = ContextId(call.context);
-        let own = hub.lock().node.id();
-        let target = hub.target_of(dst);
+        let own = driver.lock().node.id();
+        let target = driver.target_of(dst);
         if dst == own {
-            return Err(Failure::Usage(
+            return Err(RequestError::Usage(
                 "a plugin cannot call its own context: the call would wait for the one that makes \
                  it; call the function itself"
                     .to_owned(),
@@ -253,13 +261,13 @@ impl Shared {
         }
         let native = Target::native(Profile::detect()).to_string();
         if *target != *native {
-            return Err(Failure::Plugin(format!(
+            return Err(RequestError::Plugin(format!(
                 "{} runs images for {target}, and this context has those for {native}",
-                hub.name(dst)
+                driver.name(dst)
             )));
         }
         let name = format!("{}::{}", call.plugin, call.function);
-        let made = hub.drive(|state, now| {
+        let made = driver.drive(|state, now| {
             let Some(bind) = state.node.binding_of(&call.plugin).cloned() else {
                 return Ok(None);
             };
@@ -275,26 +283,30 @@ impl Shared {
                 timeout: call.timeout_us.map(Duration::from_micros),
             };
             let handle = state.node.call(request, now)?;
-            let mut wait = |handle| Listening::new(hub, state, Some(dst), handle);
+            let mut wait = |handle| Subscription::new(driver, state, Some(dst), handle);
             Ok(Some((!call.no_reply).then(|| wait(handle))))
         });
         match made {
-            Ok(Some(Some(listening))) => self.open(Receiver {
-                listening,
+            Ok(Some(Some(subscription))) => self.open(Receiver {
+                subscription,
                 is_one_shot: true,
                 call: Some((dst, name)),
             }),
             Ok(Some(None)) => Ok(Response::Done),
-            Ok(None) => Err(Failure::Plugin(format!(
+            Ok(None) => Err(RequestError::Plugin(format!(
                 "the plugin `{}` is not in this context: whoever started this one must call it \
                  here first",
                 call.plugin
             ))),
-            Err(error) => Err(unsent(hub, dst, &error)),
+            Err(error) => Err(unsent(driver, dst, &error)),
         }
     }
 
-    fn listen(&self, hub: &Arc<Hub>, listen: &router::Listen) -> Result<Response, Failure> {
+    fn listen(
+        &self,
+        driver: &Arc<Driver>,
+        listen: &router::Listen,
+    ) -> Result<Response, RequestError> {
         let respondent = listen.respondent.map(ContextId);
         let wanted = Listen {
             handle: listen.handle.map(Handle),
@@ -302,24 +314,24 @@ impl Shared {
             respondent,
             deadline: None,
         };
-        let listening = hub.drive(|state, _| {
+        let subscription = driver.drive(|state, _| {
             let handle = state.node.listen(&wanted)?;
-            Ok(Listening::new(hub, state, respondent, handle))
+            Ok(Subscription::new(driver, state, respondent, handle))
         });
-        let listening = listening
-            .map_err(|error: offshoot_proto::ListenError| Failure::Usage(error.to_string()))?;
+        let subscription = subscription
+            .map_err(|error: offshoot_proto::ListenError| RequestError::Usage(error.to_string()))?;
         self.open(Receiver {
-            listening,
+            subscription,
             is_one_shot: !listen.persist,
             call: None,
         })
     }
 
-    fn open(&self, receiver: Receiver) -> Result<Response, Failure> {
-        let handle = receiver.listening.handle().0;
+    fn open(&self, receiver: Receiver) -> Result<Response, RequestError> {
+        let handle = receiver.subscription.handle().0;
         let mut state = lock(&self.state);
         if state.receivers.len() >= RECEIVERS_MAX {
-            return Err(Failure::Usage(format!(
+            return Err(RequestError::Usage(format!(
                 "an instance can have {RECEIVERS_MAX} receivers open at once: close some"
             )));
         }
@@ -329,7 +341,7 @@ impl Shared {
         });
         // Nobody else knows the inbox yet, so nobody else watches it.
         let waiting = receiver
-            .listening
+            .subscription
             .inbox()
             .watch(arrival.clone())
             .map_or(0, Watched::count);
@@ -340,22 +352,26 @@ impl Shared {
         Ok(Response::Receiver { handle })
     }
 
-    async fn receive(&self, hub: &Arc<Hub>, receive: router::Receive) -> Result<Response, Failure> {
+    async fn receive(
+        &self,
+        driver: &Arc<Driver>,
+        receive: router::Receive,
+    ) -> Result<Response, RequestError> {
         let mut receivers = HashMap::default();
         for handle in receive.receivers {
             receivers.insert(handle, self.receiver(handle)?);
         }
-        if let Some(received) = self.take(hub, &receivers) {
+        if let Some(received) = self.take(driver, &receivers) {
             return Ok(Response::Received(received));
         }
         if receive.timeout_us == Some(0) {
             return Ok(Response::TimedOut);
         }
         // What is waited for may have to be asked for first.
-        hub.flush();
+        driver.flush();
         let next = poll_fn(|cx| {
             lock(&self.arrivals.state).reader = Some(cx.waker().clone());
-            match self.take(hub, &receivers) {
+            match self.take(driver, &receivers) {
                 Some(received) => Poll::Ready(Response::Received(received)),
                 None => Poll::Pending,
             }
@@ -364,14 +380,14 @@ impl Shared {
             return Ok(next.await);
         };
         let limited = async { tokio::time::timeout(timeout, next).await };
-        match hub.inside(limited).await {
+        match driver.inside(limited).await {
             Ok(response) => Ok(response),
             Err(_) => Ok(Response::TimedOut),
         }
     }
 
     /// The message that came first to one of the receivers.
-    fn take(&self, hub: &Hub, receivers: &HashMap<u64, Arc<Receiver>>) -> Option<Received> {
+    fn take(&self, driver: &Driver, receivers: &HashMap<u64, Arc<Receiver>>) -> Option<Received> {
         let mut skipped = 0;
         loop {
             let handle = {
@@ -385,15 +401,17 @@ impl Shared {
                 order.receivers.remove(skipped)?
             };
             let receiver = receivers.get(&handle)?;
-            match receiver.listening.try_take() {
-                Some(Taken::Mail(mail)) => {
+            match receiver.subscription.try_take() {
+                Some(mailbox::Received::QueuedMessage(mail)) => {
                     if receiver.is_one_shot {
                         // The plugin knows that it is gone, and does not close it.
                         lock(&self.state).receivers.remove(&handle);
                     }
-                    return Some(receiver.received(hub, handle, mail));
+                    return Some(receiver.received(driver, handle, mail));
                 }
-                Some(Taken::Over(reason)) => return Some(receiver.over(hub, handle, &reason)),
+                Some(mailbox::Received::Over(reason)) => {
+                    return Some(receiver.over(driver, handle, &reason));
+                }
                 None => {}
             }
         }
@@ -401,43 +419,43 @@ impl Shared {
 
     fn post(
         &self,
-        hub: &Arc<Hub>,
+        driver: &Arc<Driver>,
         context: u32,
         handle: u64,
         reply_to: u64,
         body: Content,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, RequestError> {
         let dst = ContextId(context);
         if reply_to != 0 {
             // An instance must not have answers sent to what others wait for.
             self.receiver(reply_to)?;
         }
         let sent =
-            hub.drive(|state, _| state.node.post(dst, Handle(handle), Handle(reply_to), body));
+            driver.drive(|state, _| state.node.post(dst, Handle(handle), Handle(reply_to), body));
         match sent {
             Ok(()) => Ok(Response::Done),
-            Err(error) => Err(unsent(hub, dst, &error)),
+            Err(error) => Err(unsent(driver, dst, &error)),
         }
     }
 
     async fn shut_down(
         &self,
-        hub: &Arc<Hub>,
+        driver: &Arc<Driver>,
         context: u32,
         wait: bool,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, RequestError> {
         let id = ContextId(context);
-        if hub.lock().node.parent_of(id).is_none() {
-            return Err(unsent(hub, id, &SendError::NoRoute(id)));
+        if driver.lock().node.parent_of(id).is_none() {
+            return Err(unsent(driver, id, &SendError::NoRoute(id)));
         }
         let watch = Listen {
             persist: true,
             respondent: Some(id),
             ..Listen::default()
         };
-        let watch = hub.drive(|state, _| {
+        let watch = driver.drive(|state, _| {
             let handle = state.node.listen(&watch);
-            let watch = handle.map(|handle| Listening::new(hub, state, Some(id), handle));
+            let watch = handle.map(|handle| Subscription::new(driver, state, Some(id), handle));
             state.node.shut_down(id);
             watch
         });
@@ -449,10 +467,10 @@ impl Shared {
         Ok(Response::Done)
     }
 
-    fn receiver(&self, handle: u64) -> Result<Arc<Receiver>, Failure> {
+    fn receiver(&self, handle: u64) -> Result<Arc<Receiver>, RequestError> {
         let state = lock(&self.state);
         let receiver = state.receivers.get(&handle).cloned();
-        receiver.ok_or_else(|| Failure::Usage(format!("there is no receiver {handle} here")))
+        receiver.ok_or_else(|| RequestError::Usage(format!("there is no receiver {handle} here")))
     }
 
     /// The chain of that number of this instance. 0 is none.
@@ -465,15 +483,15 @@ impl Shared {
 }
 
 impl Receiver {
-    fn received(&self, hub: &Hub, handle: u64, mail: Mail) -> Received {
+    fn received(&self, driver: &Driver, handle: u64, mail: QueuedMessage) -> Received {
         let body = match mail.content {
-            mailbox::Content::Expired => Body::Failed(self.timed_out(hub)),
+            mailbox::Content::Expired => Body::Failed(self.timed_out(driver)),
             mailbox::Content::Body(Content::Dead(dead)) => {
                 let src = self.call.as_ref().map_or(mail.src, |call| call.0);
                 let may_have_run = self.call.is_some() && dead.may_have_run();
-                Body::Failed(ended(hub, src, &dead, may_have_run))
+                Body::Failed(ended(driver, src, &dead, may_have_run))
             }
-            mailbox::Content::Body(Content::Data(bytes)) => self.content(hub, bytes),
+            mailbox::Content::Body(Content::Data(bytes)) => self.content(driver, bytes),
         };
         Received {
             receiver: handle,
@@ -483,35 +501,38 @@ impl Receiver {
         }
     }
 
-    fn content(&self, hub: &Hub, bytes: Bytes) -> Body {
+    fn content(&self, driver: &Driver, bytes: Bytes) -> Body {
         let Some((dst, function)) = &self.call else {
             return Body::Value(Blob::from(bytes.to_vec()));
         };
         match CallOutcome::parse(bytes) {
             Some(CallOutcome::Value(value)) => Body::Value(Blob::from(value.to_vec())),
             Some(CallOutcome::Failed(failure)) => Body::Failed(match outcome::explain(failure) {
-                Some((kind, error)) => Failure::Call(Box::new(CallError {
-                    context: hub.name(*dst).to_string(),
+                Some((kind, error)) => RequestError::Call(Box::new(CallError {
+                    context: driver.name(*dst).to_string(),
                     function: function.clone(),
                     kind,
                     error,
                 })),
-                None => self.timed_out(hub),
+                None => self.timed_out(driver),
             }),
             None => {
                 let dead = Dead::new(DeadKind::Malformed, "its answer makes no sense");
-                Body::Failed(ended(hub, *dst, &dead, true))
+                Body::Failed(ended(driver, *dst, &dead, true))
             }
         }
     }
 
-    fn over(&self, hub: &Hub, handle: u64, reason: &str) -> Received {
-        let context = self.call.as_ref().map(|call| hub.name(call.0).to_string());
+    fn over(&self, driver: &Driver, handle: u64, reason: &str) -> Received {
+        let context = self
+            .call
+            .as_ref()
+            .map(|call| driver.name(call.0).to_string());
         Received {
             receiver: handle,
             src: 0,
             reply_to: 0,
-            body: Body::Failed(Failure::Channel(ChannelError {
+            body: Body::Failed(RequestError::Channel(ChannelError {
                 context: context.unwrap_or_default(),
                 reason: reason.to_owned(),
                 may_have_run: false,
@@ -519,35 +540,35 @@ impl Receiver {
         }
     }
 
-    fn timed_out(&self, hub: &Hub) -> Failure {
-        Failure::Timeout(match &self.call {
-            Some((dst, function)) => format!("{function} in {}", hub.name(*dst)),
+    fn timed_out(&self, driver: &Driver) -> RequestError {
+        RequestError::Timeout(match &self.call {
+            Some((dst, function)) => format!("{function} in {}", driver.name(*dst)),
             None => "a message".to_owned(),
         })
     }
 }
 
-fn ended(hub: &Hub, context: ContextId, dead: &Dead, may_have_run: bool) -> Failure {
-    Failure::Channel(ChannelError {
-        context: hub.name(context).to_string(),
+fn ended(driver: &Driver, context: ContextId, dead: &Dead, may_have_run: bool) -> RequestError {
+    RequestError::Channel(ChannelError {
+        context: driver.name(context).to_string(),
         reason: dead.reason.clone(),
         may_have_run,
     })
 }
 
-fn unsent(hub: &Hub, context: ContextId, error: &SendError) -> Failure {
+fn unsent(driver: &Driver, context: ContextId, error: &SendError) -> RequestError {
     if let SendError::Reserved(_) = error {
-        return Failure::Usage(error.to_string());
+        return RequestError::Usage(error.to_string());
     }
-    Failure::Channel(ChannelError {
-        context: hub.name(context).to_string(),
+    RequestError::Channel(ChannelError {
+        context: driver.name(context).to_string(),
         reason: error.to_string(),
         may_have_run: false,
     })
 }
 
-fn gone() -> Failure {
-    Failure::Channel(ChannelError {
+fn gone() -> RequestError {
+    RequestError::Channel(ChannelError {
         context: String::new(),
         reason: "the router is gone".to_owned(),
         may_have_run: false,

@@ -119,18 +119,18 @@ fn serve(nonce: &str) -> Result<(), ServeError> {
     // Without randomness handles are easier to guess, and still bound to who may use them.
     let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::NONBLOCK);
     let (node, link) = Node::child(&welcome, u64::from_le_bytes(seed));
-    let hub = context::start(node, welcome.log_level, None);
-    hub.start_traces(welcome.traces);
+    let driver = context::start(node, welcome.log_level, None);
+    driver.start_traces(welcome.traces);
     rustix::io::ioctl_fionbio(&output, true)?;
     let lost_after = Duration::from_millis(welcome.lost_after_ms.into());
     let lost_after = Some(lost_after).filter(|wait| !wait.is_zero());
-    hub.serve_parent(link, &input, output, rest, lost_after);
-    while hub.goes_on_alone() {
+    driver.serve_parent(link, &input, output, rest, lost_after);
+    while driver.goes_on_alone() {
         std::thread::sleep(ALONE);
     }
-    hub.write_profile("main");
-    hub.end_children(CHILDREN_END);
-    hub.close_before_exit();
+    driver.write_profile("main");
+    driver.end_children(CHILDREN_END);
+    driver.close_before_exit();
     // A function may still run in a thread that nothing can stop. It ends here, with the process.
     std::process::exit(0)
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::control::{self, Failure, Ssh};
+use crate::control::{self, ConnectFailure, Ssh};
 
 /// Bytes of an order or an answer at most. A command takes some thousands.
 pub const LENGTH_MAX: usize = 256 * 1024;
@@ -42,7 +42,7 @@ pub enum Answer {
         warnings: Vec<String>,
     },
     /// It does not, and why.
-    Failed(Failure),
+    Failed(ConnectFailure),
 }
 
 /// A message that is none.

@@ -185,12 +185,12 @@ pub enum Connected {
         name: String,
     },
     /// It could not be made, and why.
-    Failed(Failure),
+    Failed(ConnectFailure),
 }
 
 /// Why a child could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
+pub enum ConnectFailure {
     /// For people; nothing more is known of it.
     Other(String),
     /// One was not let in.

@@ -141,7 +141,7 @@ pub struct ExpectHello {
 
 /// A child that has said hello.
 #[derive(Debug)]
-pub struct Greeted {
+pub struct HelloReceived {
     /// What it said.
     pub hello: Hello,
     /// Bytes that it sent behind that.
@@ -168,7 +168,7 @@ impl ExpectHello {
     /// # Errors
     ///
     /// Fails when it cannot become a greeting any more.
-    pub fn on_bytes(&mut self, bytes: &[u8]) -> Result<Option<Greeted>, HandshakeError> {
+    pub fn on_bytes(&mut self, bytes: &[u8]) -> Result<Option<HelloReceived>, HandshakeError> {
         self.seen.extend_from_slice(bytes);
         if self.frames_at.is_none() {
             self.frames_at = self.find_greeting()?;
@@ -195,7 +195,7 @@ impl ExpectHello {
             .ok_or(HandshakeError::NoHello)?;
         let mut noise = core::mem::take(&mut self.seen);
         noise.truncate(self.greeting_at.unwrap_or(0));
-        Ok(Some(Greeted {
+        Ok(Some(HelloReceived {
             hello,
             rest: rest.to_owned(),
             noise,

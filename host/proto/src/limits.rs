@@ -21,7 +21,7 @@ pub const HOPS_MAX: u8 = 64;
 
 /// Offences after which a link is cut, or a context behind another one is not listened to any
 /// more.
-pub const OFFENCES_MAX: u32 = 16;
+pub const VIOLATIONS_MAX: u32 = 16;
 
 /// Bytes that a link may hold unsent for others before we stop reading what feeds it: 64 of the
 /// largest frames, so that one stalled child pins 4 MiB of ours and never more.

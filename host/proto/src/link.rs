@@ -7,8 +7,8 @@ use crate::contacts::Contacts;
 use crate::control::{HoldBack, ImageHash};
 use crate::decoder::Decoder;
 use crate::id::{ContextId, LinkId};
+use crate::keepalive::KeepAlive;
 use crate::outbox::Outbox;
-use crate::pulse::Pulse;
 
 /// Which neighbour a link leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) struct Link {
     pub(crate) decoder: Decoder,
     pub(crate) outbox: Outbox,
     /// Forged or impossible messages so far.
-    pub(crate) offences: u32,
+    pub(crate) violations: u32,
     /// Contexts elsewhere that those behind the link have sent to.
     pub(crate) contacts: Contacts,
     /// Answers of contexts elsewhere that those behind the link have asked for and not got.
@@ -46,7 +46,7 @@ pub(crate) struct Link {
     /// Whether the driver was told that there is something to send.
     pub(crate) announced: bool,
     /// When it must next be heard of, if that is watched.
-    pub(crate) pulse: Option<Pulse>,
+    pub(crate) pulse: Option<KeepAlive>,
 }
 
 impl Link {
@@ -56,7 +56,7 @@ impl Link {
             peer,
             decoder: Decoder::default(),
             outbox: Outbox::new(peer),
-            offences: 0,
+            violations: 0,
             contacts: Contacts::default(),
             asked: 0,
             images: Set::default(),

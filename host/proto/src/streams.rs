@@ -122,7 +122,7 @@ pub(crate) enum Kind {
     Stream,
     /// One that takes no credit. It must not use up the window of the same context's stream.
     #[default]
-    Loose,
+    Message,
     /// The word that there is no more. It comes on top of what fills the window.
     End,
 }
@@ -280,7 +280,7 @@ impl Streams {
         of_link
             && match message.kind {
                 Kind::End => flow.ends < ENDS_MAX,
-                Kind::Loose => fits(flow.loose, cost),
+                Kind::Message => fits(flow.loose, cost),
                 Kind::Stream if message.credit == flow.credit => fits(flow.under_way, cost),
                 // It starts anew: it was told of the end of its stream, or forgot it.
                 Kind::Stream => fits(flow.older, flow.under_way),
@@ -310,7 +310,7 @@ impl Streams {
                 }
                 flow.under_way += cost;
             }
-            Kind::Loose => flow.loose += cost,
+            Kind::Message => flow.loose += cost,
             Kind::End => flow.ends += 1,
         }
         *self.held.entry(link).or_default() += cost;
@@ -341,7 +341,7 @@ impl Streams {
             }
             // Of a stream before this one, or of one that is gone.
             Kind::Stream => flow.older = flow.older.saturating_sub(cost),
-            Kind::Loose => flow.loose = flow.loose.saturating_sub(cost),
+            Kind::Message => flow.loose = flow.loose.saturating_sub(cost),
             Kind::End => flow.ends = flow.ends.saturating_sub(1),
         }
         let link = flow.link;

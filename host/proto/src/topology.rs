@@ -23,7 +23,7 @@ struct Below {
     link: LinkId,
     parent: ContextId,
     /// Impossible messages that it sent us through others.
-    offences: u32,
+    violations: u32,
 }
 
 /// Where a message goes next.
@@ -115,8 +115,8 @@ impl Topology {
     /// Counts an offence of a context below us; gives how many there are now.
     pub(crate) fn count_offence(&mut self, id: ContextId) -> u32 {
         self.below.get_mut(&id).map_or(0, |below| {
-            below.offences = below.offences.saturating_add(1);
-            below.offences
+            below.violations = below.violations.saturating_add(1);
+            below.violations
         })
     }
 
@@ -190,7 +190,7 @@ impl Topology {
         let below = Below {
             link,
             parent,
-            offences: 0,
+            violations: 0,
         };
         self.below.insert(id, below);
     }

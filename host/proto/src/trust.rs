@@ -20,7 +20,7 @@ pub(crate) struct Trusted<'a> {
 
 /// What a peer did that no peer of this build would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Offence {
+pub enum Violation {
     /// The source is not reached by the link that the message came from.
     #[error("a message claims to be from context {0}, which is elsewhere")]
     Source(ContextId),
@@ -47,17 +47,17 @@ pub(crate) fn authenticate<'a>(
     link: LinkId,
     side: Side,
     frame: Arrived<'a>,
-) -> Result<Trusted<'a>, Offence> {
+) -> Result<Trusted<'a>, Violation> {
     let header = &frame.header;
     let belongs = |id| topology.hop(id) == Some(Hop::Link(link));
     if !belongs(header.src) {
-        return Err(Offence::Source(header.src));
+        return Err(Violation::Source(header.src));
     }
     if header.auth != header.src && !belongs(header.auth) {
-        return Err(Offence::Authority(header.auth));
+        return Err(Violation::Authority(header.auth));
     }
     if header.hops >= HOPS_MAX {
-        return Err(Offence::Hops);
+        return Err(Violation::Hops);
     }
     Ok(Trusted { link, side, frame })
 }

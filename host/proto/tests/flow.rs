@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offshoot_proto::control::{self, AddRoute, Connect, DelRoute, HoldBack, Method, Welcome};
 use offshoot_proto::limits::{
-    FRAME_PAYLOAD_MAX, HOLD_ABOVE, MESSAGE_MAX_DEFAULT, OFFENCES_MAX, RELAY_BACKLOG_MAX,
+    FRAME_PAYLOAD_MAX, HOLD_ABOVE, MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX, VIOLATIONS_MAX,
 };
 use offshoot_proto::{
     ContextId, Decoder, Event, Frame, Handle, Header, Instant, LinkId, Node, SendError,
@@ -414,7 +414,7 @@ fn no_id_is_allotted_below_a_context_that_is_not_listened_to_any_more() {
         reply_to: Handle::NONE,
     };
     let mut bytes = Vec::new();
-    for _ in 0..=OFFENCES_MAX {
+    for _ in 0..=VIOLATIONS_MAX {
         forbidden.encode(&[], &mut bytes);
     }
     node.handle_bytes(link, &bytes, NOW);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use offshoot_abi::{Grant, GuestError};
 use offshoot_proto::control::{
-    self, Arguments, Bind, CallFailure, CallOutcome, Connect, Connected, Failure, Hello, HoldBack,
-    LogRecord, Method, PluginLimits, Welcome,
+    self, Arguments, Bind, CallFailure, CallOutcome, Connect, ConnectFailure, Connected, Hello,
+    HoldBack, LogRecord, Method, PluginLimits, Welcome,
 };
 use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, PROTOCOL_VERSION};
@@ -217,7 +217,7 @@ fn conversation() -> Vectors {
         name: "web1".to_owned(),
     };
     below.node.answer_connect(src, reply_to, &connected);
-    let failed = Connected::Failed(Failure::Other("no such program".to_owned()));
+    let failed = Connected::Failed(ConnectFailure::Other("no such program".to_owned()));
     below.node.answer_connect(src, reply_to, &failed);
     below.sent(&["connected-up", "connected-failed"], up);
 

@@ -309,7 +309,7 @@ fn b021_nobody_is_told_of_a_call_that_nobody_waits_for() {
         .finish(run, CallOutcome::Value(Bytes::new()), NOW);
     pair.settle();
     assert_eq!(arrived(&mut pair.root), []);
-    assert_eq!(pair.root.stats().stray, 0);
+    assert_eq!(pair.root.stats().late, 0);
 }
 
 fn bind() -> Arc<Bind> {

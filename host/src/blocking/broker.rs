@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::TimerRuntime;
 use crate::error::Error;
-use offshoot_node::driver::Hub;
+use offshoot_node::driver::Driver;
 
 /// Owns the thread in which the tasks of its routers run (`S140`).
 ///
@@ -44,7 +44,7 @@ struct Shared {
 }
 
 struct State {
-    hubs: Vec<Weak<Hub>>,
+    drivers: Vec<Weak<Driver>>,
     shutdown_timeout: Duration,
     stopping: bool,
     ended: bool,
@@ -76,7 +76,7 @@ impl Broker {
             runtime: runtime.handle().clone(),
             stop: stop.clone(),
             state: Mutex::new(State {
-                hubs: Vec::new(),
+                drivers: Vec::new(),
                 shutdown_timeout: SHUTDOWN_TIMEOUT,
                 stopping: false,
                 ended: false,
@@ -124,8 +124,8 @@ impl Broker {
 
     /// Whether anything still has to be said or heard: contexts that are up (`S143`).
     pub fn keep_alive(&self) -> bool {
-        let hubs = self.shared.hubs();
-        hubs.iter().any(|hub| hub.has_links())
+        let drivers = self.shared.drivers();
+        drivers.iter().any(|driver| driver.has_links())
     }
 
     /// How long a shutdown waits for contexts to end by themselves; 5 seconds unless changed
@@ -184,10 +184,10 @@ impl Broker {
     }
 
     /// Ends a router with the broker.
-    pub(crate) fn look_after(&self, hub: &Arc<Hub>) {
+    pub(crate) fn look_after(&self, driver: &Arc<Driver>) {
         let mut state = self.shared.lock();
-        state.hubs.retain(|hub| hub.strong_count() > 0);
-        state.hubs.push(Arc::downgrade(hub));
+        state.drivers.retain(|driver| driver.strong_count() > 0);
+        state.drivers.push(Arc::downgrade(driver));
     }
 }
 
@@ -199,10 +199,10 @@ async fn serve(shared: &Weak<Shared>, stop: &Notify) {
             Some(shared) if !shared.lock().stopping => {}
             Some(shared) => {
                 let timeout = shared.lock().shutdown_timeout;
-                let hubs = shared.hubs();
+                let drivers = shared.drivers();
                 let close = async {
-                    for hub in &hubs {
-                        hub.close().await;
+                    for driver in &drivers {
+                        driver.close().await;
                     }
                 };
                 if tokio::time::timeout(timeout, close).await.is_err() {
@@ -226,8 +226,12 @@ async fn serve(shared: &Weak<Shared>, stop: &Notify) {
 }
 
 impl Shared {
-    fn hubs(&self) -> Vec<Arc<Hub>> {
-        self.lock().hubs.iter().filter_map(Weak::upgrade).collect()
+    fn drivers(&self) -> Vec<Arc<Driver>> {
+        self.lock()
+            .drivers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

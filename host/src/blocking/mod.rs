@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime;
 
 use crate::error::Error;
-use offshoot_node::driver::Hub;
+use offshoot_node::driver::Driver;
 
 pub use broker::Broker;
 
@@ -71,9 +71,9 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
     wait(None, future)
 }
 
-/// The same; timers run where the tasks of `hub` do.
-pub(crate) fn wait<F: Future>(hub: Option<&Hub>, future: F) -> Result<F::Output, Error> {
-    match run(hub, future, None)? {
+/// The same; timers run where the tasks of `driver` do.
+pub(crate) fn wait<F: Future>(driver: Option<&Driver>, future: F) -> Result<F::Output, Error> {
+    match run(driver, future, None)? {
         Some(output) => Ok(output),
         None => unreachable!("without a deadline there is an output"),
     }
@@ -81,28 +81,28 @@ pub(crate) fn wait<F: Future>(hub: Option<&Hub>, future: F) -> Result<F::Output,
 
 /// The same until `timeout`; `None` when it is not done by then.
 pub(crate) fn wait_until<F: Future>(
-    hub: Option<&Hub>,
+    driver: Option<&Driver>,
     future: F,
     timeout: Duration,
 ) -> Result<Option<F::Output>, Error> {
-    run(hub, future, Instant::now().checked_add(timeout))
+    run(driver, future, Instant::now().checked_add(timeout))
 }
 
 fn run<F: Future>(
-    hub: Option<&Hub>,
+    driver: Option<&Driver>,
     future: F,
     deadline: Option<Instant>,
 ) -> Result<Option<F::Output>, Error> {
     let in_runtime = runtime::Handle::try_current().is_ok();
-    if in_runtime || Hub::is_any_settling() {
+    if in_runtime || Driver::is_in_any_driver() {
         return Err(Error::Usage(
             "cannot make a blocking call on the broker's thread, or in an async runtime: await \
              it, or make it in another thread"
                 .to_owned(),
         ));
     }
-    let runtime = match hub {
-        Some(hub) => Some(hub.runtime().clone()),
+    let runtime = match driver {
+        Some(driver) => Some(driver.runtime().clone()),
         None => latest_runtime(),
     };
     let _timers = runtime.as_ref().map(runtime::Handle::enter);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use offshoot_proto::control::{Doas as DoasSpec, Method, Password, Su as SuSpec, Sudo as SudoSpec};
 
-use super::{Making, afar, common};
+use super::{ConnectBuilder, afar, common};
 use crate::error::Error;
 use crate::tree::Tree;
 use offshoot_node::launch::StreamError;
@@ -20,21 +20,21 @@ use offshoot_node::launch::StreamError;
 /// ```
 #[must_use = "a context is made when the builder is awaited"]
 pub struct Sudo {
-    making: Making,
+    making: ConnectBuilder,
     spec: SudoSpec,
 }
 
 /// A context of another user, by `su`, that is about to be made (`B004`). Await it.
 #[must_use = "a context is made when the builder is awaited"]
 pub struct Su {
-    making: Making,
+    making: ConnectBuilder,
     spec: SuSpec,
 }
 
 /// A context of another user, by `doas`, that is about to be made (`B005`). Await it.
 #[must_use = "a context is made when the builder is awaited"]
 pub struct Doas {
-    making: Making,
+    making: ConnectBuilder,
     spec: DoasSpec,
 }
 
@@ -44,7 +44,7 @@ macro_rules! becoming {
         impl $builder {
             pub(crate) fn new(tree: Arc<Tree>) -> Self {
                 Self {
-                    making: Making::new(tree),
+                    making: ConnectBuilder::new(tree),
                     spec: $spec::default(),
                 }
             }

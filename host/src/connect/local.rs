@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Making, common};
+use super::{ConnectBuilder, common};
 use crate::tree::Tree;
 use offshoot_node::launch::LocalSpec;
 
@@ -18,14 +18,14 @@ use offshoot_node::launch::LocalSpec;
 /// ```
 #[must_use = "a context is made when the builder is awaited"]
 pub struct Local {
-    making: Making,
+    making: ConnectBuilder,
     spec: LocalSpec,
 }
 
 impl Local {
     pub(crate) fn new(tree: Arc<Tree>) -> Self {
         Self {
-            making: Making::new(tree),
+            making: ConnectBuilder::new(tree),
             spec: LocalSpec::default(),
         }
     }

@@ -13,14 +13,14 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::router::Router;
 use crate::tree::Tree;
-use offshoot_node::launch::{self, CONNECT_TIMEOUT, ConnectError, Wanted};
+use offshoot_node::launch::{self, CONNECT_TIMEOUT, ConnectError, ConnectRequest};
 
 pub use become_user::{Doas, Su, Sudo};
 pub use local::Local;
 pub use ssh::Ssh;
 
 /// What every builder knows, whatever the way.
-pub(crate) struct Making {
+pub(crate) struct ConnectBuilder {
     tree: Arc<Tree>,
     via: Option<Context>,
     name: Option<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Making {
     connect_timeout: Duration,
 }
 
-impl Making {
+impl ConnectBuilder {
     pub(crate) fn new(tree: Arc<Tree>) -> Self {
         Self {
             tree,
@@ -40,13 +40,13 @@ impl Making {
     }
 
     async fn connect(self, method: Method) -> Result<Context, Error> {
-        let hub = &self.tree.hub;
-        if hub.is_ended() {
+        let driver = &self.tree.driver;
+        if driver.is_ended() {
             return Err(Error::shut_down());
         }
-        let debug = self.traces.debug || hub.traces().debug;
-        let log_level = if debug { 4 } else { hub.log_level };
-        let wanted = Wanted {
+        let debug = self.traces.debug || driver.traces().debug;
+        let log_level = if debug { 4 } else { driver.log_level };
+        let wanted = ConnectRequest {
             via: self.via.as_ref().map(Context::context_id),
             name: self.name,
             log_level,
@@ -54,7 +54,7 @@ impl Making {
             timeout: self.connect_timeout,
             spec: method,
         };
-        let connected = launch::connect(hub, wanted).await;
+        let connected = launch::connect(driver, wanted).await;
         let (id, up) = connected.map_err(|error| match error {
             ConnectError::Stream(error) => error.into(),
             ConnectError::Unsent(error) => {

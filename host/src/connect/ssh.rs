@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offshoot_proto::control::{CheckHostKeys, Method, Password, Ssh as Spec};
 
-use super::{Making, afar, common};
+use super::{ConnectBuilder, afar, common};
 use crate::tree::Tree;
 
 /// A context on another machine that is about to be made (`S091`). Await it.
@@ -22,14 +22,14 @@ use crate::tree::Tree;
 /// ```
 #[must_use = "a context is made when the builder is awaited"]
 pub struct Ssh {
-    making: Making,
+    making: ConnectBuilder,
     spec: Spec,
 }
 
 impl Ssh {
     pub(crate) fn new(tree: Arc<Tree>, hostname: String) -> Self {
         Self {
-            making: Making::new(tree),
+            making: ConnectBuilder::new(tree),
             spec: Spec {
                 hostname,
                 ..Spec::default()

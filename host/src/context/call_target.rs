@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error};
 use crate::plugin::{Plugin, PluginError};
-use offshoot_node::driver::Listening;
-use offshoot_node::mailbox::{Content, Taken};
+use offshoot_node::driver::Subscription;
+use offshoot_node::mailbox::{Content, Received};
 
 /// A call that was made, and what is needed to say how it ended. Dropping it cancels the call.
 pub(crate) struct Pending {
-    pub(crate) reply: Listening,
-    pub(crate) callee: Callee,
+    pub(crate) reply: Subscription,
+    pub(crate) target_call: CallTarget,
 }
 
 impl Pending {
@@ -26,17 +26,17 @@ impl Pending {
     /// Cancel-safe: dropping the future loses nothing; dropping this cancels the call.
     pub(crate) async fn value(&self) -> Result<Bytes, Error> {
         match self.reply.take().await {
-            Taken::Mail(mail) => match mail.content {
-                Content::Body(body) => self.callee.value(body),
-                Content::Expired => Err(self.callee.timed_out()),
+            Received::QueuedMessage(mail) => match mail.content {
+                Content::Body(body) => self.target_call.value(body),
+                Content::Expired => Err(self.target_call.timed_out()),
             },
-            Taken::Over(reason) => Err(self.callee.unanswered(&reason)),
+            Received::Over(reason) => Err(self.target_call.unanswered(&reason)),
         }
     }
 }
 
 /// What was called, and where.
-pub(crate) struct Callee {
+pub(crate) struct CallTarget {
     pub(crate) context: Context,
     pub(crate) plugin: Plugin,
     /// Its place in the manifest.
@@ -45,13 +45,13 @@ pub(crate) struct Callee {
     pub(crate) timeout: Option<Duration>,
 }
 
-impl fmt::Display for Callee {
+impl fmt::Display for CallTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {}", self.function_name(), self.context.name())
     }
 }
 
-impl Callee {
+impl CallTarget {
     fn function_name(&self) -> String {
         let manifest = self.plugin.manifest();
         let function = manifest.functions.get(self.function);

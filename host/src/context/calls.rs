@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use offshoot_abi::{Function, FunctionInfo};
-use offshoot_node::driver::{Listening, State};
+use offshoot_node::driver::{State, Subscription};
 use offshoot_proto::control::Arguments;
 use offshoot_proto::{CallRequest, Handle, Instant, SendError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Context;
-use super::call_target::{Callee, Pending};
+use super::call_target::{CallTarget, Pending};
 use crate::blocking;
 use crate::error::Error;
 use crate::messages::Receiver;
@@ -34,8 +34,8 @@ impl Context {
     ///
     /// When dropped, the call is cancelled where it runs; it may have run by then.
     pub async fn call<F: Function>(&self, arguments: F::Arguments) -> Result<F::Output, Error> {
-        let pending = self.start_typed::<F>(arguments, Pace::Now).await?;
-        pending.callee.decode(&pending.value().await?)
+        let pending = self.start_typed::<F>(arguments, Flush::Immediately).await?;
+        pending.target_call.decode(&pending.value().await?)
     }
 
     /// The same, from a thread that is not the runtime's.
@@ -45,7 +45,7 @@ impl Context {
     /// As [`call`](Self::call), and [`Error::Usage`] in a thread that must not wait: it drives the
     /// router itself.
     pub fn call_blocking<F: Function>(&self, arguments: F::Arguments) -> Result<F::Output, Error> {
-        blocking::wait(Some(&self.inner.tree.hub), self.call::<F>(arguments))?
+        blocking::wait(Some(&self.inner.tree.driver), self.call::<F>(arguments))?
     }
 
     /// Starts a call and gives a receiver of its value (`S105`). The call is on its way when the
@@ -62,8 +62,8 @@ impl Context {
         &self,
         arguments: F::Arguments,
     ) -> Result<Receiver<F::Output>, Error> {
-        let pending = self.start_typed::<F>(arguments, Pace::Gather).await?;
-        Ok(Receiver::of_call(pending.reply, pending.callee))
+        let pending = self.start_typed::<F>(arguments, Flush::Batched).await?;
+        Ok(Receiver::of_call(pending.reply, pending.target_call))
     }
 
     /// Starts a call whose outcome nobody waits for (`B021`). If the function fails, the context
@@ -97,9 +97,9 @@ impl Context {
         arguments: &impl Serialize,
     ) -> Result<Receiver<R>, Error> {
         let pending = self
-            .start(plugin, function, arguments, Pace::Gather)
+            .start(plugin, function, arguments, Flush::Batched)
             .await?;
-        Ok(Receiver::of_call(pending.reply, pending.callee))
+        Ok(Receiver::of_call(pending.reply, pending.target_call))
     }
 
     /// Calls a function by its name, with arguments and a result of any types that fit it.
@@ -121,8 +121,10 @@ impl Context {
         function: &str,
         arguments: &impl Serialize,
     ) -> Result<R, Error> {
-        let pending = self.start(plugin, function, arguments, Pace::Now).await?;
-        pending.callee.decode(&pending.value().await?)
+        let pending = self
+            .start(plugin, function, arguments, Flush::Immediately)
+            .await?;
+        pending.target_call.decode(&pending.value().await?)
     }
 
     /// Calls a function by its name, with arguments and a value in postcard's encoding. For
@@ -142,7 +144,12 @@ impl Context {
         arguments: &[u8],
     ) -> Result<Bytes, Error> {
         let pending = self
-            .send_call(plugin, function, Arguments::Copied(arguments), Pace::Now)
+            .send_call(
+                plugin,
+                function,
+                Arguments::Copied(arguments),
+                Flush::Immediately,
+            )
             .await?;
         pending.value().await
     }
@@ -150,7 +157,7 @@ impl Context {
     async fn start_typed<F: Function>(
         &self,
         arguments: F::Arguments,
-        pace: Pace,
+        pace: Flush,
     ) -> Result<Pending, Error> {
         let (plugin, arguments) = self.prepare::<F>(&arguments)?;
         self.send_call(&plugin, F::NAME, arguments, pace).await
@@ -180,7 +187,7 @@ impl Context {
         plugin: &Plugin,
         function: &str,
         arguments: &impl Serialize,
-        pace: Pace,
+        pace: Flush,
     ) -> Result<Pending, Error> {
         let arguments = encode(plugin, function, arguments)?;
         self.send_call(plugin, function, arguments, pace).await
@@ -192,22 +199,27 @@ impl Context {
         plugin: &Plugin,
         function: &str,
         arguments: Arguments<'_>,
-        pace: Pace,
+        pace: Flush,
     ) -> Result<Pending, Error> {
         let call = self.prepare_call(plugin, function).await?;
-        let hub = &self.inner.tree.hub;
+        let driver = &self.inner.tree.driver;
         let send = |state: &mut State, now| {
             let handle = call.send(self, Answer::Awaited, arguments, state, now)?;
-            Ok(Listening::new(hub, state, Some(self.inner.id), handle))
+            Ok(Subscription::new(
+                driver,
+                state,
+                Some(self.inner.id),
+                handle,
+            ))
         };
         let sent = match pace {
-            Pace::Now => hub.drive(send),
-            Pace::Gather => hub.drive_lazily(send),
+            Flush::Immediately => driver.drive(send),
+            Flush::Batched => driver.drive_lazily(send),
         };
         let reply = sent.map_err(|error| Error::unsent(self.name(), &error))?;
         Ok(Pending {
             reply,
-            callee: Callee {
+            target_call: CallTarget {
                 context: self.clone(),
                 plugin: plugin.clone(),
                 function: call.index,
@@ -224,8 +236,8 @@ impl Context {
         arguments: Arguments<'_>,
     ) -> Result<(), Error> {
         let call = self.prepare_call(plugin, function).await?;
-        let hub = &self.inner.tree.hub;
-        let sent = hub
+        let driver = &self.inner.tree.driver;
+        let sent = driver
             .drive_lazily(|state, now| call.send(self, Answer::NotWanted, arguments, state, now));
         match sent {
             Ok(_) => Ok(()),
@@ -312,9 +324,9 @@ fn encode(
 
 /// When the bytes of a call leave.
 #[derive(Clone, Copy, Debug)]
-enum Pace {
+enum Flush {
     /// At once: the caller waits for the answer.
-    Now,
+    Immediately,
     /// Together with those of the calls that come next.
-    Gather,
+    Batched,
 }

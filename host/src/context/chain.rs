@@ -46,9 +46,9 @@ impl CallChain {
 
     /// Forgets a failure: the next call runs.
     pub fn reset(&self) {
-        let hub = &self.context.tree().hub;
+        let driver = &self.context.tree().driver;
         let (dst, id) = (self.context.context_id(), self.id);
-        hub.drive_lazily(|state, _| state.node.forget_chain(dst, id));
+        driver.drive_lazily(|state, _| state.node.forget_chain(dst, id));
     }
 }
 

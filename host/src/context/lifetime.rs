@@ -1,7 +1,7 @@
 //! The end of a context.
 
-use offshoot_node::driver::Listening;
-use offshoot_node::mailbox::{Content, Taken};
+use offshoot_node::driver::Subscription;
+use offshoot_node::mailbox::{Content, Received};
 use offshoot_proto::{Body, Dead, DeadKind};
 
 use super::Context;
@@ -22,20 +22,20 @@ impl Context {
     ///
     /// When dropped, the context may be detached or not.
     pub async fn detach(&self) -> Result<(), Error> {
-        let (hub, id) = (&self.inner.tree.hub, self.inner.id);
-        let reply = hub.drive(|state, _| {
+        let (driver, id) = (&self.inner.tree.driver, self.inner.id);
+        let reply = driver.drive(|state, _| {
             let handle = state.node.detach(id)?;
-            Ok(Listening::new(hub, state, Some(id), handle))
+            Ok(Subscription::new(driver, state, Some(id), handle))
         });
         let reply = reply.map_err(|error| Error::unsent(self.name(), &error))?;
         match reply.take().await {
-            Taken::Mail(mail) => match mail.content {
+            Received::QueuedMessage(mail) => match mail.content {
                 Content::Body(Body::Dead(dead)) => {
                     Err(Error::Channel(ChannelError::new(self.name(), &dead)))
                 }
                 _ => Ok(()),
             },
-            Taken::Over(reason) => {
+            Received::Over(reason) => {
                 let dead = Dead::new(DeadKind::Closed, &*reason);
                 Err(Error::Channel(ChannelError::new(self.name(), &dead)))
             }
@@ -47,7 +47,7 @@ impl Context {
         let id = self.inner.id;
         self.inner
             .tree
-            .hub
+            .driver
             .drive(|state, _| state.node.shut_down(id));
     }
 
@@ -60,7 +60,11 @@ impl Context {
     pub async fn shutdown_wait(&self) {
         self.shutdown();
         self.lost().await;
-        self.inner.tree.hub.until_put_down(self.inner.id).await;
+        self.inner
+            .tree
+            .driver
+            .wait_transport_closed(self.inner.id)
+            .await;
     }
 
     /// Waits until the context is gone, for whatever reason, and gives that (`S104`, `B050`).

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offshoot_node::driver::Hub;
+use offshoot_node::driver::Driver;
 use serde::de::DeserializeOwned;
 
 use super::Context;
@@ -18,8 +18,8 @@ impl Context {
     /// Fails when it cannot leave.
     pub fn send(&self, message: Message) -> Result<(), Error> {
         let (handle, reply_to, body) = message.into_parts();
-        let hub = &self.inner.tree.hub;
-        let sent = hub.drive(|state, _| state.node.post(self.inner.id, handle, reply_to, body));
+        let driver = &self.inner.tree.driver;
+        let sent = driver.drive(|state, _| state.node.post(self.inner.id, handle, reply_to, body));
         sent.map_err(|error| Error::unsent(self.name(), &error))
     }
 
@@ -34,7 +34,7 @@ impl Context {
         message: Message,
         persist: bool,
     ) -> Result<Receiver<T>, Error> {
-        if Hub::is_any_settling() {
+        if Driver::is_in_any_driver() {
             return Err(Error::Usage(
                 "cannot wait for an answer in a handler: let `Message::with_reply_to` name the \
                  handle of another one"

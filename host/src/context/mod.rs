@@ -14,12 +14,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_abi::{ContextAddress, Travels};
+use offshoot_abi::{ContextAddress, Portable};
 use offshoot_proto::ContextId;
 
 use crate::tree::Tree;
 
-pub(crate) use call_target::Callee;
+pub(crate) use call_target::CallTarget;
 pub use chain::CallChain;
 
 /// A handle to one process in the tree (`S100`).
@@ -72,7 +72,7 @@ impl Context {
     /// The context as a plugin's type, to be an argument of its functions.
     ///
     /// With a plugin `tour` it is `context.call::<tour::visit>((other.pass(),))`.
-    pub fn pass<C: Travels<Address = ContextAddress>>(&self) -> C {
+    pub fn pass<C: Portable<Address = ContextAddress>>(&self) -> C {
         C::from_address(ContextAddress {
             id: self.inner.id.0,
             name: self.inner.name.to_string(),

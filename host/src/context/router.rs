@@ -1,6 +1,6 @@
 //! A router's handles to contexts that are there already.
 
-use offshoot_abi::{ContextAddress, Travels};
+use offshoot_abi::{ContextAddress, Portable};
 use offshoot_proto::ContextId;
 
 use super::Context;
@@ -16,13 +16,13 @@ impl Router {
     /// where it says whose child the context is.
     pub fn context(
         &self,
-        context: &impl Travels<Address = ContextAddress>,
+        context: &impl Portable<Address = ContextAddress>,
     ) -> Result<Context, Error> {
         let address = context.to_address();
         let id = ContextId(address.id);
-        let hub = &self.tree.hub;
-        let known = hub.adopt(id, &address.name, &address.target);
-        let known = known.map_err(|error| Error::unsent(&hub.name(id), &error))?;
+        let driver = &self.tree.driver;
+        let known = driver.resolve_context(id, &address.name, &address.target);
+        let known = known.map_err(|error| Error::unsent(&driver.name(id), &error))?;
         Ok(Context::new(
             self.tree.clone(),
             id,
@@ -37,30 +37,30 @@ impl Router {
     /// called in it if it runs the same images as its parent.
     pub fn context_by_id(&self, id: u32) -> Option<Context> {
         let id = ContextId(id);
-        let hub = &self.tree.hub;
-        let known = id == ContextId::CONTROLLER || hub.lock().node.link_to(id).is_some();
-        known.then(|| Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id)))
+        let driver = &self.tree.driver;
+        let known = id == ContextId::CONTROLLER || driver.lock().node.link_to(id).is_some();
+        known.then(|| Context::new(self.tree.clone(), id, driver.name(id), driver.target_of(id)))
     }
 
     /// This context itself (`B053`): messages to it arrive here.
     pub fn myself(&self) -> Context {
-        let hub = &self.tree.hub;
-        let id = hub.lock().node.id();
-        Context::new(self.tree.clone(), id, hub.name(id), hub.target_of(id))
+        let driver = &self.tree.driver;
+        let id = driver.lock().node.id();
+        Context::new(self.tree.clone(), id, driver.name(id), driver.target_of(id))
     }
 
     /// Cuts the connection to a direct child, which ends it and all below it at once (`B053`);
     /// says whether it was one. [`Context::shutdown`] asks first.
     pub fn disconnect(&self, context: &Context) -> bool {
-        self.tree.hub.disconnect(context.context_id())
+        self.tree.driver.disconnect(context.context_id())
     }
 
     /// Cuts the connections to all children.
     pub fn disconnect_all(&self) {
-        let hub = &self.tree.hub;
-        let children = hub.lock().node.children();
+        let driver = &self.tree.driver;
+        let children = driver.lock().node.children();
         for child in children {
-            hub.disconnect(child);
+            driver.disconnect(child);
         }
     }
 }

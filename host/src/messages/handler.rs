@@ -10,8 +10,8 @@ use offshoot_proto::{DeadKind, Handle};
 use super::message::Message;
 use super::receiver::Listen;
 use crate::context::Context;
-use offshoot_node::driver::Hub;
-use offshoot_node::mailbox::{Mail, MessageHandler};
+use offshoot_node::driver::Driver;
+use offshoot_node::mailbox::{MessageHandler, QueuedMessage};
 
 /// A function for the messages of a handle, and which of them it gets (`S065`).
 ///
@@ -79,9 +79,9 @@ impl Handler {
         self
     }
 
-    pub(crate) fn register(self, hub: &Hub, handle: Handle) -> Arc<dyn MessageHandler> {
+    pub(crate) fn register(self, driver: &Driver, handle: Handle) -> Arc<dyn MessageHandler> {
         Arc::new(Registered {
-            hub: hub.weak(),
+            driver: driver.weak(),
             handle,
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
@@ -104,26 +104,26 @@ impl fmt::Debug for Handler {
 /// Links are read by several threads, so what comes is queued first: the function sees it in
 /// order, and one at a time.
 struct Registered {
-    hub: Weak<Hub>,
+    driver: Weak<Driver>,
     handle: Handle,
     state: Mutex<State>,
 }
 
 struct State {
-    waiting: VecDeque<Mail>,
+    waiting: VecDeque<QueuedMessage>,
     /// Away while they run.
     functions: Option<(Function, Option<Policy>)>,
 }
 
 impl MessageHandler for Registered {
     /// Queues a message, under the hub's lock: so it stays in order.
-    fn queue(&self, mail: Mail) {
+    fn queue(&self, mail: QueuedMessage) {
         self.lock().waiting.push_back(mail);
     }
 
     /// Gives the function what waits for it, unless another thread is about it.
     fn run(&self) {
-        let Some(hub) = self.hub.upgrade() else {
+        let Some(driver) = self.driver.upgrade() else {
             return;
         };
         let Some(mut functions) = self.lock().functions.take() else {
@@ -141,18 +141,23 @@ impl MessageHandler for Registered {
                 next
             };
             if let Some(mail) = next {
-                self.hand_over(&hub, &mut functions, mail);
+                self.hand_over(&driver, &mut functions, mail);
             }
         }
     }
 }
 
 impl Registered {
-    fn hand_over(&self, hub: &Hub, functions: &mut (Function, Option<Policy>), mail: Mail) {
+    fn hand_over(
+        &self,
+        driver: &Driver,
+        functions: &mut (Function, Option<Policy>),
+        mail: QueuedMessage,
+    ) {
         let (function, policy) = functions;
         let receipt = mail.receipt;
         let (src, reply_to) = (mail.src, mail.reply_to);
-        let message = Message::from_mail(hub.weak(), self.handle, mail);
+        let message = Message::from_queued(driver.weak(), self.handle, mail);
         let handled = catch_unwind(AssertUnwindSafe(|| {
             let allowed =
                 message.is_dead() || policy.as_mut().is_none_or(|policy| policy(&message));
@@ -164,7 +169,7 @@ impl Registered {
         if handled.is_err() {
             tracing::error!(handle = self.handle.0, "a handler panicked");
         }
-        hub.drive_lazily(|state, _| {
+        driver.drive_lazily(|state, _| {
             if matches!(handled, Ok(false)) {
                 let reason = "refused by policy";
                 state.node.decline(src, reply_to, DeadKind::Refused, reason);

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::values::Values;
 use crate::error::{ChannelError, Error};
-use offshoot_node::driver::Hub;
-use offshoot_node::mailbox::{Content, Mail};
+use offshoot_node::driver::Driver;
+use offshoot_node::mailbox::{Content, QueuedMessage};
 
 /// A message: bytes for a handle in a context, or the word that there will be no more.
 ///
@@ -31,7 +31,7 @@ pub struct Message {
     reply_to: Handle,
     body: Body,
     /// The hub that brought it, for the answer.
-    hub: Weak<Hub>,
+    driver: Weak<Driver>,
 }
 
 impl Message {
@@ -51,7 +51,7 @@ impl Message {
             src: ContextId::CONTROLLER,
             reply_to: Handle::NONE,
             body: Body::Data(bytes.into()),
-            hub: Weak::new(),
+            driver: Weak::new(),
         }
     }
 
@@ -70,7 +70,7 @@ impl Message {
         self
     }
 
-    pub(crate) fn from_mail(hub: Weak<Hub>, handle: Handle, mail: Mail) -> Self {
+    pub(crate) fn from_queued(driver: Weak<Driver>, handle: Handle, mail: QueuedMessage) -> Self {
         let body = match mail.content {
             Content::Body(body) => body,
             Content::Expired => Body::Dead(Dead::new(DeadKind::Closed, "nothing came in time")),
@@ -80,7 +80,7 @@ impl Message {
             src: mail.src,
             reply_to: mail.reply_to,
             body,
-            hub,
+            driver,
         }
     }
 
@@ -194,13 +194,14 @@ impl Message {
         let Some(to) = self.reply_to() else {
             return Err(Error::Usage("the message wants no answer".to_owned()));
         };
-        let hub = self.hub.upgrade().ok_or_else(gone)?;
-        let sent = hub.drive(|state, _| state.node.post(self.src, Handle(to), Handle::NONE, body));
-        sent.map_err(|error| Error::unsent(&hub.name(self.src), &error))
+        let driver = self.driver.upgrade().ok_or_else(gone)?;
+        let sent =
+            driver.drive(|state, _| state.node.post(self.src, Handle(to), Handle::NONE, body));
+        sent.map_err(|error| Error::unsent(&driver.name(self.src), &error))
     }
 
     fn channel_error(&self, dead: &Dead) -> Error {
-        let name = self.hub.upgrade().map(|hub| hub.name(self.src));
+        let name = self.driver.upgrade().map(|driver| driver.name(self.src));
         Error::Channel(ChannelError::new(name.as_deref().unwrap_or(""), dead))
     }
 }

@@ -14,14 +14,14 @@ use super::message::{self, Message};
 use super::notify::Call;
 use super::sender::Sender;
 use crate::blocking;
-use crate::context::Callee;
+use crate::context::CallTarget;
 use crate::context::Context;
 use crate::error::{ChannelError, ChannelErrorKind, Error};
 use crate::router::Router;
 use crate::tree::Tree;
-use offshoot_node::driver::Hub;
-use offshoot_node::driver::Listening;
-use offshoot_node::mailbox::{Content, Taken};
+use offshoot_node::driver::Driver;
+use offshoot_node::driver::Subscription;
+use offshoot_node::mailbox::{Content, Received};
 
 /// Takes the messages that come to a handle of this context (`S120`): the value of one call, or
 /// all that is sent there.
@@ -46,13 +46,13 @@ pub struct Receiver<T> {
 
 /// What does not depend on the type of the messages.
 pub(crate) struct Core {
-    pub(crate) listening: Listening,
+    pub(crate) subscription: Subscription,
     purpose: Purpose,
 }
 
 enum Purpose {
     /// The value of one call.
-    Call(Callee),
+    Call(CallTarget),
     /// Whatever comes.
     Messages {
         tree: Arc<Tree>,
@@ -136,18 +136,18 @@ impl<T: DeserializeOwned> Receiver<T> {
     pub fn new(router: &Router, listen: Listen) -> Result<Self, Error> {
         let tree = router.tree.clone();
         let respondent = listen.respondent.as_ref().map(Context::context_id);
-        let listening = tree.hub.drive(|state, _| {
+        let subscription = tree.driver.drive(|state, _| {
             if state.is_ended() {
                 return Ok(None);
             }
             let handle = state.node.listen(&listen.to_proto())?;
-            let listening = Listening::new(&tree.hub, state, respondent, handle);
-            Ok(Some(listening))
+            let subscription = Subscription::new(&tree.driver, state, respondent, handle);
+            Ok(Some(subscription))
         });
-        let listening = listening.map_err(|error| Error::no_listener(&tree.hub, error))?;
-        let listening = listening.ok_or_else(Error::shut_down)?;
+        let subscription = subscription.map_err(|error| Error::no_listener(&tree.driver, error))?;
+        let subscription = subscription.ok_or_else(Error::shut_down)?;
         Ok(Self::from_core(Core {
-            listening,
+            subscription,
             purpose: Purpose::Messages {
                 tree,
                 respondent: listen.respondent,
@@ -156,10 +156,10 @@ impl<T: DeserializeOwned> Receiver<T> {
     }
 
     /// The value of a call.
-    pub(crate) fn of_call(listening: Listening, callee: Callee) -> Self {
+    pub(crate) fn of_call(subscription: Subscription, target_call: CallTarget) -> Self {
         Self::from_core(Core {
-            listening,
-            purpose: Purpose::Call(callee),
+            subscription,
+            purpose: Purpose::Call(target_call),
         })
     }
 
@@ -217,14 +217,14 @@ impl<T> Receiver<T> {
     }
 
     /// The same for what was taken already.
-    pub(crate) fn value_of(&self, taken: Taken) -> Result<T, Error> {
+    pub(crate) fn value_of(&self, taken: Received) -> Result<T, Error> {
         let message = self.core.message(taken)?;
         (self.decode)(&self.core, message)
     }
 
     /// Where the tasks of its router run.
     pub(crate) fn runtime(&self) -> Option<runtime::Handle> {
-        Some(self.core.listening.hub()?.runtime().clone())
+        Some(self.core.subscription.driver()?.runtime().clone())
     }
 
     /// Waits for the next message and gives all of it (`S125`).
@@ -251,7 +251,7 @@ impl<T> Receiver<T> {
     /// As [`get`](Self::get), and [`Error::Usage`] in a thread that must not wait: it drives the
     /// router itself.
     pub fn get_blocking(&self) -> Result<T, Error> {
-        blocking::wait(self.core.listening.hub().as_deref(), self.get())?
+        blocking::wait(self.core.subscription.driver().as_deref(), self.get())?
     }
 
     /// The next value within so long, from a thread that is not the runtime's.
@@ -263,8 +263,8 @@ impl<T> Receiver<T> {
         if let Some(value) = self.try_get() {
             return value;
         }
-        let hub = self.core.listening.hub();
-        match blocking::wait_until(hub.as_deref(), self.get(), timeout)? {
+        let driver = self.core.subscription.driver();
+        match blocking::wait_until(driver.as_deref(), self.get(), timeout)? {
             Some(value) => value,
             None => Err(self.timed_out(timeout)),
         }
@@ -278,30 +278,30 @@ impl<T> Receiver<T> {
 
     /// Messages that wait (`B030`).
     pub fn len(&self) -> usize {
-        self.core.listening.inbox().len()
+        self.core.subscription.inbox().len()
     }
 
     /// Whether nothing will come any more: it was the value of one call, the respondent is lost,
     /// or it was closed. Something may still wait.
     pub fn is_over(&self) -> bool {
-        self.core.listening.inbox().is_over()
+        self.core.subscription.inbox().is_over()
     }
 
     /// Ends it: everyone who waits gets [`Error::Channel`], what waits is void, senders get an
     /// error, and a call is cancelled (`S124`). More than once is no more than once.
     pub fn close(&self) {
-        self.core.listening.close("the receiver has been closed");
+        self.core.subscription.close("the receiver has been closed");
     }
 
     /// The handle that it listens on.
     pub fn handle(&self) -> u64 {
-        self.core.listening.handle().0
+        self.core.subscription.handle().0
     }
 
     /// The context that it hears from, if it hears from one only.
     pub fn context(&self) -> Option<&Context> {
         match &self.core.purpose {
-            Purpose::Call(callee) => Some(&callee.context),
+            Purpose::Call(target_call) => Some(&target_call.context),
             Purpose::Messages { respondent, .. } => respondent.as_ref(),
         }
     }
@@ -309,8 +309,8 @@ impl<T> Receiver<T> {
     /// A way to send here (`B029`), also from other contexts: see [`Sender::pass`].
     pub fn to_sender(&self) -> Sender<T> {
         let tree = self.core.tree();
-        let here = tree.hub.lock().node.id();
-        Sender::from_parts(tree.clone(), here, self.core.listening.handle())
+        let here = tree.driver.lock().node.id();
+        Sender::from_parts(tree.clone(), here, self.core.subscription.handle())
     }
 
     /// The same receiver, giving each message's bytes: to have receivers of different types in
@@ -329,13 +329,13 @@ impl<T> Receiver<T> {
     ///
     /// [`Error::Usage`] when a [`Select`](crate::Select) or another function is told already.
     pub fn set_notify(&self, notify: impl Fn() + Send + Sync + 'static) -> Result<(), Error> {
-        let inbox = self.core.listening.inbox();
+        let inbox = self.core.subscription.inbox();
         Call::watch(notify, |notify| inbox.watch(notify))
     }
 
     /// Takes back [`set_notify`](Self::set_notify).
     pub fn clear_notify(&self) {
-        self.core.listening.inbox().unwatch();
+        self.core.subscription.inbox().unwatch();
     }
 
     /// The values as a stream, which ends when nothing will come any more.
@@ -374,23 +374,29 @@ impl<T> Receiver<T> {
 impl Core {
     /// The next message, whatever it says.
     async fn get(&self) -> Result<Message, Error> {
-        let taken = self.listening.take().await;
+        let taken = self.subscription.take().await;
         self.message(taken)
     }
 
     fn try_get(&self) -> Option<Result<Message, Error>> {
-        let taken = self.listening.try_take()?;
+        let taken = self.subscription.try_take()?;
         Some(self.message(taken))
     }
 
-    fn message(&self, taken: Taken) -> Result<Message, Error> {
+    fn message(&self, taken: Received) -> Result<Message, Error> {
         match taken {
-            Taken::Mail(mail) if matches!(mail.content, Content::Expired) => Err(self.expired()),
-            Taken::Mail(mail) => {
-                let hub = self.tree().hub.weak();
-                Ok(Message::from_mail(hub, self.listening.handle(), mail))
+            Received::QueuedMessage(mail) if matches!(mail.content, Content::Expired) => {
+                Err(self.expired())
             }
-            Taken::Over(reason) => Err(Error::Channel(ChannelError {
+            Received::QueuedMessage(mail) => {
+                let driver = self.tree().driver.weak();
+                Ok(Message::from_queued(
+                    driver,
+                    self.subscription.handle(),
+                    mail,
+                ))
+            }
+            Received::Over(reason) => Err(Error::Channel(ChannelError {
                 context: self.from(),
                 kind: ChannelErrorKind::Closed,
                 reason: reason.to_string(),
@@ -402,9 +408,9 @@ impl Core {
     /// What a message brings: its bytes, or a call's value.
     fn content(&self, message: Message) -> Result<Bytes, Error> {
         match &self.purpose {
-            Purpose::Call(callee) => {
+            Purpose::Call(target_call) => {
                 let (_, _, body) = message.into_parts();
-                callee.value(body)
+                target_call.value(body)
             }
             Purpose::Messages { .. } => match message.error() {
                 Some(error) => Err(error),
@@ -415,14 +421,14 @@ impl Core {
 
     fn decode<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T, Error> {
         match &self.purpose {
-            Purpose::Call(callee) => callee.decode(bytes),
+            Purpose::Call(target_call) => target_call.decode(bytes),
             Purpose::Messages { .. } => message::decode(bytes, || self.what()),
         }
     }
 
     fn expired(&self) -> Error {
         match &self.purpose {
-            Purpose::Call(callee) => callee.timed_out(),
+            Purpose::Call(target_call) => target_call.timed_out(),
             Purpose::Messages { .. } => Error::Timeout {
                 what: self.what(),
                 after: Duration::ZERO,
@@ -433,7 +439,7 @@ impl Core {
     /// The context that it hears from; empty when it is not one.
     fn from(&self) -> String {
         match &self.purpose {
-            Purpose::Call(callee) => callee.context.name().to_owned(),
+            Purpose::Call(target_call) => target_call.context.name().to_owned(),
             Purpose::Messages { respondent, .. } => respondent
                 .as_ref()
                 .map_or_else(String::new, |context| context.name().to_owned()),
@@ -442,9 +448,9 @@ impl Core {
 
     fn what(&self) -> String {
         match &self.purpose {
-            Purpose::Call(callee) => callee.to_string(),
+            Purpose::Call(target_call) => target_call.to_string(),
             Purpose::Messages { .. } => {
-                let handle = self.listening.handle();
+                let handle = self.subscription.handle();
                 match self.from() {
                     from if from.is_empty() => format!("handle {handle}"),
                     from => format!("{from} on handle {handle}"),
@@ -455,7 +461,7 @@ impl Core {
 
     fn tree(&self) -> &Arc<Tree> {
         match &self.purpose {
-            Purpose::Call(callee) => callee.context.tree(),
+            Purpose::Call(target_call) => target_call.context.tree(),
             Purpose::Messages { tree, .. } => tree,
         }
     }
@@ -512,7 +518,7 @@ impl<T> fmt::Debug for Receiver<T> {
         let mut out = f.debug_struct("Receiver");
         out.field("handle", &self.handle());
         match &self.core.purpose {
-            Purpose::Call(callee) => out.field("call", &format_args!("{callee}")),
+            Purpose::Call(target_call) => out.field("call", &format_args!("{target_call}")),
             Purpose::Messages { respondent, .. } => out.field("respondent", respondent),
         };
         out.finish()
@@ -521,10 +527,10 @@ impl<T> fmt::Debug for Receiver<T> {
 
 impl Error {
     /// A handle that cannot be listened on.
-    pub(crate) fn no_listener(hub: &Hub, error: offshoot_proto::ListenError) -> Self {
+    pub(crate) fn no_listener(driver: &Driver, error: offshoot_proto::ListenError) -> Self {
         match error {
             offshoot_proto::ListenError::NoRoute(id) => Self::unsent(
-                &hub.name(id),
+                &driver.name(id),
                 &offshoot_proto::SendError::NoRoute(ContextId(id.0)),
             ),
             error => Self::Usage(error.to_string()),

@@ -1,7 +1,7 @@
 //! Receivers, senders and handlers of a router.
 
-use offshoot_abi::{SenderAddress, Travels};
-use offshoot_node::driver::Hub;
+use offshoot_abi::{Portable, SenderAddress};
+use offshoot_node::driver::Driver;
 use offshoot_proto::{ContextId, Handle};
 use serde::de::DeserializeOwned;
 
@@ -29,7 +29,7 @@ impl Router {
     }
 
     /// A sender to where a plugin's sender sends: the way back from [`Sender::pass`].
-    pub fn sender<T>(&self, sender: &impl Travels<Address = SenderAddress<T>>) -> Sender<T> {
+    pub fn sender<T>(&self, sender: &impl Portable<Address = SenderAddress<T>>) -> Sender<T> {
         let address = sender.to_address();
         let context = ContextId(address.context);
         Sender::from_parts(self.tree.clone(), context, Handle(address.handle))
@@ -42,27 +42,27 @@ impl Router {
     /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
     /// respondent is lost already, or the router was shut down.
     pub fn add_handler(&self, handler: Handler) -> Result<u64, Error> {
-        let hub = &self.tree.hub;
+        let driver = &self.tree.driver;
         // One that is not added must not be dropped under the hub's lock: it may own anything.
         let mut handler = Some(handler);
-        let handle = hub.drive(|state, _| {
+        let handle = driver.drive(|state, _| {
             let Some(listen) = handler.as_ref().filter(|_| !state.is_ended()) else {
                 return Ok(None);
             };
             let handle = state.node.listen(&listen.listen.to_proto())?;
             if let Some(handler) = handler.take() {
-                Hub::open_handler(state, handle, handler.register(hub, handle));
+                Driver::open_handler(state, handle, handler.register(driver, handle));
             }
             Ok(Some(handle.0))
         });
-        let handle = handle.map_err(|error| Error::no_listener(hub, error))?;
+        let handle = handle.map_err(|error| Error::no_listener(driver, error))?;
         handle.ok_or_else(Error::shut_down)
     }
 
     /// Takes a handler back; says whether there was one. Of a receiver's handle it
     /// [closes](Receiver::close) the receiver.
     pub fn del_handler(&self, handle: u64) -> bool {
-        self.tree.hub.remove_taker(Handle(handle))
+        self.tree.driver.unsubscribe(Handle(handle))
     }
 
     /// Sends a message to a context (`S068`), from any thread. Those from one thread to one
@@ -73,8 +73,8 @@ impl Router {
     /// Fails when it cannot leave.
     pub fn route(&self, context_id: u32, message: Message) -> Result<(), Error> {
         let (handle, reply_to, body) = message.into_parts();
-        let (hub, id) = (&self.tree.hub, ContextId(context_id));
-        let sent = hub.drive(|state, _| state.node.post(id, handle, reply_to, body));
-        sent.map_err(|error| Error::unsent(&hub.name(id), &error))
+        let (driver, id) = (&self.tree.driver, ContextId(context_id));
+        let sent = driver.drive(|state, _| state.node.post(id, handle, reply_to, body));
+        sent.map_err(|error| Error::unsent(&driver.name(id), &error))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use offshoot_abi::{SenderAddress, Travels};
+use offshoot_abi::{Portable, SenderAddress};
 use offshoot_proto::{ContextId, Handle};
 use serde::Serialize;
 
@@ -16,8 +16,8 @@ use crate::blocking;
 use crate::context::Context;
 use crate::error::{ChannelError, Error};
 use crate::tree::Tree;
-use offshoot_node::driver::{Outlet, PutEnd};
-use offshoot_node::mailbox::Place;
+use offshoot_node::driver::{PutEnd, StreamHandle};
+use offshoot_node::mailbox::WakerSlot;
 
 /// Sends messages to a handle in another context, or in this one (`S129`).
 ///
@@ -26,7 +26,7 @@ use offshoot_node::mailbox::Place;
 /// it is. Clones, and other senders to the same handle from this context, share that window.
 pub struct Sender<T> {
     tree: Arc<Tree>,
-    outlet: Outlet,
+    stream: StreamHandle,
     item: PhantomData<fn(&T)>,
 }
 
@@ -38,7 +38,7 @@ impl<T> Sender<T> {
 
     pub(crate) fn from_parts(tree: Arc<Tree>, dst: ContextId, handle: Handle) -> Self {
         Self {
-            outlet: Outlet::new(&tree.hub, dst, handle),
+            stream: StreamHandle::new(&tree.driver, dst, handle),
             tree,
             item: PhantomData,
         }
@@ -46,19 +46,19 @@ impl<T> Sender<T> {
 
     /// The handle that it sends to.
     pub fn handle(&self) -> u64 {
-        self.outlet.handle().0
+        self.stream.handle().0
     }
 
     /// Id of the context that it sends to.
     pub fn context_id(&self) -> u32 {
-        self.outlet.context().0
+        self.stream.context().0
     }
 
     /// The sender as a plugin's type, to be an argument of its functions (`B029`): a plugin may
     /// send to where it is handed a sender for, without a grant.
     ///
     /// With a plugin `streams` it is `context.call::<streams::numbers>((sender.pass(), 1000))`.
-    pub fn pass<S: Travels<Address = SenderAddress<T>>>(&self) -> S {
+    pub fn pass<S: Portable<Address = SenderAddress<T>>>(&self) -> S {
         S::from_address(SenderAddress::new(self.context_id(), self.handle()))
     }
 
@@ -71,12 +71,12 @@ impl<T> Sender<T> {
     ///
     /// Fails when the word cannot leave.
     pub fn close(&self) -> Result<(), Error> {
-        let closed = self.outlet.close();
-        closed.map_err(|error| Error::unsent(&self.tree.hub.name(self.outlet.context()), &error))
+        let closed = self.stream.close();
+        closed.map_err(|error| Error::unsent(&self.tree.driver.name(self.stream.context()), &error))
     }
 
     fn ended(&self, end: PutEnd) -> Error {
-        let name = self.tree.hub.name(self.outlet.context());
+        let name = self.tree.driver.name(self.stream.context());
         match end {
             PutEnd::Ended(dead) => Error::Channel(ChannelError::new(&name, &dead)),
             PutEnd::Unsent(error) => Error::unsent(&name, &error),
@@ -101,9 +101,9 @@ impl<T: Serialize> Sender<T> {
         // comes first, so that a value is sent exactly when this is done.
         tokio::task::coop::consume_budget().await;
         let put = Put {
-            outlet: &self.outlet,
+            stream: &self.stream,
             body: &body,
-            place: Place::default(),
+            slot: WakerSlot::default(),
         };
         put.await.map_err(|end| self.ended(end))
     }
@@ -115,34 +115,30 @@ impl<T: Serialize> Sender<T> {
     /// As [`put`](Self::put), and [`Error::Usage`] in a thread that must not wait: it drives the
     /// router itself.
     pub fn put_blocking(&self, value: &T) -> Result<(), Error> {
-        blocking::wait(Some(&self.tree.hub), self.put(value))?
+        blocking::wait(Some(&self.tree.driver), self.put(value))?
     }
 }
 
 /// The wait for credit.
 struct Put<'a> {
-    outlet: &'a Outlet,
+    stream: &'a StreamHandle,
     body: &'a Bytes,
-    place: Place,
+    slot: WakerSlot,
 }
 
 impl Future for Put<'_> {
     type Output = Result<(), PutEnd>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let Self {
-            outlet,
-            body,
-            place,
-        } = &mut *self;
-        outlet.poll_put(cx, body, place)
+        let Self { stream, body, slot } = &mut *self;
+        stream.poll_put(cx, body, slot)
     }
 }
 
 impl Drop for Put<'_> {
     fn drop(&mut self) {
-        if self.place.is_taken() {
-            self.outlet.leave(self.place);
+        if self.slot.is_taken() {
+            self.stream.leave(self.slot);
         }
     }
 }
@@ -151,7 +147,7 @@ impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         Self {
             tree: self.tree.clone(),
-            outlet: self.outlet.clone(),
+            stream: self.stream.clone(),
             item: PhantomData,
         }
     }

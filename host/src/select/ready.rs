@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
 
-use offshoot_node::mailbox::{Notify, Owned, Place, Waiters};
+use offshoot_node::mailbox::{Notify, Owned, WakerSet, WakerSlot};
 
 /// Which membership of a source it was: one that was removed and added again is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct Ready<S> {
 
 struct State<S> {
     queue: VecDeque<(S, Ticket)>,
-    readers: Waiters,
+    readers: WakerSet,
     /// The select that this one is in.
     notify: Option<Arc<dyn Notify>>,
     /// Counts how often it was closed.
@@ -87,7 +87,7 @@ impl<S> Ready<S> {
         Changed {
             ready: self,
             changes,
-            place: Place::default(),
+            slot: WakerSlot::default(),
         }
     }
 
@@ -131,7 +131,7 @@ impl<S> Default for Ready<S> {
         Self {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
-                readers: Waiters::default(),
+                readers: WakerSet::default(),
                 notify: None,
                 epoch: 0,
                 changes: 0,
@@ -158,7 +158,7 @@ impl<S: Clone + Send + Sync> Notify for Notifier<S> {
 pub(super) struct Changed<'a, S> {
     ready: &'a Ready<S>,
     changes: u64,
-    place: Place,
+    slot: WakerSlot,
 }
 
 impl<S> Future for Changed<'_, S> {
@@ -168,21 +168,21 @@ impl<S> Future for Changed<'_, S> {
         let Self {
             ready,
             changes,
-            place,
+            slot,
         } = &mut *self;
         let mut state = ready.lock();
         if state.changes != *changes {
             return Poll::Ready(());
         }
-        state.readers.wait(place, cx.waker());
+        state.readers.wait(slot, cx.waker());
         Poll::Pending
     }
 }
 
 impl<S> Drop for Changed<'_, S> {
     fn drop(&mut self) {
-        if self.place.is_taken() {
-            self.ready.lock().readers.leave(self.place);
+        if self.slot.is_taken() {
+            self.ready.lock().readers.leave(self.slot);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::latch::Latch;
 use crate::messages::{Channel, Receiver};
-use offshoot_node::mailbox::{Notify, Owned, Taken, Watched};
+use offshoot_node::mailbox::{Notify, Owned, Received, Watched};
 
 /// What a [`Select`] can wait for.
 ///
@@ -79,7 +79,7 @@ impl<T: Send + 'static> Source<T> {
     /// Has `notify` told of its values.
     pub(super) fn watch(&self, notify: Arc<dyn Notify>) -> Result<Watched, Owned> {
         match self {
-            Self::Receiver(receiver) => receiver.core().listening.inbox().watch(notify),
+            Self::Receiver(receiver) => receiver.core().subscription.inbox().watch(notify),
             Self::Latch(latch) => latch.watch(notify),
             Self::Select(select) => select.inner.ready.watch(notify).map(Watched::Waiting),
         }
@@ -88,8 +88,8 @@ impl<T: Send + 'static> Source<T> {
     /// Takes what it has told of.
     pub(super) fn take(&self) -> Given<T> {
         let value = match self {
-            Self::Receiver(receiver) => match receiver.core().listening.try_take() {
-                Some(Taken::Over(_)) if !receiver.core().listening.inbox().is_closed() => {
+            Self::Receiver(receiver) => match receiver.core().subscription.try_take() {
+                Some(Received::Over(_)) if !receiver.core().subscription.inbox().is_closed() => {
                     return Given::Exhausted;
                 }
                 Some(taken) => Some(receiver.value_of(taken)),
@@ -136,7 +136,7 @@ impl<T> Source<T> {
     /// Tells nobody of its values any more.
     pub(super) fn let_go(&self) {
         match self {
-            Self::Receiver(receiver) => receiver.core().listening.inbox().unwatch(),
+            Self::Receiver(receiver) => receiver.core().subscription.inbox().unwatch(),
             Self::Latch(latch) => latch.unwatch(),
             Self::Select(select) => select.inner.ready.unwatch(),
         }

@@ -4,23 +4,25 @@
 use std::time::Duration;
 
 use offshoot_proto::bootstrap::Stage;
-use offshoot_proto::control::Failure;
+use offshoot_proto::control::ConnectFailure;
 use offshoot_proto::login::{
-    AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Said, Tool, classify,
+    AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Tool, ToolOutput, classify,
 };
 use offshoot_ssh::{HostKeyProblem, SshError, Stage as SshStage};
 
 /// What the client's error is called in the tree. `patience` is the time that it was given.
-pub(crate) fn explain(error: &SshError, program: &str, patience: Duration) -> Failure {
+pub(crate) fn explain(error: &SshError, program: &str, patience: Duration) -> ConnectFailure {
     match error {
-        SshError::Timeout { stage, after, .. } if *after >= patience => Failure::TimedOut {
+        SshError::Timeout { stage, after, .. } if *after >= patience => ConnectFailure::TimedOut {
             program: program.to_owned(),
             stage: stage_of(*stage),
             after_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
             printed: String::new(),
         },
-        SshError::Local(source) => Failure::Other(format!("cannot start `{program}`: {source}")),
-        error => Failure::Login(login(error, &error.to_string())),
+        SshError::Local(source) => {
+            ConnectFailure::Other(format!("cannot start `{program}`: {source}"))
+        }
+        error => ConnectFailure::Login(login(error, &error.to_string())),
     }
 }
 
@@ -36,7 +38,7 @@ fn stage_of(stage: SshStage) -> Stage {
 
 /// Every error has its own place here: a new one of the client's does not compile until it has.
 fn login(error: &SshError, words: &str) -> LoginError {
-    let said = || Said::new(Tool::Ssh.name(), words);
+    let said = || ToolOutput::new(Tool::Ssh.name(), words);
     match error {
         SshError::Config(_) | SshError::UnsupportedDirective(_) | SshError::TooManyHops { .. } => {
             AccessError::Configuration(said()).into()
@@ -100,7 +102,7 @@ fn login(error: &SshError, words: &str) -> LoginError {
     }
 }
 
-fn host_key(problem: &HostKeyProblem, said: Said) -> HostKeyError {
+fn host_key(problem: &HostKeyProblem, said: ToolOutput) -> HostKeyError {
     match problem {
         HostKeyProblem::Unknown { .. } => HostKeyError::Unknown(said),
         HostKeyProblem::Changed { .. } => HostKeyError::Changed(said),
@@ -109,7 +111,7 @@ fn host_key(problem: &HostKeyProblem, said: Said) -> HostKeyError {
     }
 }
 
-fn with_words(error: NetworkError, said: Said) -> NetworkError {
+fn with_words(error: NetworkError, said: ToolOutput) -> NetworkError {
     match error {
         NetworkError::NameResolution(_) => NetworkError::NameResolution(said),
         NetworkError::Refused(_) => NetworkError::Refused(said),
@@ -139,7 +141,7 @@ mod tests {
         assert!(
             matches!(
                 ours,
-                Failure::TimedOut {
+                ConnectFailure::TimedOut {
                     stage: Stage::KeyExchange,
                     after_ms: 10_000,
                     ..
@@ -151,7 +153,7 @@ mod tests {
         assert!(
             matches!(
                 theirs,
-                Failure::Login(LoginError::Network(NetworkError::TimedOut(_)))
+                ConnectFailure::Login(LoginError::Network(NetworkError::TimedOut(_)))
             ),
             "{theirs:?}"
         );
@@ -167,7 +169,7 @@ mod tests {
             source: Box::new(refused),
         };
         let error = explain(&error, "ssh web1", PATIENCE);
-        let Failure::Login(LoginError::Network(NetworkError::Refused(said))) = &error else {
+        let ConnectFailure::Login(LoginError::Network(NetworkError::Refused(said))) = &error else {
             panic!("{error:?}");
         };
         assert!(said.words.contains("gate"), "{said:?}");
@@ -186,7 +188,7 @@ mod tests {
         assert!(
             matches!(
                 refused,
-                Failure::Login(LoginError::Network(NetworkError::Refused(_)))
+                ConnectFailure::Login(LoginError::Network(NetworkError::Refused(_)))
             ),
             "{refused:?}"
         );
@@ -195,7 +197,7 @@ mod tests {
         assert!(
             matches!(
                 forged,
-                Failure::Login(LoginError::Network(NetworkError::Dropped(_)))
+                ConnectFailure::Login(LoginError::Network(NetworkError::Dropped(_)))
             ),
             "{forged:?}"
         );

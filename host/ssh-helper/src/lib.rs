@@ -1,5 +1,5 @@
 //! From what a context asks for ([`Ssh`]) to a command that runs on another machine, or to what the
-//! tree calls the reason why not ([`Failure`]).
+//! tree calls the reason why not ([`ConnectFailure`]).
 //!
 //! The controller does this itself. The program `offshoot-ssh` does nothing else: it is sent to
 //! machines that have no ssh client. Neither knows contexts.
@@ -8,8 +8,8 @@ mod failure;
 
 use std::time::Duration;
 
-use offshoot_proto::control::{CheckHostKeys, Failure, Password, Ssh};
-use offshoot_ssh::config::{Hop, Said, Surroundings};
+use offshoot_proto::control::{CheckHostKeys, ConnectFailure, Password, Ssh};
+use offshoot_ssh::config::{Hop, Overrides, Surroundings};
 use offshoot_ssh::{HostKeys, Opened, Request, Secret};
 
 /// Connects, and starts a command: a line for the login shell there. Paths must be expanded.
@@ -23,9 +23,13 @@ use offshoot_ssh::{HostKeys, Opened, Request, Secret};
 /// # Cancel safety
 ///
 /// Dropping the future ends the connection, wherever it has come to.
-pub async fn connect(ssh: &mut Ssh, line: String, patience: Duration) -> Result<Opened, Failure> {
+pub async fn connect(
+    ssh: &mut Ssh,
+    line: String,
+    patience: Duration,
+) -> Result<Opened, ConnectFailure> {
     let program = format!("ssh {}", ssh.hostname);
-    let request = request(ssh, line, patience).map_err(Failure::Other)?;
+    let request = request(ssh, line, patience).map_err(ConnectFailure::Other)?;
     let opened = offshoot_ssh::connect(request).await;
     opened.map_err(|error| failure::explain(&error, &program, patience))
 }
@@ -40,7 +44,7 @@ fn request(ssh: &mut Ssh, line: String, patience: Duration) -> Result<Request, S
     };
     let (password, passphrase) = (secret(ssh.password.take()), secret(ssh.passphrase.take()));
     let jump = ssh.jump.as_deref().map(Hop::list).transpose();
-    let said = Said {
+    let said = Overrides {
         user: ssh.username.clone(),
         port: ssh.port,
         identity_file: ssh.identity_file.as_ref().map(Into::into),

@@ -7,14 +7,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use offshoot_abi::router::{Failure, RECEIVERS_MAX, Request, Response};
+use offshoot_abi::router::{RECEIVERS_MAX, Request, RequestError, Response};
 use offshoot_abi::{IMPORT_MODULE, imports};
 use wasmtime::{Caller, Linker};
 
 use super::finish::Stop;
-use super::handed::Handed;
+use super::handed::PermittedSenders;
 use super::imports::{OUTSIDE, memory, range, slice_mut};
-use super::session::{Session, Sessions};
+use super::session::{PluginRouter, PluginRouters};
 use super::state::State;
 
 /// Bytes of a request or an answer beside the message in it: names, addresses, error texts.
@@ -23,27 +23,27 @@ const OVERHEAD_MAX: usize = 1 << 20;
 const TEXT_MAX: usize = 4 << 10;
 
 /// What an instance may do with the router, and what it has there.
-pub(super) struct Desk {
+pub(super) struct RouterAccess {
     /// Whether it may do everything. Otherwise it has only the senders that it was handed.
     pub(super) granted: bool,
-    pub(super) handed: Handed,
+    pub(super) handed: PermittedSenders,
     /// Bytes of one message.
     message_max: usize,
-    sessions: Option<Arc<dyn Sessions>>,
-    session: Option<Arc<dyn Session>>,
+    sessions: Option<Arc<dyn PluginRouters>>,
+    session: Option<Arc<dyn PluginRouter>>,
     /// What the guest has not fetched yet.
     answer: Vec<u8>,
 }
 
-impl Desk {
+impl RouterAccess {
     pub(super) fn new(
         granted: bool,
         message_max: usize,
-        sessions: Option<Arc<dyn Sessions>>,
+        sessions: Option<Arc<dyn PluginRouters>>,
     ) -> Self {
         Self {
             granted,
-            handed: Handed::default(),
+            handed: PermittedSenders::default(),
             message_max,
             sessions,
             session: None,
@@ -51,20 +51,26 @@ impl Desk {
         }
     }
 
-    fn session(&mut self) -> Result<Arc<dyn Session>, Failure> {
+    fn session(&mut self) -> Result<Arc<dyn PluginRouter>, RequestError> {
         if let Some(session) = &self.session {
             return Ok(session.clone());
         }
         let sessions = self.sessions.as_ref();
         let session = sessions
-            .ok_or_else(|| Failure::Usage("this context has no router for plugins".to_owned()))?
+            .ok_or_else(|| {
+                RequestError::Usage("this context has no router for plugins".to_owned())
+            })?
             .open();
         Ok(self.session.insert(session).clone())
     }
 
     /// Checks that an instance with the router may send to where `request` goes, if anywhere.
     /// This may wait for what the starter holds.
-    fn check_recipient(&self, session: &dyn Session, request: &Request) -> Result<(), Failure> {
+    fn check_recipient(
+        &self,
+        session: &dyn PluginRouter,
+        request: &Request,
+    ) -> Result<(), RequestError> {
         match *request {
             Request::Post {
                 context, handle, ..
@@ -79,7 +85,7 @@ impl Desk {
     }
 
     /// Remembers where an answer to what the instance is about to receive goes.
-    fn note_received(&mut self, answer: &Result<Response, Failure>) {
+    fn note_received(&mut self, answer: &Result<Response, RequestError>) {
         if let Ok(Response::Received(received)) = answer
             && received.reply_to != 0
         {
@@ -88,7 +94,7 @@ impl Desk {
     }
 
     /// Keeps the answer for the guest; returns its length.
-    fn keep(&mut self, answer: &Result<Response, Failure>) -> u32 {
+    fn keep(&mut self, answer: &Result<Response, RequestError>) -> u32 {
         let encoded = |answer| postcard::to_allocvec(answer).expect("it goes into memory");
         let mut bytes = encoded(answer);
         let max = self.message_max.saturating_add(OVERHEAD_MAX);
@@ -97,19 +103,19 @@ impl Desk {
                 "an answer of {} bytes is too large (max {max})",
                 bytes.len()
             );
-            bytes = encoded(&Err(Failure::Usage(text)));
+            bytes = encoded(&Err(RequestError::Usage(text)));
         }
         self.answer = bytes;
         self.answer.len() as u32
     }
 
-    fn keep_failure(&mut self, failure: &Failure) -> u32 {
+    fn keep_failure(&mut self, failure: &RequestError) -> u32 {
         self.answer = postcard::to_allocvec(failure).expect("it goes into memory");
         self.answer.len() as u32
     }
 
     /// Checks that the guest may ask for that, and that what it asks is within bounds.
-    fn check(&self, request: &Request) -> Result<(), Failure> {
+    fn check(&self, request: &Request) -> Result<(), RequestError> {
         let what = match request {
             Request::SendDead { context, handle } if self.handed.has(*context, *handle) => {
                 return Ok(());
@@ -123,7 +129,7 @@ impl Desk {
             Request::ResetChain { .. } => "reset a chain of calls",
         };
         if !self.granted {
-            return Err(Failure::NotGranted(what.to_owned()));
+            return Err(RequestError::NotGranted(what.to_owned()));
         }
         let texts: [Option<&str>; 2] = match request {
             Request::Connect(connect) => {
@@ -138,9 +144,9 @@ impl Desk {
             Request::Receive(receive) => {
                 let count = receive.receivers.len();
                 return match count {
-                    0 => Err(Failure::Usage("nothing is waited for".to_owned())),
+                    0 => Err(RequestError::Usage("nothing is waited for".to_owned())),
                     1..=RECEIVERS_MAX => Ok(()),
-                    _ => Err(Failure::Usage(format!(
+                    _ => Err(RequestError::Usage(format!(
                         "{count} receivers are too many at once (max {RECEIVERS_MAX})"
                     ))),
                 };
@@ -152,7 +158,7 @@ impl Desk {
             .flatten()
             .find(|text| text.len() > TEXT_MAX)
         {
-            Some(text) => Err(Failure::Usage(format!(
+            Some(text) => Err(RequestError::Usage(format!(
                 "a name of {} bytes is too long (max {TEXT_MAX})",
                 text.len()
             ))),
@@ -160,11 +166,11 @@ impl Desk {
         }
     }
 
-    fn check_message(&self, size: usize) -> Result<(), Failure> {
+    fn check_message(&self, size: usize) -> Result<(), RequestError> {
         if size <= self.message_max {
             return Ok(());
         }
-        Err(Failure::Usage(format!(
+        Err(RequestError::Usage(format!(
             "a message of {size} bytes is too large (max {})",
             self.message_max
         )))
@@ -202,7 +208,7 @@ async fn exchange(caller: &mut Caller<'_, State>, pointer: (u32, u32)) -> wasmti
         .and_then(|range| memory.data(&*caller).get(range))
         .ok_or(OUTSIDE)?;
     let request = match bytes.len() {
-        length if length > max => Err(Failure::Usage(format!(
+        length if length > max => Err(RequestError::Usage(format!(
             "a request of {length} bytes is too large (max {max})"
         ))),
         _ => read(bytes).and_then(|request| desk.check(&request).map(|()| request)),
@@ -223,10 +229,10 @@ async fn exchange(caller: &mut Caller<'_, State>, pointer: (u32, u32)) -> wasmti
     Ok(desk.keep(&answer))
 }
 
-fn read(bytes: &[u8]) -> Result<Request, Failure> {
+fn read(bytes: &[u8]) -> Result<Request, RequestError> {
     match postcard::take_from_bytes(bytes) {
         Ok((request, [])) => Ok(request),
-        _ => Err(Failure::Usage(
+        _ => Err(RequestError::Usage(
             "the host does not understand the plugin's request: build both with the same version \
              of Offshoot"
                 .to_owned(),
@@ -247,7 +253,7 @@ async fn send(
     let is_handed = desk.handed.has(context, handle);
     let begun = match desk.granted || is_handed {
         true => desk.check_message(range.len()),
-        false => Err(Failure::NotGranted(SEND_UNASKED.to_owned())),
+        false => Err(RequestError::NotGranted(SEND_UNASKED.to_owned())),
     };
     let sent = match begun.and_then(|()| desk.session()) {
         Ok(session) => {

@@ -13,7 +13,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::clock;
-use super::finish::Finish;
+use super::finish::Completion;
 use super::instance::Instance;
 use super::task::Task;
 use super::ticker::Ticking;
@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const STACK: usize = 512 << 10;
 
 /// A call under way: its end, and the instance if it can serve another.
-pub(super) type Running = Pin<Box<dyn Future<Output = (Finish, Option<Box<Instance>>)> + Send>>;
+pub(super) type Running = Pin<Box<dyn Future<Output = (Completion, Option<Box<Instance>>)> + Send>>;
 
 /// A call that is handed to a worker.
 pub(super) struct Job {
@@ -149,7 +149,7 @@ impl Job {
                 // Whoever waits for the call must hear of a bug of ours as of anything else.
                 Err(_) => {
                     let reason = "bug: the host panicked while it ran the call".to_owned();
-                    break (Finish::Limit(reason), None);
+                    break (Completion::Limit(reason), None);
                 }
                 Ok(Poll::Ready(end)) => break end,
                 Ok(Poll::Pending) => match clock::take_wake_up() {

@@ -9,7 +9,7 @@ use super::state::State;
 
 /// The one end of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finish {
+pub enum Completion {
     /// The function's value, in postcard.
     Value(Vec<u8>),
     /// The function returned an error.
@@ -51,7 +51,7 @@ pub enum Finish {
     Failed(String),
 }
 
-impl Finish {
+impl Completion {
     /// Whether the instance came out of the call whole, and may serve the next one.
     pub(super) const fn keeps_instance(&self) -> bool {
         matches!(
@@ -127,7 +127,7 @@ pub(super) enum Stop {
     BadGuest(&'static str),
 }
 
-impl From<Stop> for Finish {
+impl From<Stop> for Completion {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Deadline => Self::DeadlineExceeded,

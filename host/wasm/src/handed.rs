@@ -15,12 +15,12 @@ const ADDRESSES_MAX: usize = 1 << 16;
 
 /// The addresses in the arguments of the calls so far.
 #[derive(Default)]
-pub(super) struct Handed {
+pub(super) struct PermittedSenders {
     known: HashSet<(u32, u64)>,
     order: VecDeque<(u32, u64)>,
 }
 
-impl Handed {
+impl PermittedSenders {
     /// Remembers the addresses in a call's arguments.
     pub(super) fn note(&mut self, arguments: &[u8]) {
         const BEFORE: usize = SENDER_ADDRESS_LEN - SENDER_MAGIC.len();
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn addresses_are_found_wherever_they_are() {
-        let mut handed = Handed::default();
+        let mut handed = PermittedSenders::default();
         handed.note(&address(1, 2));
         let sent = (
             7u8,
@@ -88,19 +88,19 @@ mod tests {
     fn half_an_address_is_none() {
         let whole = address(1, 2);
         for length in 0..whole.len() {
-            let mut handed = Handed::default();
+            let mut handed = PermittedSenders::default();
             handed.note(&whole[..length]);
             handed.note(&whole[whole.len() - length..]);
             assert!(handed.known.is_empty(), "{length}");
         }
-        let mut handed = Handed::default();
+        let mut handed = PermittedSenders::default();
         handed.note(&[SENDER_MAGIC[0]; 100]);
         assert!(handed.known.is_empty());
     }
 
     #[test]
     fn the_oldest_are_forgotten() {
-        let mut handed = Handed::default();
+        let mut handed = PermittedSenders::default();
         for handle in 0..=ADDRESSES_MAX as u64 {
             handed.note(&address(1, handle));
         }

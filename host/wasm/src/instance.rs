@@ -5,11 +5,11 @@ use std::sync::Arc;
 use offshoot_abi::exports;
 use wasmtime::{Memory, Store, TypedFunc};
 
-use super::exchange::Desk;
-use super::finish::{Finish, Stop};
+use super::exchange::RouterAccess;
+use super::finish::{Completion, Stop};
 use super::limits::Limiter;
 use super::plugin::Blueprint;
-use super::state::{State, Watch, on_tick};
+use super::state::{Interrupt, State, on_tick};
 use super::{grants, plugin};
 
 /// Least size of the buffer that is asked for, so that calls of slightly growing arguments do not
@@ -39,14 +39,17 @@ struct Buffer {
 
 impl Instance {
     /// Makes a copy of the plugin, and runs what it runs before its first call.
-    pub(super) async fn new(blueprint: &Blueprint, watch: Watch) -> Result<Box<Self>, Finish> {
+    pub(super) async fn new(
+        blueprint: &Blueprint,
+        watch: Interrupt,
+    ) -> Result<Box<Self>, Completion> {
         let wasi = if blueprint.uses_wasi {
             let wasi = grants::wasi(
                 &blueprint.manifest.plugin,
                 &blueprint.grants,
                 &blueprint.sink,
             );
-            Some(wasi.map_err(|error| Finish::Failed(error.to_string()))?)
+            Some(wasi.map_err(|error| Completion::Failed(error.to_string()))?)
         } else {
             None
         };
@@ -56,7 +59,7 @@ impl Instance {
             sink: blueprint.sink.clone(),
             host: Arc::clone(&blueprint.host),
             panic: None,
-            desk: Desk::new(
+            desk: RouterAccess::new(
                 blueprint.reaches_router,
                 blueprint.limits.result,
                 blueprint.sessions.clone(),
@@ -71,7 +74,7 @@ impl Instance {
         let made = Self::enter(&mut store, blueprint).await;
         flush(&store);
         let (instance, memory, arguments) =
-            made.map_err(|error| Finish::from_failure(&error, store.data_mut()))?;
+            made.map_err(|error| Completion::from_failure(&error, store.data_mut()))?;
         Ok(Box::new(Self {
             store,
             instance,
@@ -99,7 +102,7 @@ impl Instance {
     }
 
     /// Sets what ends the next call.
-    pub(super) fn watch(&mut self, watch: Watch) {
+    pub(super) fn watch(&mut self, watch: Interrupt) {
         self.store.data_mut().watch = watch;
     }
 
@@ -109,7 +112,7 @@ impl Instance {
         function: &plugin::Function,
         arguments: &[u8],
         result_max: usize,
-    ) -> Finish {
+    ) -> Completion {
         self.store.set_epoch_deadline(1);
         let state = self.store.data_mut();
         state.panic = None;
@@ -122,7 +125,7 @@ impl Instance {
         }
         let finish = match self.run(function, arguments, result_max).await {
             Ok(finish) => finish,
-            Err(error) => Finish::from_failure(&error, self.store.data_mut()),
+            Err(error) => Completion::from_failure(&error, self.store.data_mut()),
         };
         flush(&self.store);
         finish
@@ -133,9 +136,9 @@ impl Instance {
         function: &plugin::Function,
         arguments: &[u8],
         result_max: usize,
-    ) -> wasmtime::Result<Finish> {
+    ) -> wasmtime::Result<Completion> {
         let Ok(length) = u32::try_from(arguments.len()) else {
-            return Ok(Finish::Limit(
+            return Ok(Completion::Limit(
                 "the arguments are larger than 4 GiB".to_owned(),
             ));
         };
@@ -148,7 +151,7 @@ impl Instance {
             self.buffer = Buffer::default();
             let address = self.arguments.call_async(&mut self.store, capacity).await?;
             if address == 0 {
-                return Ok(Finish::Limit(format!(
+                return Ok(Completion::Limit(format!(
                     "the plugin has no room for {length} bytes of arguments"
                 )));
             }
@@ -185,12 +188,12 @@ impl Instance {
             .ok_or(Stop::BadGuest("its result is outside its memory"))?;
         // The first byte is the envelope's own.
         if size > result_max.saturating_add(1) {
-            return Ok(Finish::ResultTooLarge {
+            return Ok(Completion::ResultTooLarge {
                 size: size - 1,
                 max: result_max,
             });
         }
-        Ok(Finish::from_envelope(envelope))
+        Ok(Completion::from_envelope(envelope))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of links, routes or messages, and no type of the engine leaves it, so that
 //! the engine can be replaced or upgraded here alone. A plugin is hostile by assumption: whatever
-//! a module does, its call ends with exactly one [`Finish`] and the process lives on.
+//! a module does, its call ends with exactly one [`Completion`] and the process lives on.
 //!
 //! ```text
 //! wasm --compile--> image --Plugin::load--> Plugin --start--> Finish
@@ -47,12 +47,12 @@ pub use cache::ImageCache;
 #[cfg(feature = "compiler")]
 pub use compile::compile;
 pub use error::{EngineError, LoadError};
-pub use finish::Finish;
+pub use finish::Completion;
 pub use image::ImageHash;
 pub use limits::Limits;
-pub use plugin::{Around, Invocation, Plugin};
+pub use plugin::{Invocation, Plugin, PluginEnv};
 pub use runtime::Runtime;
-pub use session::{Exchange, Session, Sessions};
+pub use session::{Exchange, PluginRouter, PluginRouters};
 pub use state::LogSink;
 #[cfg(feature = "compiler")]
 pub use target::ParseTargetError;

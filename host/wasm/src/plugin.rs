@@ -11,13 +11,13 @@ use wasmtime::{ExternType, InstancePre, Module, ModuleExport, UnknownImportError
 
 use super::error::LoadError;
 use super::executor::{Job, Running};
-use super::finish::Finish;
+use super::finish::Completion;
 use super::image::{self, ImageHash};
 use super::instance::Instance;
 use super::limits::Limits;
 use super::runtime::Runtime;
-use super::session::Sessions;
-use super::state::{LogSink, State, Watch};
+use super::session::PluginRouters;
+use super::state::{Interrupt, LogSink, State};
 use super::task::{CancelHandle, Task};
 use super::ticker::{TICK, Ticking};
 use super::{clock, grants};
@@ -35,13 +35,13 @@ pub struct Invocation<'a> {
 }
 
 /// What a plugin runs in.
-pub struct Around<'a> {
+pub struct PluginEnv<'a> {
     /// Who and where the context is.
     pub host: &'a HostInfo,
     /// Where its log records go.
     pub sink: Arc<dyn LogSink>,
     /// The way to the router; without one, whatever needs it fails.
-    pub sessions: Option<Arc<dyn Sessions>>,
+    pub sessions: Option<Arc<dyn PluginRouters>>,
 }
 
 /// An image made ready, with its grants and limits.
@@ -63,7 +63,7 @@ pub(super) struct Blueprint {
     pub(super) limits: Limits,
     pub(super) host: Arc<[u8]>,
     pub(super) sink: Arc<dyn LogSink>,
-    pub(super) sessions: Option<Arc<dyn Sessions>>,
+    pub(super) sessions: Option<Arc<dyn PluginRouters>>,
     /// Whether it was granted the router.
     pub(super) reaches_router: bool,
     pub(super) uses_wasi: bool,
@@ -124,7 +124,7 @@ impl Plugin {
         expected: &ImageHash,
         grants: &[Grant],
         limits: &Limits,
-        around: Around<'_>,
+        around: PluginEnv<'_>,
     ) -> Result<Arc<Self>, LoadError> {
         let (module, manifest) = image::load(&runtime.engine, &runtime.target(), image, expected)?;
         let manifest = Manifest::parse(manifest)?;
@@ -177,18 +177,18 @@ impl Plugin {
     /// Returns its end when it ended in this thread at once. Otherwise the call goes on in
     /// another thread, and `done` is called from there exactly once.
     ///
-    /// A call of a serial function while another one runs is [`Finish::Busy`].
+    /// A call of a serial function while another one runs is [`Completion::Busy`].
     pub fn start(
         self: &Arc<Self>,
         invocation: Invocation<'_>,
         cancel: CancelHandle,
-        done: impl FnOnce(Finish) + Send + 'static,
-    ) -> Option<Finish> {
+        done: impl FnOnce(Completion) + Send + 'static,
+    ) -> Option<Completion> {
         let begun = match self.begin(invocation, cancel) {
             Ok(begun) => begun,
             Err(finish) => return Some(finish),
         };
-        let Begun {
+        let StartedCall {
             mut running,
             lease,
             ticking,
@@ -216,17 +216,17 @@ impl Plugin {
         drop(job.running);
         let (_, lease) = job.task.take_ending()?;
         lease.release(None);
-        Some(Finish::Limit(reason))
+        Some(Completion::Limit(reason))
     }
 
     fn begin(
         self: &Arc<Self>,
         invocation: Invocation<'_>,
         cancel: CancelHandle,
-    ) -> Result<Begun, Finish> {
+    ) -> Result<StartedCall, Completion> {
         let index = self.resolve(&invocation)?;
         let function = &self.blueprint.functions[index];
-        let watch = Watch {
+        let watch = Interrupt {
             deadline: invocation.deadline,
             cancel,
             moved: self.blueprint.may_block || function.slow.load(Ordering::Relaxed),
@@ -235,13 +235,13 @@ impl Plugin {
             return Err(stop.into());
         }
         let ticking = self.runtime.ticker.begin(invocation.deadline);
-        let ticking =
-            ticking.map_err(|error| Finish::Failed(format!("cannot start a thread: {error}")))?;
+        let ticking = ticking
+            .map_err(|error| Completion::Failed(format!("cannot start a thread: {error}")))?;
         let (lease, instance) = self.lease(index)?;
         let plugin = self.clone();
         let inside = watch.clone();
         let arguments = invocation.arguments;
-        Ok(Begun {
+        Ok(StartedCall {
             running: Box::pin(async move { plugin.run(index, instance, arguments, inside).await }),
             lease,
             ticking,
@@ -251,30 +251,30 @@ impl Plugin {
     }
 
     /// Finds the function and checks that the caller means this one.
-    fn resolve(&self, invocation: &Invocation<'_>) -> Result<usize, Finish> {
+    fn resolve(&self, invocation: &Invocation<'_>) -> Result<usize, Completion> {
         let functions = &self.blueprint.manifest.functions;
         let found =
             functions.binary_search_by(|known| known.name.as_str().cmp(invocation.function));
         let Ok(index) = found else {
             let known = functions.iter().map(|known| known.name.clone());
-            return Err(Finish::UnknownFunction {
+            return Err(Completion::UnknownFunction {
                 known: known.collect(),
             });
         };
         if invocation.signature != 0 && invocation.signature != functions[index].signature {
-            return Err(Finish::SignatureMismatch);
+            return Err(Completion::SignatureMismatch);
         }
         Ok(index)
     }
 
-    fn lease(self: &Arc<Self>, index: usize) -> Result<(Lease, Option<Box<Instance>>), Finish> {
+    fn lease(self: &Arc<Self>, index: usize) -> Result<(Lease, Option<Box<Instance>>), Completion> {
         let plugin = self.clone();
         if self.blueprint.manifest.functions[index].concurrent {
             return Ok((Lease { plugin, call: None }, None));
         }
         let mut slot = self.slot();
         if slot.busy {
-            return Err(Finish::Busy);
+            return Err(Completion::Busy);
         }
         slot.busy = true;
         slot.calls += 1;
@@ -287,8 +287,8 @@ impl Plugin {
         index: usize,
         instance: Option<Box<Instance>>,
         arguments: Bytes,
-        watch: Watch,
-    ) -> (Finish, Option<Box<Instance>>) {
+        watch: Interrupt,
+    ) -> (Completion, Option<Box<Instance>>) {
         let function = &self.blueprint.functions[index];
         let began = watch.moved.then(Instant::now);
         let mut instance = match instance {
@@ -319,11 +319,11 @@ impl Plugin {
 }
 
 /// A call that is ready to be polled.
-struct Begun {
+struct StartedCall {
     running: Running,
     lease: Lease,
     ticking: Ticking,
-    watch: Watch,
+    watch: Interrupt,
     index: usize,
 }
 

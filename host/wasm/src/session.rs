@@ -8,10 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use offshoot_abi::router::{Failure, Request, Response};
+use offshoot_abi::router::{Request, RequestError, Response};
 
 /// The answer to a request, when there is one.
-pub type Exchange = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
+pub type Exchange = Pin<Box<dyn Future<Output = Result<Response, RequestError>> + Send>>;
 
 /// What one instance of a plugin has open: its receivers, its calls.
 ///
@@ -21,7 +21,7 @@ pub type Exchange = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Sen
 /// starter holds. A future that is dropped takes its request back where that is still possible: a
 /// call whose receiver nobody was told of must be cancelled, and a message that nobody was given
 /// must stay with its receiver.
-pub trait Session: Send + Sync {
+pub trait PluginRouter: Send + Sync {
     /// Does what the guest asks. The guest waits until it is done, unless its call ends before.
     fn exchange(&self, request: Request) -> Exchange;
 
@@ -31,7 +31,7 @@ pub trait Session: Send + Sync {
     /// # Errors
     ///
     /// Says why not.
-    fn may_send(&self, context: u32) -> Result<(), Failure>;
+    fn may_send(&self, context: u32) -> Result<(), RequestError>;
 
     /// Sends a message as soon as the receiver has room for it. Nothing is taken from `data`
     /// before the poll that is ready.
@@ -41,11 +41,11 @@ pub trait Session: Send + Sync {
         context: u32,
         handle: u64,
         data: &[u8],
-    ) -> Poll<Result<(), Failure>>;
+    ) -> Poll<Result<(), RequestError>>;
 }
 
 /// Makes the session of an instance, when the instance first needs one.
-pub trait Sessions: Send + Sync {
+pub trait PluginRouters: Send + Sync {
     /// Makes a session.
-    fn open(&self) -> Arc<dyn Session>;
+    fn open(&self) -> Arc<dyn PluginRouter>;
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use wasmtime::{StoreContextMut, UpdateDeadline};
 
-use super::exchange::Desk;
+use super::exchange::RouterAccess;
 use super::files::Wasi;
 use super::finish::Stop;
 use super::limits::Limiter;
@@ -31,20 +31,20 @@ pub(super) struct State {
     /// Text and place of the panic that is about to trap.
     pub(super) panic: Option<String>,
     /// The way to the router.
-    pub(super) desk: Desk,
-    pub(super) watch: Watch,
+    pub(super) desk: RouterAccess,
+    pub(super) watch: Interrupt,
 }
 
 /// What ends the call that is running.
 #[derive(Clone, Default)]
-pub(super) struct Watch {
+pub(super) struct Interrupt {
     pub(super) deadline: Option<Instant>,
     pub(super) cancel: CancelHandle,
     /// Whether the call runs in a thread of its own, or must move there at the next tick.
     pub(super) moved: bool,
 }
 
-impl Watch {
+impl Interrupt {
     /// Why the call must end now.
     pub(super) fn stop(&self) -> Option<Stop> {
         if self.cancel.is_cancelled() {

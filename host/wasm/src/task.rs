@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::Thread;
 
-use super::finish::{Finish, Stop};
+use super::finish::{Completion, Stop};
 use super::plugin::Lease;
-use super::state::Watch;
+use super::state::Interrupt;
 
 /// Ticks that a call may take to notice its end before it is given up. A guest notices at once;
 /// what does not is a system call, such as a read from a server that is gone.
@@ -34,11 +34,11 @@ impl CancelHandle {
 }
 
 /// Called once with a call's end.
-pub(super) type Done = Box<dyn FnOnce(Finish) + Send>;
+pub(super) type Done = Box<dyn FnOnce(Completion) + Send>;
 
 /// The part of a moved call that its worker and the ticker share.
 pub(super) struct Task {
-    watch: Watch,
+    watch: Interrupt,
     /// The worker, once it runs the call.
     worker: Mutex<Option<Thread>>,
     /// Whoever takes this out ends the call.
@@ -47,7 +47,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(watch: Watch, lease: Lease, done: Done) -> Arc<Self> {
+    pub(super) fn new(watch: Interrupt, lease: Lease, done: Done) -> Arc<Self> {
         Arc::new(Self {
             watch,
             worker: Mutex::default(),

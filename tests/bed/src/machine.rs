@@ -379,9 +379,9 @@ fn run(mut command: Command) -> Output {
 }
 
 /// What the setup said: lines of a word and a text.
-struct Said(Vec<String>);
+struct ToolOutput(Vec<String>);
 
-impl Said {
+impl ToolOutput {
     fn all(&self, word: &str) -> Vec<String> {
         let lines = self.0.iter().filter_map(|line| line.split_once(' '));
         let texts = lines.filter(|(first, _)| *first == word);
@@ -396,7 +396,7 @@ impl Said {
     }
 }
 
-fn said_until_ready(unshare: &mut Child) -> Result<Said, BedError> {
+fn said_until_ready(unshare: &mut Child) -> Result<ToolOutput, BedError> {
     let output = unshare.stdout.take().expect("it was asked for");
     let mut errors = unshare.stderr.take().expect("it was asked for");
     let (tell, said) = mpsc::channel();
@@ -404,7 +404,7 @@ fn said_until_ready(unshare: &mut Child) -> Result<Said, BedError> {
         let mut lines = Vec::new();
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if line == "ready" {
-                let _ = tell.send(Ok(Said(lines)));
+                let _ = tell.send(Ok(ToolOutput(lines)));
                 return;
             }
             lines.push(line);

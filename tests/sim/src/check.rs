@@ -100,7 +100,7 @@ impl World {
         };
         let gauges = node.gauges();
         let known = node.context_ids();
-        let offences = node.stats().offences;
+        let violations = node.stats().violations;
         let (queued, running) = node.calls();
         let inlets = self.programs.open_inlets(process);
         if gauges.listeners != waits + connects + inlets + gauges.streams_out {
@@ -121,9 +121,9 @@ impl World {
         let evil_near = (0..self.processes.len()).any(|it| {
             self.processes[it].tainted && (self.profile.siblings || self.is_above(process, it))
         });
-        if offences > 0 && !evil_near {
+        if violations > 0 && !evil_near {
             self.fail(format!(
-                "process {process} counts {offences} offences of honest contexts"
+                "process {process} counts {violations} offences of honest contexts"
             ));
         }
         let Gauges {

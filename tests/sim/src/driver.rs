@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use offshoot_abi::GuestError;
 use offshoot_proto::control::{
-    CallFailure, CallOutcome, Connected, Failure, Hello, LogRecord, Welcome,
+    CallFailure, CallOutcome, ConnectFailure, Connected, Hello, LogRecord, Welcome,
 };
 use offshoot_proto::limits::MESSAGE_MAX_DEFAULT;
 use offshoot_proto::{Body, CallKey, ContextId, Event, Handle, LinkId, Node, Run};
@@ -314,7 +314,7 @@ impl World {
             node.abandon(id, "it could not be started");
             if let Some((src, reply_to)) = asked {
                 let failed =
-                    Connected::Failed(Failure::Other("it could not be started".to_owned()));
+                    Connected::Failed(ConnectFailure::Other("it could not be started".to_owned()));
                 node.answer_connect(src, reply_to, &failed);
             }
             return self.drain(process);

@@ -30,7 +30,7 @@ use world::World;
 
 /// A schedule that went wrong.
 #[derive(Debug)]
-pub struct Failure {
+pub struct ConnectFailure {
     /// What replays it.
     pub seed: u64,
     /// What is wrong.
@@ -39,7 +39,7 @@ pub struct Failure {
     pub log: Vec<String>,
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const SHOWN: usize = 60;
         let skipped = self.log.len().saturating_sub(SHOWN);
@@ -56,12 +56,12 @@ impl std::fmt::Display for Failure {
 /// # Errors
 ///
 /// Says what is wrong, with the last events of a second run that was watched.
-pub fn run(seed: u64) -> Result<u64, Box<Failure>> {
+pub fn run(seed: u64) -> Result<u64, Box<ConnectFailure>> {
     match attempt(seed, false).0 {
         Ok(digest) => Ok(digest),
         Err(problem) => {
             let (_, log) = attempt(seed, true);
-            Err(Box::new(Failure { seed, problem, log }))
+            Err(Box::new(ConnectFailure { seed, problem, log }))
         }
     }
 }
@@ -114,10 +114,10 @@ pub const SEEDS: u64 = 50_000;
 /// # Errors
 ///
 /// Fails with the first schedule that went wrong, of those that ran.
-pub fn run_many(from: u64, count: u64) -> Result<u64, Box<Failure>> {
+pub fn run_many(from: u64, count: u64) -> Result<u64, Box<ConnectFailure>> {
     const THREADS: u64 = 2;
     let failed = AtomicBool::new(false);
-    let part = |thread: u64| -> Result<u64, Box<Failure>> {
+    let part = |thread: u64| -> Result<u64, Box<ConnectFailure>> {
         let mut digest = 0;
         for seed in (from..from + count).filter(|seed| seed % THREADS == thread) {
             if failed.load(Ordering::Relaxed) {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 
-use offshoot_abi::router::{Body, ChannelError, Failure, Received, Request, Response};
+use offshoot_abi::router::{Body, ChannelError, Received, Request, RequestError, Response};
 use offshoot_abi::{Blob, ContextAddress};
 use serde::Serialize;
 
@@ -36,13 +36,13 @@ pub(crate) fn deliver(receiver: u64, value: &impl Serialize) {
 }
 
 /// Lets a failure arrive.
-pub(crate) fn fail(receiver: u64, failure: Failure) {
+pub(crate) fn fail(receiver: u64, failure: RequestError) {
     arrive(receiver, 0, Body::Failed(failure));
 }
 
 /// That nothing more comes from context 7.
-pub(crate) fn gone() -> Failure {
-    Failure::Channel(ChannelError {
+pub(crate) fn gone() -> RequestError {
+    RequestError::Channel(ChannelError {
         context: "local.7".to_owned(),
         reason: "it is gone".to_owned(),
         may_have_run: false,
@@ -53,11 +53,11 @@ fn arrive(receiver: u64, reply_to: u64, body: Body) {
     HOST.with_borrow_mut(|host| host.arrive(receiver, reply_to, body));
 }
 
-pub(crate) fn exchange(request: &Request) -> Result<Response, Failure> {
+pub(crate) fn exchange(request: &Request) -> Result<Response, RequestError> {
     HOST.with_borrow_mut(|host| host.exchange(request))
 }
 
-pub(crate) fn send(context: u32, handle: u64, data: &[u8]) -> Result<(), Failure> {
+pub(crate) fn send(context: u32, handle: u64, data: &[u8]) -> Result<(), RequestError> {
     HOST.with_borrow_mut(
         |host| match context == 0 && host.receivers.contains_key(&handle) {
             true => {
@@ -70,7 +70,7 @@ pub(crate) fn send(context: u32, handle: u64, data: &[u8]) -> Result<(), Failure
 }
 
 impl Host {
-    fn exchange(&mut self, request: &Request) -> Result<Response, Failure> {
+    fn exchange(&mut self, request: &Request) -> Result<Response, RequestError> {
         if !matches!(request, Request::Receive(_) | Request::Waiting { .. }) {
             self.requests.push(request.clone());
         }
@@ -137,7 +137,11 @@ impl Host {
         });
     }
 
-    fn receive(&mut self, receivers: &[u64], timeout: Option<u64>) -> Result<Response, Failure> {
+    fn receive(
+        &mut self,
+        receivers: &[u64],
+        timeout: Option<u64>,
+    ) -> Result<Response, RequestError> {
         for receiver in receivers {
             assert!(
                 self.receivers.contains_key(receiver),

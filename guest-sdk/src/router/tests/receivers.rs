@@ -25,8 +25,8 @@ fn router() -> Router {
     Router::new(Host::new(0, [], "controller"))
 }
 
-fn failed() -> Failure {
-    Failure::Call(Box::new(CallError {
+fn failed() -> RequestError {
+    RequestError::Call(Box::new(CallError {
         context: "local.7".to_owned(),
         function: "sums::double".to_owned(),
         kind: CallErrorKind::Function,

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use offshoot_ssh::config::{HostConfig, Said, Surroundings, Way};
+use offshoot_ssh::config::{HostConfig, Overrides, Surroundings, Way};
 use offshoot_text::{check_host, check_user};
 
 use super::Hop;
@@ -123,10 +123,10 @@ fn place_of(hop: &Hop, connect: &ConnectArgs) -> Result<Place, Trouble> {
     // The program is asked with them, and its configuration may hand them to a shell.
     let checked = check_host(host).and_then(|()| user.as_deref().map_or(Ok(()), check_user));
     checked.map_err(|error| trouble(error, "write the name as the machine has it"))?;
-    let said = Said {
+    let said = Overrides {
         user: user.clone(),
         port: *port,
-        ..Said::default()
+        ..Overrides::default()
     };
     match &connect.ssh_path {
         Some(program) => Ok(ask_program(program, host, &said, connect)),
@@ -134,7 +134,7 @@ fn place_of(hop: &Hop, connect: &ConnectArgs) -> Result<Place, Trouble> {
     }
 }
 
-fn read_config(host: &str, said: &Said, connect: &ConnectArgs) -> Result<Place, Trouble> {
+fn read_config(host: &str, said: &Overrides, connect: &ConnectArgs) -> Result<Place, Trouble> {
     let mut around = Surroundings::of_process();
     if let Some(file) = &connect.ssh_config {
         around = around.with_config(file.as_ref());
@@ -157,7 +157,7 @@ fn read_config(host: &str, said: &Said, connect: &ConnectArgs) -> Result<Place, 
 }
 
 /// Without an answer, a name leads where it says.
-fn ask_program(program: &str, host: &str, said: &Said, connect: &ConnectArgs) -> Place {
+fn ask_program(program: &str, host: &str, said: &Overrides, connect: &ConnectArgs) -> Place {
     let mut command = Command::new(program);
     command.arg("-G").stdin(Stdio::null()).stderr(Stdio::null());
     if let Some(file) = &connect.ssh_config {

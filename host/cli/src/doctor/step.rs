@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::access::{self, Known};
 use super::{Hop, journal, plugin, reach};
 use crate::args::ConnectArgs;
-use crate::reach::Wanted;
+use crate::reach::ConnectRequest;
 use offshoot::{ChannelErrorKind, Context, Error, Message, Password, Router};
 use offshoot_node::BUILD_ID;
 use offshoot_node::launch::ChildBinary;
@@ -319,7 +319,7 @@ async fn access(
         patient.is_local &= !matches!(hop, Hop::Ssh { .. });
         let _ = journal::take();
         let began = Instant::now();
-        let wanted = Wanted {
+        let wanted = ConnectRequest {
             hop,
             parent: patient.contexts.last(),
             name: None,
@@ -353,7 +353,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 async fn connect(patient: &mut Patient, hop: &Hop) -> Result<String, Trouble> {
-    let wanted = Wanted {
+    let wanted = ConnectRequest {
         hop,
         parent: patient.contexts.last(),
         name: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use offshoot_proto::ContextId;
 use offshoot_proto::{Node, SendError};
 
-use super::{Hub, State};
+use super::{Driver, State};
 use offshoot_wasm::{Profile, Target};
 
 /// Names of contexts that are gone, which are kept.
@@ -13,16 +13,16 @@ const DEPARTED_MAX: usize = 1024;
 
 /// What is known of a context.
 #[derive(Clone)]
-pub struct Known {
+pub struct ContextInfo {
     /// Its name, for errors and logs.
     pub name: Arc<str>,
     /// What images it runs.
     pub target: Arc<str>,
 }
 
-impl Hub {
+impl Driver {
     /// Notes what a context is that was made through this one.
-    pub fn learn(&self, id: ContextId, known: Known) {
+    pub fn register_context(&self, id: ContextId, known: ContextInfo) {
         self.lock().known.insert(id, known);
     }
 
@@ -41,7 +41,7 @@ impl Hub {
     }
 
     /// A context is gone. Its name is kept for a while: errors that tell of it are read later.
-    pub(super) fn depart(state: &mut State, id: ContextId) {
+    pub(super) fn unregister_context(state: &mut State, id: ContextId) {
         if let Some(known) = state.known.remove(&id) {
             if state.departed.len() == DEPARTED_MAX {
                 state.departed.pop_front();
@@ -65,14 +65,19 @@ impl Hub {
 
     /// Takes in what a plugin says of a context that it made. Its name is believed only where it
     /// shows whose child it is: it ends up in this program's log.
-    pub fn adopt(&self, id: ContextId, name: &str, target: &str) -> Result<Known, SendError> {
+    pub fn resolve_context(
+        &self,
+        id: ContextId,
+        name: &str,
+        target: &str,
+    ) -> Result<ContextInfo, SendError> {
         let mut state = self.lock();
         if let Some(known) = state.known.get(&id) {
             return Ok(known.clone());
         }
         if id == ContextId::CONTROLLER || id == state.node.id() {
             drop(state);
-            return Ok(Known {
+            return Ok(ContextInfo {
                 name: self.name(id),
                 target: self.target_of(id),
             });
@@ -82,7 +87,7 @@ impl Hub {
         let is_its_child = name.strip_prefix(&*parent);
         let believed = is_its_child.is_some_and(|rest| rest.starts_with('.'))
             && Node::check_name(name).is_ok();
-        let known = Known {
+        let known = ContextInfo {
             name: match believed {
                 true => name.into(),
                 false => format!("{parent}.{id}").into(),

@@ -6,8 +6,8 @@ use offshoot_proto::control::{CallOutcome, Connect, Connected, LogRecord};
 use offshoot_proto::{CallKey, ContextId, Event, Handle, LinkId, Receipt, Run};
 
 use super::output::Written;
-use super::{Hub, SETTLING, State, Taker, streams, tasks};
-use crate::mailbox::{Content, Inbox, Mail, MessageHandler, Notify};
+use super::{Driver, IN_DRIVER, State, Subscriber, streams, tasks};
+use crate::mailbox::{Content, Inbox, MessageHandler, Notify, QueuedMessage};
 
 /// What an event leaves to do once the lock is given up: code of plugins and of the program, which
 /// may log, call and send.
@@ -27,13 +27,13 @@ enum Effect {
     Log(Arc<str>, LogRecord),
 }
 
-impl Hub {
+impl Driver {
     /// Handles events and writes to links until there is nothing left to do.
     ///
     /// The lock is given up for each [`Effect`], and what it changes is seen by the next turn.
-    pub(super) fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
-        let outer = SETTLING.replace(self.id);
-        state.gathered = 0;
+    pub(super) fn process_events<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+        let outer = IN_DRIVER.replace(self.id);
+        state.deferred = 0;
         loop {
             if let Some(event) = state.node.poll_event() {
                 if let Some(effect) = self.apply(&mut state, event) {
@@ -52,7 +52,7 @@ impl Hub {
             }
         }
         self.rearm(&mut state);
-        SETTLING.set(outer);
+        IN_DRIVER.set(outer);
     }
 
     /// Does under no lock what an event has left to do. Gives the call that has ended by it.
@@ -108,7 +108,7 @@ impl Hub {
                 receipt,
                 last,
             } => {
-                let mail = Mail {
+                let mail = QueuedMessage {
                     src,
                     reply_to,
                     content: Content::Body(body),
@@ -117,7 +117,7 @@ impl Hub {
                 return state.bring(handle, mail, last);
             }
             Event::Expired { handle } => {
-                let mail = Mail {
+                let mail = QueuedMessage {
                     src: ContextId::CONTROLLER,
                     reply_to: Handle::NONE,
                     content: Content::Expired,
@@ -142,7 +142,7 @@ impl Hub {
             }
             Event::ContextLost { id, reason } => {
                 let name = Self::name_of(state, id);
-                Self::depart(state, id);
+                Self::unregister_context(state, id);
                 tracing::debug!(context = %name, reason, "context lost");
             }
             Event::Image { .. } => state.image_came.notify_waiters(),
@@ -201,18 +201,18 @@ impl Hub {
 impl State {
     /// Hands a message to the subscriber of its handle. `last` says that there will be no more: the
     /// handle is gone.
-    fn bring(&mut self, handle: Handle, mail: Mail, last: bool) -> Option<Effect> {
-        let taker = match last {
-            true => self.takers.remove(&handle),
-            false => self.takers.get(&handle).cloned(),
+    fn bring(&mut self, handle: Handle, mail: QueuedMessage, last: bool) -> Option<Effect> {
+        let subscriber = match last {
+            true => self.subscribers.remove(&handle),
+            false => self.subscribers.get(&handle).cloned(),
         };
-        match taker {
-            Some(Taker::Inbox(inbox)) => {
+        match subscriber {
+            Some(Subscriber::Inbox(inbox)) => {
                 let over = last.then(|| mail.reason_of_end());
                 let notify = inbox.put(mail, over)?;
                 Some(Effect::Notify(notify, inbox))
             }
-            Some(Taker::Handler(handler)) => {
+            Some(Subscriber::Handler(handler)) => {
                 handler.queue(mail);
                 Some(Effect::Handle(handler))
             }

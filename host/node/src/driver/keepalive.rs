@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use offshoot_proto::LinkId;
 
-use super::Hub;
+use super::Driver;
 
-impl Hub {
+impl Driver {
     /// Takes the peer of a link for lost once it gives no sign of life for so long.
     pub fn watch(&self, link: LinkId, lost_after: Duration) {
         self.drive(|state, now| state.node.watch_link(link, lost_after, now));

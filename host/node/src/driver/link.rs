@@ -9,8 +9,8 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::output::{Output, Signals, Written};
-use super::{Hub, Known};
-use crate::transport::{Carrier, LinkParts};
+use super::{ContextInfo, Driver};
+use crate::transport::{LinkParts, Transport};
 
 /// Bytes to read at once. One buffer of the thread serves all its links.
 const READ: usize = 256 * 1024;
@@ -27,20 +27,20 @@ const GRACE_STEP: Duration = Duration::from_millis(200);
 /// that of the process separately.
 const REASON_WAIT: Duration = Duration::from_millis(200);
 
-impl Hub {
+impl Driver {
     /// Adds the link to a child that said hello, with what it sent behind that; gives the parts
     /// back when the node does not expect the child any more.
     pub fn attach_child(
         &self,
         id: ContextId,
-        known: Known,
+        known: ContextInfo,
         parts: LinkParts,
         rest: &[u8],
     ) -> Result<LinkId, LinkParts> {
         let LinkParts {
             input,
             output,
-            carrier,
+            transport,
         } = parts;
         let signals = Signals::default();
         let attached = self.drive(|state, now| {
@@ -61,14 +61,14 @@ impl Hub {
         });
         match attached {
             Ok(link) => {
-                let carried = Carried::new(self, id);
+                let live_transports = TransportGuard::new(self, id);
                 self.spawn(run(Task {
-                    hub: self.weak(),
-                    carried,
+                    driver: self.weak(),
+                    live_transports,
                     link,
                     input,
                     signals,
-                    carrier,
+                    transport,
                     grace: self.grace(),
                 }));
                 Ok(link)
@@ -76,7 +76,7 @@ impl Hub {
             Err(output) => Err(LinkParts {
                 input,
                 output,
-                carrier,
+                transport,
             }),
         }
     }
@@ -101,7 +101,7 @@ impl Hub {
         }
         self.resume_reading(state);
         // Those that feed this link may have to be told that they may go on.
-        self.settle(guard);
+        self.process_events(guard);
         written
     }
 
@@ -121,48 +121,48 @@ impl Hub {
 }
 
 struct Task {
-    hub: Weak<Hub>,
-    carried: Carried,
+    driver: Weak<Driver>,
+    live_transports: TransportGuard,
     link: LinkId,
     input: AsyncFd<Arc<OwnedFd>>,
     signals: Signals,
-    carrier: Carrier,
+    transport: Transport,
     grace: Duration,
 }
 
 /// Notes as long as it lives that there is something that carries the link to a child: a process,
 /// or a session, which end a little later than the context.
-struct Carried {
-    hub: Weak<Hub>,
+struct TransportGuard {
+    driver: Weak<Driver>,
     id: ContextId,
 }
 
-impl Carried {
-    fn new(hub: &Hub, id: ContextId) -> Self {
-        hub.lock().carried.insert(id);
+impl TransportGuard {
+    fn new(driver: &Driver, id: ContextId) -> Self {
+        driver.lock().live_transports.insert(id);
         Self {
-            hub: hub.weak(),
+            driver: driver.weak(),
             id,
         }
     }
 }
 
-impl Drop for Carried {
+impl Drop for TransportGuard {
     fn drop(&mut self) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.lock().carried.remove(&self.id);
-            hub.put_down.notify_waiters();
+        if let Some(driver) = self.driver.upgrade() {
+            driver.lock().live_transports.remove(&self.id);
+            driver.transport_closed.notify_waiters();
         }
     }
 }
 
-impl Hub {
+impl Driver {
     /// Waits until nothing carries a link to that child any more.
-    pub async fn until_put_down(&self, id: ContextId) {
+    pub async fn wait_transport_closed(&self, id: ContextId) {
         loop {
-            let mut changed = std::pin::pin!(self.put_down.notified());
+            let mut changed = std::pin::pin!(self.transport_closed.notified());
             changed.as_mut().enable();
-            if !self.lock().carried.contains(&id) {
+            if !self.lock().live_transports.contains(&id) {
                 return;
             }
             changed.await;
@@ -181,45 +181,45 @@ enum End {
 async fn run(mut task: Task) {
     let end = task.read_until_end().await;
     let Task {
-        hub,
-        carried: _carried,
+        driver,
+        live_transports: _carried,
         link,
         input,
-        mut carrier,
+        mut transport,
         grace,
         signals,
     } = task;
     drop(input);
     if signals.is_detached() {
-        carrier.release();
+        transport.release();
     }
     let reason = match end {
         End::Ours => "the link was closed".to_owned(),
-        End::Peer(reason) => carrier.epitaph(REASON_WAIT).await.unwrap_or(reason),
+        End::Peer(reason) => transport.exit_reason(REASON_WAIT).await.unwrap_or(reason),
     };
-    if let Some(hub) = hub.upgrade() {
-        hub.close_link(link, &reason);
+    if let Some(driver) = driver.upgrade() {
+        driver.close_link(link, &reason);
     }
-    carrier.end(grace).await;
+    transport.end(grace).await;
 }
 
 impl Task {
     async fn read_until_end(&mut self) -> End {
         loop {
-            let Some(hub) = self.hub.upgrade() else {
+            let Some(driver) = self.driver.upgrade() else {
                 return End::Ours;
             };
-            let may_read = match hub.may_read(self.link) {
+            let may_read = match driver.may_read(self.link) {
                 Some(may_read) => may_read,
-                None if hub.is_ended() => return End::Ours,
+                None if driver.is_ended() => return End::Ours,
                 None => {
                     // A write has failed. What the child said before that is in the pipe, and one
                     // read takes all that a pipe holds.
-                    let _ = hub.read(self.link, self.input.get_ref());
+                    let _ = driver.read(self.link, self.input.get_ref());
                     return End::Peer("it closed its end of the connection".to_owned());
                 }
             };
-            drop(hub);
+            drop(driver);
             tokio::select! {
                 biased;
                 () = self.signals.reader.notified() => {}
@@ -227,10 +227,10 @@ impl Task {
                     let Ok(mut ready) = ready else {
                         return End::Peer("the runtime is shutting down".to_owned());
                     };
-                    let Some(hub) = self.hub.upgrade() else {
+                    let Some(driver) = self.driver.upgrade() else {
                         return End::Ours;
                     };
-                    match hub.read(self.link, self.input.get_ref()) {
+                    match driver.read(self.link, self.input.get_ref()) {
                         // A child that never stops to talk must not keep others waiting.
                         Read::Some => tokio::task::yield_now().await,
                         Read::Drained => ready.clear_ready(),
@@ -255,7 +255,7 @@ thread_local! {
     static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-impl Hub {
+impl Driver {
     /// Reads a link once. The bytes are read and handled under one lock, so that it does not
     /// matter which thread does it.
     fn read(&self, link: LinkId, input: &OwnedFd) -> Read {
@@ -267,7 +267,7 @@ impl Hub {
                 Ok(0) => Read::End(End::Peer("the connection was closed".to_owned())),
                 Ok(count) => {
                     state.node.handle_bytes(link, &buffer[..count], now);
-                    self.settle(state);
+                    self.process_events(state);
                     // A short read has emptied the pipe, epoll(7): there will be a new event.
                     if count < READ {
                         Read::Drained

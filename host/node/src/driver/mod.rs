@@ -37,17 +37,17 @@ use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-pub use contexts::Known;
-pub use stream_handle::{Outlet, PutEnd};
-pub use subscription::Listening;
+pub use contexts::ContextInfo;
+pub use stream_handle::{PutEnd, StreamHandle};
+pub use subscription::Subscription;
 pub use upcalls::Upcalls;
 
 use crate::diagnostics::{DebugLog, Profile};
-use crate::mailbox::{Holders, Inbox, MessageHandler};
+use crate::mailbox::{Inbox, MessageHandler, StreamRefs};
 use output::Output;
 
 /// One context of the tree, as a process: its node, its links and who waits for what.
-pub struct Hub {
+pub struct Driver {
     weak: Weak<Self>,
     /// Tells the drivers of this process apart; not 0.
     id: u64,
@@ -59,7 +59,7 @@ pub struct Hub {
     /// Where tasks run; a child's is made on first use.
     runtime: OnceLock<runtime::Handle>,
     /// Tells that what carried a link has ended.
-    put_down: Notify,
+    transport_closed: Notify,
     timer: LazyTask,
     flusher: LazyTask,
     /// What a call or a wish for a child is handed to.
@@ -89,22 +89,22 @@ pub struct State {
     pub node: Node,
     outputs: HashMap<LinkId, Output>,
     /// Who takes the messages of each handle.
-    takers: HashMap<Handle, Taker>,
-    streams: HashMap<(ContextId, Handle), Holders>,
+    subscribers: HashMap<Handle, Subscriber>,
+    streams: HashMap<(ContextId, Handle), StreamRefs>,
     /// Who waits for ids of contexts.
     pub ids: Ids,
     /// Wakes who waits for images that an ancestor has named.
     pub image_came: Arc<Notify>,
     /// Children whose links are carried by something that has not ended yet.
-    carried: HashSet<ContextId>,
+    live_transports: HashSet<ContextId>,
     /// What is known of the contexts below.
-    known: HashMap<ContextId, Known>,
+    known: HashMap<ContextId, ContextInfo>,
     /// Names of those that are gone, for errors that are read later; the oldest go first.
     departed: VecDeque<(ContextId, Arc<str>)>,
     /// The deadline that the timer sleeps for.
     armed: Option<offshoot_proto::Instant>,
     /// Changes whose bytes were left to gather.
-    gathered: usize,
+    deferred: usize,
     ended: bool,
     /// Whether the context goes on without its parent, until what runs here has ended.
     detached: bool,
@@ -146,24 +146,24 @@ impl Ids {
 
 /// Changes whose bytes may gather before they are written: the other end should have something
 /// to do while more come.
-const GATHER_MAX: usize = 256;
+const DEFERRED_MAX: usize = 256;
 
 thread_local! {
     /// The driver whose events this thread processes, and for which it will write what is left to
     /// write; 0 for none.
-    static SETTLING: Cell<u64> = const { Cell::new(0) };
+    static IN_DRIVER: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Who takes the messages of a handle.
 #[derive(Clone)]
-enum Taker {
+enum Subscriber {
     /// Whoever looks into it.
     Inbox(Arc<Inbox>),
     /// A function, at once.
     Handler(Arc<dyn MessageHandler>),
 }
 
-impl Hub {
+impl Driver {
     /// A hub without links. Its tasks run in `runtime`, or in a thread of their own.
     pub fn new(
         node: Node,
@@ -178,22 +178,22 @@ impl Hub {
             state: Mutex::new(State {
                 node,
                 outputs: HashMap::default(),
-                takers: HashMap::default(),
+                subscribers: HashMap::default(),
                 streams: HashMap::default(),
                 ids: Ids::default(),
                 image_came: Arc::default(),
-                carried: HashSet::default(),
+                live_transports: HashSet::default(),
                 known: HashMap::default(),
                 departed: VecDeque::new(),
                 armed: None,
-                gathered: 0,
+                deferred: 0,
                 ended: false,
                 detached: false,
             }),
             resumed: Condvar::new(),
             origin: Instant::now(),
             runtime: runtime.map_or_else(OnceLock::new, OnceLock::from),
-            put_down: Notify::new(),
+            transport_closed: Notify::new(),
             timer: LazyTask::default(),
             flusher: LazyTask::default(),
             upcalls,
@@ -232,20 +232,20 @@ impl Hub {
         let now = self.now();
         let mut state = self.lock();
         let result = change(&mut state, now);
-        if !self.is_settling() {
-            self.settle(state);
+        if !self.is_in_driver() {
+            self.process_events(state);
         }
         result
     }
 
     /// Whether this thread acts on this hub's events, so that it must not wait for any.
-    pub fn is_settling(&self) -> bool {
-        SETTLING.get() == self.id
+    pub fn is_in_driver(&self) -> bool {
+        IN_DRIVER.get() == self.id
     }
 
     /// Whether this thread acts on the events of any hub.
-    pub fn is_any_settling() -> bool {
-        SETTLING.get() != 0
+    pub fn is_in_any_driver() -> bool {
+        IN_DRIVER.get() != 0
     }
 
     /// Changes the node like [`drive`](Self::drive), but lets the bytes gather until someone
@@ -257,14 +257,14 @@ impl Hub {
         let now = self.now();
         let mut state = self.lock();
         let result = change(&mut state, now);
-        if self.is_settling() {
+        if self.is_in_driver() {
             return result;
         }
-        state.gathered += 1;
+        state.deferred += 1;
         // What came of it for this context itself, such as a message to oneself, must not wait.
         let due = state.node.has_events();
-        if due || state.gathered >= GATHER_MAX || self.runtime.get().is_none() {
-            self.settle(state);
+        if due || state.deferred >= DEFERRED_MAX || self.runtime.get().is_none() {
+            self.process_events(state);
             return result;
         }
         self.rearm(&mut state);
@@ -281,36 +281,40 @@ impl Hub {
     /// Where the messages of a handle, on which the node listens, wait.
     pub fn open_inbox(state: &mut State, handle: Handle) -> Arc<Inbox> {
         let inbox = Inbox::new();
-        state.takers.insert(handle, Taker::Inbox(inbox.clone()));
+        state
+            .subscribers
+            .insert(handle, Subscriber::Inbox(inbox.clone()));
         inbox
     }
 
     /// Has a function take the messages of a handle, on which the node listens.
     pub fn open_handler(state: &mut State, handle: Handle, handler: Arc<dyn MessageHandler>) {
-        state.takers.insert(handle, Taker::Handler(handler));
+        state
+            .subscribers
+            .insert(handle, Subscriber::Handler(handler));
     }
 
     /// Stops to listen on a handle; a call behind it is cancelled. Says whether there was one.
     pub fn forget(&self, handle: Handle) -> bool {
-        let (taker, was_there) =
-            self.drive(|state, _| (state.takers.remove(&handle), state.node.forget(handle)));
+        let (subscriber, was_there) =
+            self.drive(|state, _| (state.subscribers.remove(&handle), state.node.forget(handle)));
         // A handler may own anything, and what is dropped may call back.
-        drop(taker);
+        drop(subscriber);
         was_there
     }
 
     /// Takes back whoever takes the messages of a handle, and tells those who wait for one. Says
     /// whether there was anyone.
-    pub fn remove_taker(&self, handle: Handle) -> bool {
-        let taker = self.drive(|state, _| {
-            let taker = state.takers.remove(&handle)?;
+    pub fn unsubscribe(&self, handle: Handle) -> bool {
+        let subscriber = self.drive(|state, _| {
+            let subscriber = state.subscribers.remove(&handle)?;
             state.node.forget(handle);
-            Some(taker)
+            Some(subscriber)
         });
-        if let Some(Taker::Inbox(inbox)) = &taker {
+        if let Some(Subscriber::Inbox(inbox)) = &subscriber {
             drop(inbox.close("its handle was taken back"));
         }
-        taker.is_some()
+        subscriber.is_some()
     }
 
     /// Spawns a task that a shutdown waits for.
@@ -451,7 +455,7 @@ impl Hub {
     }
 }
 
-impl Drop for Hub {
+impl Drop for Driver {
     /// Lets the tasks see that the hub is gone.
     fn drop(&mut self) {
         for task in std::mem::take(&mut *lock_again(self.background.lock())) {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::output::{Output, Signals};
-use super::{Hub, State, lock_again};
+use super::{Driver, State, lock_again};
 use crate::allocator;
 
 /// Bytes to read at once: as few as calls need, as many as a burst fills.
@@ -30,7 +30,7 @@ const REST: Duration = Duration::from_millis(500);
 /// How often to see whether the parent is still there while it is not read.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
-impl Hub {
+impl Driver {
     /// Serves the parent until it is gone or ends this context. `input` must block, and `output`
     /// must not: a parent that does not read must not stop us from hearing that it is gone. With
     /// `lost_after`, one that gives no sign of life for so long counts as gone.

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use offshoot_proto::Body;
 use offshoot_proto::{ContextId, Dead, DeadKind, Handle, PutError, SendError};
 
-use super::Hub;
-use crate::mailbox::Place;
+use super::Driver;
+use crate::mailbox::WakerSlot;
 
 /// Puts messages into the stream from this context to one handle of another. The outlets of one
 /// stream share its credit.
-pub struct Outlet {
-    hub: Weak<Hub>,
+pub struct StreamHandle {
+    driver: Weak<Driver>,
     dst: ContextId,
     handle: Handle,
 }
@@ -27,12 +27,12 @@ pub enum PutEnd {
     Unsent(SendError),
 }
 
-impl Outlet {
+impl StreamHandle {
     /// Opens one more sending end of that stream.
-    pub fn new(hub: &Arc<Hub>, dst: ContextId, handle: Handle) -> Self {
-        hub.hold_stream(dst, handle);
+    pub fn new(driver: &Arc<Driver>, dst: ContextId, handle: Handle) -> Self {
+        driver.hold_stream(dst, handle);
         Self {
-            hub: hub.weak(),
+            driver: driver.weak(),
             dst,
             handle,
         }
@@ -54,39 +54,39 @@ impl Outlet {
         &self,
         cx: &Context<'_>,
         body: &Bytes,
-        place: &mut Place,
+        slot: &mut WakerSlot,
     ) -> Poll<Result<(), PutEnd>> {
-        let Some(hub) = self.hub.upgrade() else {
+        let Some(driver) = self.driver.upgrade() else {
             let dead = Dead::new(DeadKind::Closed, "the router is gone");
             return Poll::Ready(Err(PutEnd::Ended(dead)));
         };
-        let put = hub.put(self.dst, self.handle, body, cx.waker(), place);
+        let put = driver.put(self.dst, self.handle, body, cx.waker(), slot);
         match put {
             Ok(()) => Poll::Ready(Ok(())),
             Err(PutError::Ended(dead)) => Poll::Ready(Err(PutEnd::Ended(dead))),
             Err(PutError::Unsent(error)) => Poll::Ready(Err(PutEnd::Unsent(error))),
             Err(PutError::NoCredit) => {
                 // The receiver cannot take what has not left.
-                hub.flush();
+                driver.flush();
                 Poll::Pending
             }
         }
     }
 
     /// Forgets someone who waits no more to put.
-    pub fn leave(&self, place: Place) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.leave_stream(self.dst, self.handle, place);
+    pub fn leave(&self, slot: WakerSlot) {
+        if let Some(driver) = self.driver.upgrade() {
+            driver.leave_stream(self.dst, self.handle, slot);
         }
     }
 
     /// Tells the receiver that there will be no more from here (`S129`).
     pub fn close(&self) -> Result<(), SendError> {
-        let Some(hub) = self.hub.upgrade() else {
+        let Some(driver) = self.driver.upgrade() else {
             return Ok(());
         };
         let dead = Dead::new(DeadKind::Closed, "the sender was explicitly closed");
-        hub.drive(|state, _| {
+        driver.drive(|state, _| {
             state
                 .node
                 .post(self.dst, self.handle, Handle::NONE, Body::Dead(dead))
@@ -94,23 +94,23 @@ impl Outlet {
     }
 }
 
-impl Clone for Outlet {
+impl Clone for StreamHandle {
     fn clone(&self) -> Self {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.hold_stream(self.dst, self.handle);
+        if let Some(driver) = self.driver.upgrade() {
+            driver.hold_stream(self.dst, self.handle);
         }
         Self {
-            hub: self.hub.clone(),
+            driver: self.driver.clone(),
             dst: self.dst,
             handle: self.handle,
         }
     }
 }
 
-impl Drop for Outlet {
+impl Drop for StreamHandle {
     fn drop(&mut self) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.let_go_of_stream(self.dst, self.handle);
+        if let Some(driver) = self.driver.upgrade() {
+            driver.let_go_of_stream(self.dst, self.handle);
         }
     }
 }

@@ -5,10 +5,10 @@ use std::task::Waker;
 use bytes::Bytes;
 use offshoot_proto::{ContextId, Handle, PutError};
 
-use super::{Hub, State};
-use crate::mailbox::{Place, Woken};
+use super::{Driver, State};
+use crate::mailbox::{WakeList, WakerSlot};
 
-impl Hub {
+impl Driver {
     /// One more outlet leads to that handle.
     pub fn hold_stream(&self, dst: ContextId, handle: Handle) {
         self.lock().streams.entry((dst, handle)).or_default().count += 1;
@@ -35,28 +35,28 @@ impl Hub {
         handle: Handle,
         body: &Bytes,
         waker: &Waker,
-        place: &mut Place,
+        slot: &mut WakerSlot,
     ) -> Result<(), PutError> {
         self.drive_lazily(|state, _| {
             let result = state.node.put(dst, handle, body.clone());
             if result == Err(PutError::NoCredit) {
                 let holders = state.streams.entry((dst, handle)).or_default();
-                holders.waiting.wait(place, waker);
+                holders.waiting.wait(slot, waker);
             }
             result
         })
     }
 
     /// Forgets someone who waits no more to put.
-    pub fn leave_stream(&self, dst: ContextId, handle: Handle, place: Place) {
+    pub fn leave_stream(&self, dst: ContextId, handle: Handle, slot: WakerSlot) {
         if let Some(holders) = self.lock().streams.get_mut(&(dst, handle)) {
-            holders.waiting.leave(place);
+            holders.waiting.leave(slot);
         }
     }
 }
 
 /// Takes those who wait to put more into a stream.
-pub(super) fn waiting(state: &mut State, dst: ContextId, handle: Handle) -> Option<Woken> {
+pub(super) fn waiting(state: &mut State, dst: ContextId, handle: Handle) -> Option<WakeList> {
     let holders = state.streams.get_mut(&(dst, handle))?;
     Some(holders.waiting.take())
 }

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 use offshoot_proto::LinkId;
 use offshoot_proto::{ContextId, Handle};
 
-use super::{Hub, State};
+use super::{Driver, State};
 use crate::identity;
-use crate::mailbox::{Inbox, Place, Taken};
+use crate::mailbox::{Inbox, Received, WakerSlot};
 
 /// A handle that is listened on. Dropping it ends that, and cancels the call behind it.
-pub struct Listening {
-    hub: Weak<Hub>,
+pub struct Subscription {
+    driver: Weak<Driver>,
     handle: Handle,
     inbox: Arc<Inbox>,
     /// Where messages come from, if they come from one context only.
@@ -23,17 +23,22 @@ pub struct Listening {
 /// How often to let others run before this thread goes to sleep for an answer.
 const YIELDS: usize = 3;
 
-impl Listening {
+impl Subscription {
     /// Takes what comes to `handle`, on which the node listens. `from` is its respondent.
-    pub fn new(hub: &Hub, state: &mut State, from: Option<ContextId>, handle: Handle) -> Self {
+    pub fn new(
+        driver: &Driver,
+        state: &mut State,
+        from: Option<ContextId>,
+        handle: Handle,
+    ) -> Self {
         Self {
             // A child answers many; only a program that waits for one answer spins for it.
             link: from
                 .filter(|_| !identity::is_child())
                 .and_then(|from| state.node.link_to(from)),
-            hub: hub.weak(),
+            driver: driver.weak(),
             handle,
-            inbox: Hub::open_inbox(state, handle),
+            inbox: Driver::open_inbox(state, handle),
         }
     }
 
@@ -48,26 +53,26 @@ impl Listening {
     }
 
     /// The driver, if it is still there.
-    pub fn hub(&self) -> Option<Arc<Hub>> {
-        self.hub.upgrade()
+    pub fn driver(&self) -> Option<Arc<Driver>> {
+        self.driver.upgrade()
     }
 
     /// The next message.
     ///
     /// Cancel-safe: dropping the future loses nothing.
-    pub async fn take(&self) -> Taken {
+    pub async fn take(&self) -> Received {
         // An answer that is always there must not keep the other tasks of the thread waiting.
         tokio::task::coop::consume_budget().await;
         let taken = Take {
-            listening: self,
+            subscription: self,
             asked: false,
-            place: Place::default(),
+            slot: WakerSlot::default(),
         };
         self.acknowledge(taken.await)
     }
 
     /// The next message, if there is one now or nothing will come.
-    pub fn try_take(&self) -> Option<Taken> {
+    pub fn try_take(&self) -> Option<Received> {
         let taken = self.inbox.try_take()?;
         Some(self.acknowledge(taken))
     }
@@ -76,68 +81,68 @@ impl Listening {
     pub fn close(&self, reason: &str) {
         // Whoever sent it learns that from the node.
         drop(self.inbox.close(reason));
-        if let Some(hub) = self.hub.upgrade() {
-            hub.forget(self.handle);
+        if let Some(driver) = self.driver.upgrade() {
+            driver.forget(self.handle);
         }
     }
 
     /// Lets the sender send more.
-    fn acknowledge(&self, taken: Taken) -> Taken {
-        if let Taken::Mail(mail) = &taken
+    fn acknowledge(&self, taken: Received) -> Received {
+        if let Received::QueuedMessage(mail) = &taken
             && mail.receipt.is_due()
-            && let Some(hub) = self.hub.upgrade()
+            && let Some(driver) = self.driver.upgrade()
         {
             let receipt = mail.receipt;
-            hub.drive_lazily(|state, _| state.node.taken(receipt));
+            driver.drive_lazily(|state, _| state.node.taken(receipt));
         }
         taken
     }
 
     /// Whoever waits wants all that went before to be on its way, and a small call may be
     /// answered sooner than this thread could go to sleep and be woken.
-    fn hasten(&self, cx: &Context<'_>, place: &mut Place) -> Poll<Taken> {
-        let Some(hub) = self.hub.upgrade() else {
+    fn flush_and_spin(&self, cx: &Context<'_>, slot: &mut WakerSlot) -> Poll<Received> {
+        let Some(driver) = self.driver.upgrade() else {
             return Poll::Pending;
         };
-        hub.flush();
+        driver.flush();
         if let Some(link) = self.link {
             for _ in 0..YIELDS {
                 // The other end has to run before there can be anything.
                 rustix::thread::sched_yield();
-                hub.read_ahead(link);
-                if let Poll::Ready(taken) = self.inbox.poll_take(cx, place) {
+                driver.read_ahead(link);
+                if let Poll::Ready(taken) = self.inbox.poll_take(cx, slot) {
                     return Poll::Ready(taken);
                 }
             }
         }
-        self.inbox.poll_take(cx, place)
+        self.inbox.poll_take(cx, slot)
     }
 }
 
 /// The wait for the next message.
 struct Take<'a> {
-    listening: &'a Listening,
+    subscription: &'a Subscription,
     asked: bool,
-    place: Place,
+    slot: WakerSlot,
 }
 
 impl Future for Take<'_> {
-    type Output = Taken;
+    type Output = Received;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Taken> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Received> {
         let Self {
-            listening,
+            subscription,
             asked,
-            place,
+            slot,
         } = &mut *self;
-        let mut taken = listening.inbox.poll_take(cx, place);
+        let mut taken = subscription.inbox.poll_take(cx, slot);
         if taken.is_pending() && !*asked {
             *asked = true;
-            taken = listening.hasten(cx, place);
+            taken = subscription.flush_and_spin(cx, slot);
         }
-        if taken.is_ready() && place.is_taken() {
+        if taken.is_ready() && slot.is_taken() {
             // So that dropping this does not look again.
-            listening.inbox.leave(std::mem::take(place));
+            subscription.inbox.leave(std::mem::take(slot));
         }
         taken
     }
@@ -145,19 +150,19 @@ impl Future for Take<'_> {
 
 impl Drop for Take<'_> {
     fn drop(&mut self) {
-        if self.place.is_taken() {
-            self.listening.inbox.leave(self.place);
+        if self.slot.is_taken() {
+            self.subscription.inbox.leave(self.slot);
         }
     }
 }
 
-impl Drop for Listening {
+impl Drop for Subscription {
     fn drop(&mut self) {
         // What ended may still hold messages, which count until they are taken or void.
         if (!self.inbox.is_over() || !self.inbox.is_empty())
-            && let Some(hub) = self.hub.upgrade()
+            && let Some(driver) = self.driver.upgrade()
         {
-            hub.forget(self.handle);
+            driver.forget(self.handle);
         }
     }
 }

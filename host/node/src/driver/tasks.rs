@@ -7,15 +7,17 @@ use offshoot_proto::LinkId;
 use tokio::io::Interest;
 use tokio::sync::Notify;
 
-use super::Hub;
+use super::Driver;
 use super::output::Written;
 use crate::async_fd::watched;
 
 /// Ends the waits whose time is up; `changed` says that an earlier one appeared.
-pub(super) async fn timer(hub: Weak<Hub>, changed: Arc<Notify>) {
+pub(super) async fn timer(driver: Weak<Driver>, changed: Arc<Notify>) {
     loop {
-        let due = match hub.upgrade() {
-            Some(hub) if !hub.is_ended() => hub.lock().armed.map(|armed| hub.system_time(armed)),
+        let due = match driver.upgrade() {
+            Some(driver) if !driver.is_ended() => {
+                driver.lock().armed.map(|armed| driver.system_time(armed))
+            }
             _ => return,
         };
         let Some(due) = due else {
@@ -25,10 +27,10 @@ pub(super) async fn timer(hub: Weak<Hub>, changed: Arc<Notify>) {
         tokio::select! {
             () = changed.notified() => {}
             () = tokio::time::sleep_until(due.into()) => {
-                let Some(hub) = hub.upgrade() else {
+                let Some(driver) = driver.upgrade() else {
                     return;
                 };
-                hub.drive(|state, now| {
+                driver.drive(|state, now| {
                     state.armed = None;
                     state.node.handle_timeout(now);
                 });
@@ -38,18 +40,23 @@ pub(super) async fn timer(hub: Weak<Hub>, changed: Arc<Notify>) {
 }
 
 /// Writes what callers left behind without waiting for an answer.
-pub(super) async fn flusher(hub: Weak<Hub>, gathered: Arc<Notify>) {
+pub(super) async fn flusher(driver: Weak<Driver>, deferred: Arc<Notify>) {
     loop {
-        gathered.notified().await;
-        match hub.upgrade() {
-            Some(hub) if !hub.is_ended() => hub.flush(),
+        deferred.notified().await;
+        match driver.upgrade() {
+            Some(driver) if !driver.is_ended() => driver.flush(),
             _ => return,
         }
     }
 }
 
 /// Waits for room on a full link and writes, until nothing is left to write.
-pub(super) async fn drain(hub: Weak<Hub>, link: LinkId, pipe: Arc<OwnedFd>, closed: Arc<Notify>) {
+pub(super) async fn drain(
+    driver: Weak<Driver>,
+    link: LinkId,
+    pipe: Arc<OwnedFd>,
+    closed: Arc<Notify>,
+) {
     let Ok(pipe) = watched(pipe, Interest::WRITABLE) else {
         return;
     };
@@ -58,10 +65,10 @@ pub(super) async fn drain(hub: Weak<Hub>, link: LinkId, pipe: Arc<OwnedFd>, clos
             room = pipe.writable() => room,
             () = closed.notified() => return,
         };
-        let (Ok(mut room), Some(hub)) = (room, hub.upgrade()) else {
+        let (Ok(mut room), Some(driver)) = (room, driver.upgrade()) else {
             return;
         };
-        match hub.write_again(link) {
+        match driver.write_again(link) {
             Written::Full => room.clear_ready(),
             Written::All | Written::Broken => return,
         }

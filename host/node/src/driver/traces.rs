@@ -2,10 +2,10 @@
 
 use offshoot_proto::control::Traces;
 
-use super::Hub;
+use super::Driver;
 use crate::diagnostics::{DebugLog, Profile};
 
-impl Hub {
+impl Driver {
     /// What the context writes, and its children will.
     pub fn traces(&self) -> Traces {
         Traces {

@@ -7,17 +7,20 @@ use offshoot_proto::control::{Doas, Password, Su, Sudo, user_or_root};
 use offshoot_proto::login::{self, AccessError, Prompt};
 
 use super::error::StreamError;
-use super::greeted::Greeted;
+use super::greeted::HandshakenChild;
 use super::login::{Secrets, Talk, Wants};
 use super::nonce::random;
-use super::remote_command::Errand;
+use super::remote_command::RemoteCommand;
 
 /// Digits of the nonce in sudo's prompt: rules and logs show it.
 const PROMPT_DIGITS: usize = 16;
 
-pub(super) async fn sudo(mut sudo: Sudo, patience: Duration) -> Result<Greeted, StreamError> {
+pub(super) async fn sudo(
+    mut sudo: Sudo,
+    patience: Duration,
+) -> Result<HandshakenChild, StreamError> {
     let username = checked(sudo.username.as_deref())?;
-    let errand = Errand::new(&sudo.start, false).await?;
+    let errand = RemoteCommand::new(&sudo.start, false).await?;
     let password = for_tool(sudo.password.take());
     // Another nonce than the errand's: that one is in the arguments of the user who is asked for.
     // It is in sudo's environment, which only root can read, and not in its arguments.
@@ -64,9 +67,12 @@ pub(super) async fn sudo(mut sudo: Sudo, patience: Duration) -> Result<Greeted, 
     talk.greet(patience).await
 }
 
-pub(super) async fn doas(mut doas: Doas, patience: Duration) -> Result<Greeted, StreamError> {
+pub(super) async fn doas(
+    mut doas: Doas,
+    patience: Duration,
+) -> Result<HandshakenChild, StreamError> {
     let username = checked(doas.username.as_deref())?;
-    let errand = Errand::new(&doas.start, false).await?;
+    let errand = RemoteCommand::new(&doas.start, false).await?;
     let password = for_tool(doas.password.take());
     let path = doas.doas_path.clone().unwrap_or_else(|| "doas".to_owned());
     let mut command = in_plain_words(&path);
@@ -93,12 +99,12 @@ pub(super) async fn doas(mut doas: Doas, patience: Duration) -> Result<Greeted, 
 
 /// By pipes, and by a terminal if this `su` takes nothing else. It asks on its error stream and
 /// reads what it asked for from its standard input, whichever that is.
-pub(super) async fn su(su: Su, patience: Duration) -> Result<Greeted, StreamError> {
+pub(super) async fn su(su: Su, patience: Duration) -> Result<HandshakenChild, StreamError> {
     let username = checked(su.username.as_deref())?;
     let began = std::time::Instant::now();
     let path = su.su_path.clone().unwrap_or_else(|| "su".to_owned());
     let attempt = async |wants, password| {
-        let errand = Errand::new(&su.start, false).await?;
+        let errand = RemoteCommand::new(&su.start, false).await?;
         let mut command = in_plain_words(&path);
         command.args([username, "-c"]).arg(errand.line());
         let talk = Talk {

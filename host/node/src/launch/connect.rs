@@ -8,22 +8,22 @@ use offshoot_proto::control::{self, Connect, Connected, Method};
 use offshoot_proto::{Body, ContextId, Node, SendError};
 
 use super::error::StreamError;
-use super::make_child::{NewChild, Up, default_name, make_child};
-use super::request::{ConnectError, Wanted};
+use super::make_child::{NewChild, NewContext, default_name, make_child};
+use super::request::{ConnectError, ConnectRequest};
 use super::ship_ssh;
-use crate::driver::{Hub, Known, Listening};
-use crate::mailbox::{Content, Taken};
+use crate::driver::{ContextInfo, Driver, Subscription};
+use crate::mailbox::{Content, Received};
 
 /// Makes a context. When the future is dropped, it is not made, or ended if it was made already.
 ///
 /// Where a machine turns out to have no `ssh`, a client is sent there, and it is tried once more:
 /// nothing has left that machine by then.
 pub async fn connect<M: Into<Method>>(
-    hub: &Arc<Hub>,
-    wanted: Wanted<M>,
-) -> Result<(ContextId, Up), ConnectError> {
+    driver: &Arc<Driver>,
+    wanted: ConnectRequest<M>,
+) -> Result<(ContextId, NewContext), ConnectError> {
     let started = std::time::Instant::now();
-    let wanted = Wanted {
+    let wanted = ConnectRequest {
         spec: wanted.spec.into(),
         via: wanted.via,
         name: wanted.name,
@@ -32,27 +32,27 @@ pub async fn connect<M: Into<Method>>(
         timeout: wanted.timeout,
     };
     let spare = wanted.via.and_then(|via| ship_ssh::spare(via, &wanted));
-    let (error, mut spare) = match (connect_once(hub, wanted).await, spare) {
+    let (error, mut spare) = match (connect_once(driver, wanted).await, spare) {
         (Err(error), Some(spare)) if ship_ssh::is_missing(&error) => (error, spare),
         (result, _) => return result,
     };
-    if !ship_ssh::send(hub, &mut spare) {
+    if !ship_ssh::send(driver, &mut spare) {
         return Err(error);
     }
     spare.timeout = spare.timeout.saturating_sub(started.elapsed());
-    connect_once(hub, spare).await
+    connect_once(driver, spare).await
 }
 
 async fn connect_once(
-    hub: &Arc<Hub>,
-    wanted: Wanted<Method>,
-) -> Result<(ContextId, Up), ConnectError> {
+    driver: &Arc<Driver>,
+    wanted: ConnectRequest<Method>,
+) -> Result<(ContextId, NewContext), ConnectError> {
     if let Some(name) = &wanted.name {
         Node::check_name(name).map_err(StreamError::Name)?;
     }
-    let here = hub.lock().node.id();
+    let here = driver.lock().node.id();
     let via = wanted.via.filter(|&via| via != here);
-    let id = allocate(hub, via).await?;
+    let id = allocate(driver, via).await?;
     let Some(via) = via else {
         let child = NewChild {
             id,
@@ -61,7 +61,9 @@ async fn connect_once(
             traces: wanted.traces,
             timeout: wanted.timeout,
         };
-        let up = hub.inside(make_child(hub, child, wanted.spec)).await?;
+        let up = driver
+            .inside(make_child(driver, child, wanted.spec))
+            .await?;
         return Ok((id, up));
     };
     let connect = Connect {
@@ -73,9 +75,11 @@ async fn connect_once(
         traces: wanted.traces,
     };
     // A task of its own, so that a child nobody waits for any more is still ended.
-    let connecting = hub.runtime().spawn(connect_via(hub.clone(), via, connect));
-    let mut unwanted = Unwanted {
-        hub: hub.clone(),
+    let connecting = driver
+        .runtime()
+        .spawn(connect_via(driver.clone(), via, connect));
+    let mut unwanted = ShutdownOnDrop {
+        driver: driver.clone(),
         task: Some(connecting),
         id,
     };
@@ -84,10 +88,10 @@ async fn connect_once(
 
 /// Allots the context's id; a context that is not the controller may first have to be granted
 /// some.
-async fn allocate(hub: &Arc<Hub>, via: Option<ContextId>) -> Result<ContextId, ConnectError> {
+async fn allocate(driver: &Arc<Driver>, via: Option<ContextId>) -> Result<ContextId, ConnectError> {
     let mut asked = None;
     poll_fn(|cx| {
-        hub.drive(|state, now| match state.node.allocate_context(via) {
+        driver.drive(|state, now| match state.node.allocate_context(via) {
             Err(SendError::NeedsIds) => {
                 if let (Some(asked), Some((at, reason))) = (asked, &state.ids.refused)
                     && *at >= asked
@@ -107,26 +111,30 @@ async fn allocate(hub: &Arc<Hub>, via: Option<ContextId>) -> Result<ContextId, C
     .await
 }
 
-async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<Up, ConnectError> {
+async fn connect_via(
+    driver: Arc<Driver>,
+    via: ContextId,
+    connect: Connect,
+) -> Result<NewContext, ConnectError> {
     let id = connect.id;
-    let via_name = hub.name(via);
+    let via_name = driver.name(via);
     let label = connect.method.label();
     let failed_with = |error: StreamError| StreamError::Via {
         via: via_name.to_string(),
         error: Box::new(error),
     };
     let failed = |reason: String| failed_with(StreamError::Elsewhere(reason));
-    let reply = hub.drive(|state, now| {
+    let reply = driver.drive(|state, now| {
         let handle = state.node.connect_via(via, &connect, now)?;
-        Ok(Listening::new(&hub, state, Some(via), handle))
+        Ok(Subscription::new(&driver, state, Some(via), handle))
     });
     let reply = reply.inspect_err(|_: &SendError| {
         // Nobody will make it now.
-        hub.drive(|state, _| state.node.abandon(id, "nobody could be asked to make it"));
+        driver.drive(|state, _| state.node.abandon(id, "nobody could be asked to make it"));
     })?;
     let content = match reply.take().await {
-        Taken::Mail(mail) => mail.content,
-        Taken::Over(reason) => return Err(failed(reason.to_string()).into()),
+        Received::QueuedMessage(mail) => mail.content,
+        Received::Over(reason) => return Err(failed(reason.to_string()).into()),
     };
     let body = match content {
         Content::Body(Body::Data(body)) => body,
@@ -140,17 +148,17 @@ async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<
                 default_name(Some(&via_name), &label, hello.pid)
             });
             if name != theirs {
-                hub.drive(|state, _| state.node.shut_down(id));
+                driver.drive(|state, _| state.node.shut_down(id));
                 let reason = format!("it calls the new context another name than `{theirs}`");
                 return Err(failed(reason).into());
             }
             let name: Arc<str> = name.into();
-            let known = Known {
+            let known = ContextInfo {
                 name: name.clone(),
                 target: hello.target.as_str().into(),
             };
-            hub.learn(id, known);
-            Ok(Up { hello, name })
+            driver.register_context(id, known);
+            Ok(NewContext { hello, name })
         }
         Some(Connected::Failed(failure)) => {
             Err(failed_with(StreamError::from_failure(failure)).into())
@@ -160,14 +168,14 @@ async fn connect_via(hub: Arc<Hub>, via: ContextId, connect: Connect) -> Result<
 }
 
 /// Ends a context that comes up after its maker has gone.
-struct Unwanted {
-    hub: Arc<Hub>,
-    task: Option<tokio::task::JoinHandle<Result<Up, ConnectError>>>,
+struct ShutdownOnDrop {
+    driver: Arc<Driver>,
+    task: Option<tokio::task::JoinHandle<Result<NewContext, ConnectError>>>,
     id: ContextId,
 }
 
-impl Unwanted {
-    async fn wait(&mut self) -> Result<Up, ConnectError> {
+impl ShutdownOnDrop {
+    async fn wait(&mut self) -> Result<NewContext, ConnectError> {
         let Some(task) = &mut self.task else {
             return Err(StreamError::Stopped.into());
         };
@@ -177,14 +185,14 @@ impl Unwanted {
     }
 }
 
-impl Drop for Unwanted {
+impl Drop for ShutdownOnDrop {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
-            let (hub, id) = (self.hub.clone(), self.id);
+            let (driver, id) = (self.driver.clone(), self.id);
             // The future may be dropped outside of the runtime.
-            self.hub.spawn(async move {
+            self.driver.spawn(async move {
                 if let Ok(Ok(_)) = task.await {
-                    hub.drive(|state, _| state.node.shut_down(id));
+                    driver.drive(|state, _| state.node.shut_down(id));
                 }
             });
         }

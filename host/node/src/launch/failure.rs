@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offshoot_proto::commands_a_terminal;
-use offshoot_proto::control::Failure;
+use offshoot_proto::control::ConnectFailure;
 use offshoot_proto::login::LoginError;
 
 use super::error::StreamError;
@@ -24,22 +24,22 @@ impl From<LoginError> for StreamError {
 
 impl StreamError {
     /// What to tell whoever asked for the context.
-    pub(super) fn into_failure(self) -> Failure {
+    pub(super) fn into_failure(self) -> ConnectFailure {
         match self {
-            Self::Password(error) => Failure::Login(error.into()),
-            Self::HostKey(error) => Failure::Login(error.into()),
-            Self::Access(error) => Failure::Login(error.into()),
-            Self::Network(error) => Failure::Login(error.into()),
+            Self::Password(error) => ConnectFailure::Login(error.into()),
+            Self::HostKey(error) => ConnectFailure::Login(error.into()),
+            Self::Access(error) => ConnectFailure::Login(error.into()),
+            Self::Network(error) => ConnectFailure::Login(error.into()),
             Self::UnsupportedPlatform { uname, offered } => {
-                Failure::UnsupportedPlatform { uname, offered }
+                ConnectFailure::UnsupportedPlatform { uname, offered }
             }
-            Self::NoDirectory(refused) => Failure::NoDirectory(refused),
-            Self::ToolMissing { tool, reason } => Failure::ToolMissing { tool, reason },
+            Self::NoDirectory(refused) => ConnectFailure::NoDirectory(refused),
+            Self::ToolMissing { tool, reason } => ConnectFailure::ToolMissing { tool, reason },
             Self::ClosedEarly {
                 program,
                 stage,
                 reason,
-            } => Failure::ClosedEarly {
+            } => ConnectFailure::ClosedEarly {
                 program,
                 stage,
                 reason,
@@ -49,27 +49,27 @@ impl StreamError {
                 stage,
                 after,
                 printed,
-            } => Failure::TimedOut {
+            } => ConnectFailure::TimedOut {
                 program,
                 stage,
                 after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
                 printed,
             },
-            other => Failure::Other(other.to_string()),
+            other => ConnectFailure::Other(other.to_string()),
         }
     }
 
     /// What another context tells of its failure: bounded, and safe to print, or for people only.
-    pub fn from_failure(failure: Failure) -> Self {
+    pub fn from_failure(failure: ConnectFailure) -> Self {
         let error = match failure {
-            Failure::Other(reason) => return Self::Elsewhere(crate::text::quote(&reason)),
-            Failure::Login(error) => error.into(),
-            Failure::UnsupportedPlatform { uname, offered } => {
+            ConnectFailure::Other(reason) => return Self::Elsewhere(crate::text::quote(&reason)),
+            ConnectFailure::Login(error) => error.into(),
+            ConnectFailure::UnsupportedPlatform { uname, offered } => {
                 Self::UnsupportedPlatform { uname, offered }
             }
-            Failure::NoDirectory(refused) => Self::NoDirectory(refused),
-            Failure::ToolMissing { tool, reason } => Self::ToolMissing { tool, reason },
-            Failure::ClosedEarly {
+            ConnectFailure::NoDirectory(refused) => Self::NoDirectory(refused),
+            ConnectFailure::ToolMissing { tool, reason } => Self::ToolMissing { tool, reason },
+            ConnectFailure::ClosedEarly {
                 program,
                 stage,
                 reason,
@@ -78,7 +78,7 @@ impl StreamError {
                 stage,
                 reason,
             },
-            Failure::TimedOut {
+            ConnectFailure::TimedOut {
                 program,
                 stage,
                 after_ms,
@@ -101,13 +101,13 @@ impl StreamError {
 
 #[cfg(test)]
 mod tests {
-    use offshoot_proto::login::{PasswordError, Said};
+    use offshoot_proto::login::{PasswordError, ToolOutput};
 
     use super::*;
 
     #[test]
     fn b013_a_failure_keeps_its_type_on_its_way() {
-        let there = StreamError::Password(PasswordError::Incorrect(Said::new("sudo", "no")));
+        let there = StreamError::Password(PasswordError::Incorrect(ToolOutput::new("sudo", "no")));
         let text = there.to_string();
         let here = StreamError::from_failure(there.into_failure());
         assert!(
@@ -119,12 +119,12 @@ mod tests {
 
     #[test]
     fn t11_a_failure_of_a_hostile_context_is_for_people_only() {
-        let said = |words: &str| Said {
+        let said = |words: &str| ToolOutput {
             tool: "sudo".to_owned(),
             words: words.to_owned(),
         };
         for words in ["\x1b]52;c;aGk=\x07".to_owned(), "x".repeat(1 << 20)] {
-            let failure = Failure::Login(PasswordError::Incorrect(said(&words)).into());
+            let failure = ConnectFailure::Login(PasswordError::Incorrect(said(&words)).into());
             let error = StreamError::from_failure(failure);
             assert!(matches!(error, StreamError::Elsewhere(_)), "{error:?}");
             let text = error.to_string();

@@ -8,7 +8,7 @@ use super::login::Terminal;
 use crate::transport::LinkParts;
 
 /// A child that said hello and does not know yet who it is.
-pub(super) struct Greeted {
+pub(super) struct HandshakenChild {
     pub hello: Hello,
     pub parts: LinkParts,
     /// What it sent behind its hello.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use offshoot_proto::bootstrap::Stage;
 use offshoot_proto::control::Method;
-use offshoot_proto::handshake::{ExpectHello, Greeted as Hello};
+use offshoot_proto::handshake::{ExpectHello, HelloReceived};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use tokio::io::Interest;
@@ -17,13 +17,13 @@ use tokio::io::unix::AsyncFd;
 
 use super::binary::ChildBinary;
 use super::error::StreamError;
-use super::greeted::Greeted;
+use super::greeted::HandshakenChild;
 use super::nonce::random;
 use super::remote_name::remote_name;
 use super::stderr::last_words;
 use crate::BUILD_ID;
 use crate::async_fd::watched;
-use crate::transport::{Carrier, LinkParts, PIPE_SIZE, Process};
+use crate::transport::{LinkParts, PIPE_SIZE, Process, Transport};
 
 /// How long an ended program's last words may take to arrive.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -49,7 +49,10 @@ impl From<LocalSpec> for Method {
 /// Starts the child and waits for its hello.
 ///
 /// Dropping the future kills the child.
-pub(super) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greeted, StreamError> {
+pub(super) async fn launch(
+    spec: &LocalSpec,
+    patience: Duration,
+) -> Result<HandshakenChild, StreamError> {
     let binary = ChildBinary::find(spec.child_path.as_deref())?;
     let program = binary.name();
     let remote_name = remote_name(spec.remote_name.as_deref())?;
@@ -68,17 +71,17 @@ pub(super) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
     let mut expect = ExpectHello::new(&nonce, BUILD_ID);
     let hello = tokio::time::timeout(patience, read_hello(&input, &mut expect)).await;
     let reason = match hello {
-        Ok(Ok(Hello { hello, rest, noise })) => {
+        Ok(Ok(HelloReceived { hello, rest, noise })) => {
             if !noise.is_empty() {
                 let noise = String::from_utf8_lossy(&noise);
                 tracing::debug!(program, %noise, "printed before its hello");
             }
-            return Ok(Greeted {
+            return Ok(HandshakenChild {
                 hello,
                 parts: LinkParts {
                     input,
                     output,
-                    carrier: Carrier::Process(process),
+                    transport: Transport::Process(process),
                 },
                 rest,
                 errors,
@@ -87,7 +90,7 @@ pub(super) async fn launch(spec: &LocalSpec, patience: Duration) -> Result<Greet
             });
         }
         Ok(Err(NoHello::Ended)) => process
-            .epitaph(LAST_WORDS)
+            .exit_reason(LAST_WORDS)
             .await
             .unwrap_or_else(|| "it closed its output".to_owned()),
         Ok(Err(NoHello::Wrong(reason))) => reason,
@@ -152,7 +155,7 @@ enum NoHello {
 async fn read_hello(
     input: &AsyncFd<Arc<OwnedFd>>,
     expect: &mut ExpectHello,
-) -> Result<Hello, NoHello> {
+) -> Result<HelloReceived, NoHello> {
     let mut buffer = [0; 4096];
     loop {
         let mut ready = input.readable().await.map_err(|_| NoHello::Ended)?;

@@ -10,14 +10,14 @@ use offshoot_proto::{ContextId, Handle};
 use rustix::io::Errno;
 
 use super::error::StreamError;
-use super::greeted::Greeted;
+use super::greeted::HandshakenChild;
 use super::local::{self, LocalSpec};
 use super::stderr::follow_errors;
 use super::{become_user, ssh};
-use crate::driver::{Hub, Known};
+use crate::driver::{ContextInfo, Driver};
 
 /// A child that is part of the tree.
-pub struct Up {
+pub struct NewContext {
     /// What it says of itself.
     pub hello: Hello,
     /// Its name.
@@ -35,28 +35,28 @@ pub(super) struct NewChild {
 
 /// Makes a direct child of this context. The node must expect it; it is abandoned on failure.
 pub(super) async fn make_child(
-    hub: &Arc<Hub>,
+    driver: &Arc<Driver>,
     child: NewChild,
     method: Method,
-) -> Result<Up, StreamError> {
+) -> Result<NewContext, StreamError> {
     // Whatever happens, and even if this future is dropped, the node learns of it.
-    let mut expected = Expected {
-        hub,
+    let mut expected = AbandonOnDrop {
+        driver,
         id: child.id,
         attached: false,
     };
     let (label, lost_after) = (method.label(), method.lost_after());
-    let greeted = launch(hub, method, child.timeout).await?;
-    let up = welcome(hub, &child, greeted, &label, lost_after)?;
+    let greeted = launch(driver, method, child.timeout).await?;
+    let up = welcome(driver, &child, greeted, &label, lost_after)?;
     expected.attached = true;
     Ok(up)
 }
 
 async fn launch(
-    hub: &Arc<Hub>,
+    driver: &Arc<Driver>,
     method: Method,
     patience: Duration,
-) -> Result<Greeted, StreamError> {
+) -> Result<HandshakenChild, StreamError> {
     let names = method.check_names();
     names.map_err(|error| StreamError::Name(error.to_string()))?;
     match method {
@@ -70,7 +70,7 @@ async fn launch(
             };
             local::launch(&spec, patience).await
         }
-        Method::Ssh(ssh) => ssh::launch(hub, *ssh, patience).await,
+        Method::Ssh(ssh) => ssh::launch(driver, *ssh, patience).await,
         Method::Sudo(sudo) => become_user::sudo(*sudo, patience).await,
         Method::Su(su) => become_user::su(*su, patience).await,
         Method::Doas(doas) => become_user::doas(*doas, patience).await,
@@ -79,12 +79,12 @@ async fn launch(
 
 /// Makes a child for an ancestor that asked for one, and answers it.
 pub(crate) async fn serve_connect(
-    hub: Weak<Hub>,
+    driver: Weak<Driver>,
     src: ContextId,
     reply_to: Handle,
     connect: Connect,
 ) {
-    let Some(hub) = hub.upgrade() else {
+    let Some(driver) = driver.upgrade() else {
         return;
     };
     let child = NewChild {
@@ -94,25 +94,25 @@ pub(crate) async fn serve_connect(
         traces: connect.traces,
         timeout: Duration::from_millis(connect.timeout_ms),
     };
-    let connected = match make_child(&hub, child, connect.method).await {
+    let connected = match make_child(&driver, child, connect.method).await {
         Ok(up) => Connected::Up {
             hello: up.hello,
             name: up.name.to_string(),
         },
         Err(error) => Connected::Failed(error.into_failure()),
     };
-    hub.answer_connect(src, reply_to, &connected);
+    driver.answer_connect(src, reply_to, &connected);
 }
 
 /// Tells the child who it is, and links it.
 fn welcome(
-    hub: &Arc<Hub>,
+    driver: &Arc<Driver>,
     child: &NewChild,
-    greeted: Greeted,
+    greeted: HandshakenChild,
     label: &str,
     lost_after: Option<Duration>,
-) -> Result<Up, StreamError> {
-    let Greeted {
+) -> Result<NewContext, StreamError> {
+    let HandshakenChild {
         hello,
         mut parts,
         rest,
@@ -125,7 +125,7 @@ fn welcome(
         reason,
     };
     let (parents, message_max, unidirectional, own_name) = {
-        let state = hub.lock();
+        let state = driver.lock();
         let mut parents = vec![state.node.id()];
         parents.extend_from_slice(state.node.parent_ids());
         let own_name = (!state.node.parent_ids().is_empty()).then(crate::identity::name);
@@ -135,7 +135,7 @@ fn welcome(
     };
     let name = child.name.clone();
     let name = name.unwrap_or_else(|| default_name(own_name.as_deref(), label, hello.pid));
-    let inherited = hub.traces();
+    let inherited = driver.traces();
     let welcome = first_frame(&Welcome {
         id: child.id,
         parents,
@@ -159,20 +159,20 @@ fn welcome(
         Err(error) => return Err(refused(format!("cannot write to it: {error}"))),
     }
     let name: Arc<str> = name.into();
-    let known = Known {
+    let known = ContextInfo {
         name: name.clone(),
         target: hello.target.as_str().into(),
     };
     if let Some(terminal) = terminal {
-        parts.carrier.hold(terminal.keep(hub, name.clone()));
+        parts.transport.hold(terminal.keep(driver, name.clone()));
     }
-    match hub.attach_child(child.id, known, parts, &rest) {
+    match driver.attach_child(child.id, known, parts, &rest) {
         Ok(link) => {
             if let Some(lost_after) = lost_after {
-                hub.watch(link, lost_after);
+                driver.watch(link, lost_after);
             }
-            follow_errors(hub, errors, name.clone());
-            Ok(Up { hello, name })
+            follow_errors(driver, errors, name.clone());
+            Ok(NewContext { hello, name })
         }
         Err(_) => Err(refused("it is not wanted any more".to_owned())),
     }
@@ -200,17 +200,17 @@ pub(super) fn default_name(parent: Option<&str>, label: &str, pid: u32) -> Strin
 }
 
 /// Takes back the node's expectation of a child that did not come.
-struct Expected<'a> {
-    hub: &'a Arc<Hub>,
+struct AbandonOnDrop<'a> {
+    driver: &'a Arc<Driver>,
     id: ContextId,
     attached: bool,
 }
 
-impl Drop for Expected<'_> {
+impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
         if !self.attached {
             let id = self.id;
-            self.hub
+            self.driver
                 .drive(|state, _| state.node.abandon(id, "it could not be started"));
         }
     }

@@ -29,9 +29,9 @@ pub use embedded::{Embedded, embed};
 pub use error::{Seconds, StreamError};
 pub use local::LocalSpec;
 pub use login::{LEND, help, lend, parent_of};
-pub use make_child::Up;
+pub use make_child::NewContext;
 pub(crate) use make_child::serve_connect;
-pub use request::{CONNECT_TIMEOUT, ConnectError, Wanted};
+pub use request::{CONNECT_TIMEOUT, ConnectError, ConnectRequest};
 
 /// The target of events that tell how far the way to a new context has come. A message's first
 /// word says what has happened: `trusted` (by the ssh client inside alone), `there`, `let-in`,

@@ -15,7 +15,7 @@ use super::remote_name::remote_name;
 const CACHE: &str = "offshoot";
 
 /// What a tool is to run on the other side.
-pub(super) struct Errand {
+pub(super) struct RemoteCommand {
     pub(super) nonce: String,
     pub(super) what: What,
 }
@@ -27,7 +27,7 @@ pub(super) enum What {
     Child { path: String, name: String },
 }
 
-impl Errand {
+impl RemoteCommand {
     /// The errand of a new connection, to another user of this machine or to another machine. That
     /// one may be of another kind, and it pays to send it the child compressed.
     pub(super) async fn new(start: &Start, elsewhere: bool) -> Result<Self, StreamError> {

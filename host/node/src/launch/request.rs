@@ -12,7 +12,7 @@ use super::local::LocalSpec;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A context that is wanted.
-pub struct Wanted<M = LocalSpec> {
+pub struct ConnectRequest<M = LocalSpec> {
     /// Whose child it is to be; `None` is this context's.
     pub via: Option<ContextId>,
     /// Its name, if it is not the default one.

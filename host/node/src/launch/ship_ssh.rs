@@ -9,9 +9,9 @@ use offshoot_proto::control::{ImageHash, Method};
 
 use super::embedded::embedded;
 use super::error::StreamError;
-use super::request::{ConnectError, Wanted};
+use super::request::{ConnectError, ConnectRequest};
 use super::ssh::wants_program;
-use crate::driver::Hub;
+use crate::driver::Driver;
 
 /// The client that this program carries, gzipped; empty for none.
 fn carried() -> &'static [u8] {
@@ -20,11 +20,14 @@ fn carried() -> &'static [u8] {
 
 /// The same once more, for the case that there is no client there; nothing where no other one
 /// would do.
-pub(super) fn spare(via: ContextId, wanted: &Wanted<Method>) -> Option<Wanted<Method>> {
+pub(super) fn spare(
+    via: ContextId,
+    wanted: &ConnectRequest<Method>,
+) -> Option<ConnectRequest<Method>> {
     let Method::Ssh(ssh) = &wanted.spec else {
         return None;
     };
-    (!wants_program(ssh) && !carried().is_empty()).then(|| Wanted {
+    (!wants_program(ssh) && !carried().is_empty()).then(|| ConnectRequest {
         via: Some(via),
         name: wanted.name.clone(),
         log_level: wanted.log_level,
@@ -43,13 +46,13 @@ pub(super) fn is_missing(error: &ConnectError) -> bool {
 }
 
 /// Sends ours there, and asks for it; says whether it can be.
-pub(super) fn send(hub: &Arc<Hub>, wanted: &mut Wanted<Method>) -> bool {
+pub(super) fn send(driver: &Arc<Driver>, wanted: &mut ConnectRequest<Method>) -> bool {
     let (Some(via), Method::Ssh(ssh)) = (wanted.via, &mut wanted.spec) else {
         return false;
     };
     let image = Bytes::from_static(carried());
     let hash: ImageHash = *blake3::hash(&image).as_bytes();
-    let sent = hub.drive(|state, _| {
+    let sent = driver.drive(|state, _| {
         state.node.provide_image(hash, &image)?;
         state.node.send_image(hash, via)
     });

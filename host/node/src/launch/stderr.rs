@@ -9,14 +9,14 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 
 use crate::async_fd::watched;
-use crate::driver::Hub;
+use crate::driver::Driver;
 use crate::text::{Lines, clean};
 
 /// Bytes of an ended program's last words that are worth showing.
 const LAST_WORDS_MAX: usize = 2 * 1024;
 
 /// Logs what a child prints on its standard error, line by line.
-pub(super) fn follow_errors(hub: &Arc<Hub>, errors: PipeReader, context: Arc<str>) {
+pub(super) fn follow_errors(driver: &Arc<Driver>, errors: PipeReader, context: Arc<str>) {
     let errors = OwnedFd::from(errors);
     if rustix::io::ioctl_fionbio(&errors, true).is_err() {
         return;
@@ -24,8 +24,8 @@ pub(super) fn follow_errors(hub: &Arc<Hub>, errors: PipeReader, context: Arc<str
     let Ok(errors) = watched(errors, Interest::READABLE) else {
         return;
     };
-    let hub_weak = hub.weak();
-    hub.spawn_background(async move {
+    let weak = driver.weak();
+    driver.spawn_background(async move {
         let mut lines = Lines::default();
         let mut buffer = [0; 1024];
         loop {
@@ -48,10 +48,10 @@ pub(super) fn follow_errors(hub: &Arc<Hub>, errors: PipeReader, context: Arc<str
                 }
             };
             while let Some(line) = lines.next() {
-                let Some(hub) = hub_weak.upgrade() else {
+                let Some(driver) = weak.upgrade() else {
                     return;
                 };
-                hub.log_child_line(&context, &line);
+                driver.log_child_line(&context, &line);
             }
             if ended {
                 return;

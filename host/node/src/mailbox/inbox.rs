@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 
 use offshoot_proto::{Body, ContextId, Handle, Receipt};
 
-use super::waiters::{Place, Waiters};
+use super::waiters::{WakerSet, WakerSlot};
 
 /// A message that waits, or the word that there is none.
 #[derive(Debug)]
-pub struct Mail {
+pub struct QueuedMessage {
     /// Who sent it.
     pub src: ContextId,
     /// Where an answer goes.
@@ -21,7 +21,7 @@ pub struct Mail {
     pub receipt: Receipt,
 }
 
-impl Mail {
+impl QueuedMessage {
     /// Why nothing comes after this one, which is the last.
     pub fn reason_of_end(&self) -> Arc<str> {
         match &self.content {
@@ -48,9 +48,9 @@ pub enum Content {
 
 /// What comes out of an inbox.
 #[derive(Debug)]
-pub enum Taken {
+pub enum Received {
     /// A message.
-    Mail(Mail),
+    QueuedMessage(QueuedMessage),
     /// Nothing is here, and nothing will come, for this reason.
     Over(Arc<str>),
 }
@@ -65,7 +65,7 @@ pub trait Notify: Send + Sync {
 /// A function of the program that takes the messages of a handle.
 pub trait MessageHandler: Send + Sync {
     /// Queues a message. Called under the driver's lock, so that messages stay in order.
-    fn queue(&self, mail: Mail);
+    fn queue(&self, mail: QueuedMessage);
 
     /// Handles what is queued, unless another thread is about it. Called under no lock.
     fn run(&self);
@@ -104,10 +104,10 @@ pub struct Inbox {
 #[derive(Default)]
 struct State {
     /// The only message there is in most inboxes: those of calls.
-    first: Option<Mail>,
-    more: VecDeque<Mail>,
+    first: Option<QueuedMessage>,
+    more: VecDeque<QueuedMessage>,
     /// All are woken for each message: one that is woken may have lost interest.
-    readers: Waiters,
+    readers: WakerSet,
     notify: Option<Arc<dyn Notify>>,
     over: Option<Arc<str>>,
     /// Whether what waits is void (`S124`).
@@ -124,7 +124,7 @@ impl Inbox {
     ///
     /// Gives who is to be told of it, once the caller holds no lock.
     #[must_use = "someone waits to be told"]
-    pub fn put(&self, mail: Mail, last: Option<Arc<str>>) -> Option<Arc<dyn Notify>> {
+    pub fn put(&self, mail: QueuedMessage, last: Option<Arc<str>>) -> Option<Arc<dyn Notify>> {
         let mut state = self.lock();
         if state.closed {
             return None;
@@ -141,14 +141,14 @@ impl Inbox {
     }
 
     /// Ends the inbox: what waits is void, and everyone who waits is woken and told.
-    pub fn close(&self, reason: &str) -> Vec<Mail> {
+    pub fn close(&self, reason: &str) -> Vec<QueuedMessage> {
         let mut state = self.lock();
         if state.closed {
             return Vec::new();
         }
         state.closed = true;
         state.over = Some(reason.into());
-        let mut void: Vec<Mail> = state.first.take().into_iter().collect();
+        let mut void: Vec<QueuedMessage> = state.first.take().into_iter().collect();
         void.extend(state.more.drain(..));
         if let Some(notify) = wake(state) {
             notify.notify();
@@ -158,22 +158,22 @@ impl Inbox {
 
     /// Takes the next message, or leaves word to be woken: whoever gives up must
     /// [`leave`](Self::leave).
-    pub fn poll_take(&self, cx: &Context<'_>, place: &mut Place) -> Poll<Taken> {
+    pub fn poll_take(&self, cx: &Context<'_>, slot: &mut WakerSlot) -> Poll<Received> {
         let mut state = self.lock();
         if let Some(taken) = state.take() {
             return Poll::Ready(taken);
         }
-        state.readers.wait(place, cx.waker());
+        state.readers.wait(slot, cx.waker());
         Poll::Pending
     }
 
     /// Forgets someone who waits no more.
-    pub fn leave(&self, place: Place) {
-        self.lock().readers.leave(place);
+    pub fn leave(&self, slot: WakerSlot) {
+        self.lock().readers.leave(slot);
     }
 
     /// Takes the next message, if there is one now or nothing will come.
-    pub fn try_take(&self) -> Option<Taken> {
+    pub fn try_take(&self) -> Option<Received> {
         self.lock().take()
     }
 
@@ -228,11 +228,11 @@ impl Inbox {
 }
 
 impl State {
-    fn take(&mut self) -> Option<Taken> {
+    fn take(&mut self) -> Option<Received> {
         if let Some(mail) = self.first.take().or_else(|| self.more.pop_front()) {
-            return Some(Taken::Mail(mail));
+            return Some(Received::QueuedMessage(mail));
         }
-        self.over.clone().map(Taken::Over)
+        self.over.clone().map(Received::Over)
     }
 }
 
@@ -249,8 +249,8 @@ fn wake(mut state: MutexGuard<'_, State>) -> Option<Arc<dyn Notify>> {
 mod tests {
     use super::*;
 
-    fn mail(number: u64) -> Mail {
-        Mail {
+    fn mail(number: u64) -> QueuedMessage {
+        QueuedMessage {
             src: ContextId(1),
             reply_to: Handle(number),
             content: Content::Expired,
@@ -260,8 +260,8 @@ mod tests {
 
     fn take(inbox: &Inbox) -> Option<u64> {
         match inbox.try_take()? {
-            Taken::Mail(mail) => Some(mail.reply_to.0),
-            Taken::Over(_) => None,
+            Received::QueuedMessage(mail) => Some(mail.reply_to.0),
+            Received::Over(_) => None,
         }
     }
 
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(take(&inbox), Some(1));
         put(3, Some("gone".into()));
         assert_eq!((take(&inbox), take(&inbox)), (Some(2), Some(3)));
-        assert!(matches!(inbox.try_take(), Some(Taken::Over(reason)) if &*reason == "gone"));
+        assert!(matches!(inbox.try_take(), Some(Received::Over(reason)) if &*reason == "gone"));
     }
 
     #[test]
@@ -282,10 +282,10 @@ mod tests {
         let inbox = Inbox::new();
         let cx = Context::from_waker(std::task::Waker::noop());
         for _ in 0..3 {
-            let mut place = Place::default();
-            assert!(inbox.poll_take(&cx, &mut place).is_pending());
+            let mut slot = WakerSlot::default();
+            assert!(inbox.poll_take(&cx, &mut slot).is_pending());
             assert_eq!(inbox.lock().readers.len(), 1);
-            inbox.leave(place);
+            inbox.leave(slot);
         }
         assert_eq!(inbox.lock().readers.len(), 0);
     }
@@ -296,6 +296,6 @@ mod tests {
         drop(inbox.put(mail(1), None));
         assert_eq!(inbox.close("closed").len(), 1);
         drop(inbox.put(mail(2), None));
-        assert!(matches!(inbox.try_take(), Some(Taken::Over(_))));
+        assert!(matches!(inbox.try_take(), Some(Received::Over(_))));
     }
 }

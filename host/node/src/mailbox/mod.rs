@@ -3,5 +3,5 @@
 mod inbox;
 mod waiters;
 
-pub use inbox::{Content, Inbox, Mail, MessageHandler, Notify, Owned, Taken, Watched};
-pub use waiters::{Holders, Place, Waiters, Woken};
+pub use inbox::{Content, Inbox, MessageHandler, Notify, Owned, QueuedMessage, Received, Watched};
+pub use waiters::{StreamRefs, WakeList, WakerSet, WakerSlot};

@@ -8,50 +8,50 @@ use std::task::Waker;
 
 /// Those who wait for one thing.
 #[derive(Default)]
-pub struct Waiters {
+pub struct WakerSet {
     /// The only one there is, mostly.
-    first: Option<(Place, Waker)>,
-    more: Vec<(Place, Waker)>,
+    first: Option<(WakerSlot, Waker)>,
+    more: Vec<(WakerSlot, Waker)>,
     last_place: u64,
 }
 
 /// Where a wait is kept; none at first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct WakerSlot(u64);
 
 /// Those who have waited, to be woken outside of any lock.
 #[must_use]
-pub struct Woken {
-    first: Option<(Place, Waker)>,
-    more: Vec<(Place, Waker)>,
+pub struct WakeList {
+    first: Option<(WakerSlot, Waker)>,
+    more: Vec<(WakerSlot, Waker)>,
 }
 
-impl Waiters {
-    /// Notes that someone waits; `place` is theirs until they [`leave`](Self::leave).
-    pub fn wait(&mut self, place: &mut Place, waker: &Waker) {
-        if *place == Place::default() {
+impl WakerSet {
+    /// Notes that someone waits; `slot` is theirs until they [`leave`](Self::leave).
+    pub fn wait(&mut self, slot: &mut WakerSlot, waker: &Waker) {
+        if *slot == WakerSlot::default() {
             self.last_place += 1;
-            *place = Place(self.last_place);
+            *slot = WakerSlot(self.last_place);
         }
         let mut known = self.first.iter_mut().chain(&mut self.more);
-        if let Some((_, known)) = known.find(|(at, _)| at == place) {
+        if let Some((_, known)) = known.find(|(at, _)| at == slot) {
             known.clone_from(waker);
         } else if self.first.is_none() {
-            self.first = Some((*place, waker.clone()));
+            self.first = Some((*slot, waker.clone()));
         } else {
-            self.more.push((*place, waker.clone()));
+            self.more.push((*slot, waker.clone()));
         }
     }
 
     /// Forgets someone who waits no more.
-    pub fn leave(&mut self, place: Place) {
-        self.first.take_if(|(at, _)| *at == place);
-        self.more.retain(|(at, _)| *at != place);
+    pub fn leave(&mut self, slot: WakerSlot) {
+        self.first.take_if(|(at, _)| *at == slot);
+        self.more.retain(|(at, _)| *at != slot);
     }
 
     /// Takes all of them. Each looks again, and waits again where it was if there is nothing.
-    pub fn take(&mut self) -> Woken {
-        Woken {
+    pub fn take(&mut self) -> WakeList {
+        WakeList {
             first: self.first.take(),
             more: std::mem::take(&mut self.more),
         }
@@ -63,7 +63,7 @@ impl Waiters {
     }
 }
 
-impl Woken {
+impl WakeList {
     /// Wakes them.
     pub fn wake(self) {
         for (_, waker) in self.first.into_iter().chain(self.more) {
@@ -72,7 +72,7 @@ impl Woken {
     }
 }
 
-impl Place {
+impl WakerSlot {
     /// Whether anyone was noted there.
     pub fn is_taken(self) -> bool {
         self != Self::default()
@@ -81,11 +81,11 @@ impl Place {
 
 /// Who holds the outlets of one stream, and who waits to put more into it.
 #[derive(Default)]
-pub struct Holders {
+pub struct StreamRefs {
     /// Sending ends that exist.
     pub count: usize,
     /// Those that wait for credit.
-    pub waiting: Waiters,
+    pub waiting: WakerSet,
 }
 
 #[cfg(test)]
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn a_wait_is_kept_once_and_leaves_nothing() {
-        let mut waiters = Waiters::default();
-        let (mut one, mut other) = (Place::default(), Place::default());
+        let mut waiters = WakerSet::default();
+        let (mut one, mut other) = (WakerSlot::default(), WakerSlot::default());
         for _ in 0..3 {
             waiters.wait(&mut one, Waker::noop());
             waiters.wait(&mut other, Waker::noop());

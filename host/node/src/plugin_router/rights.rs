@@ -4,44 +4,44 @@
 //! belong to whoever made them, though, and only those that plugins of this context made are a
 //! plugin's own.
 
-use offshoot_abi::router::{Failure, Request};
+use offshoot_abi::router::{Request, RequestError};
 use offshoot_proto::ContextId;
 
-use crate::driver::Hub;
+use crate::driver::Driver;
 
 /// Checks that the request acts only on contexts that plugins of this context made.
-pub(super) fn check(hub: &Hub, request: &Request) -> Result<(), Failure> {
+pub(super) fn check(driver: &Driver, request: &Request) -> Result<(), RequestError> {
     let Some(id) = acted_on(request) else {
         return Ok(());
     };
     let may_act = {
-        let node = &hub.lock().node;
+        let node = &driver.lock().node;
         // What makes no sense in the instance's own context is refused with a better reason later.
         id == node.id() || node.makes(id)
     };
     if may_act {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
+    Err(RequestError::Usage(format!(
         "plugins of this context did not make {}: a plugin acts only on contexts that they made",
-        hub.name(id)
+        driver.name(id)
     )))
 }
 
 /// Checks that an instance may send to every handle of programs in a context: not in one below
 /// that somebody else made.
-pub(super) fn may_send(hub: &Hub, id: ContextId) -> Result<(), Failure> {
+pub(super) fn may_send(driver: &Driver, id: ContextId) -> Result<(), RequestError> {
     let may_send = {
-        let node = &hub.lock().node;
+        let node = &driver.lock().node;
         node.parent_of(id).is_none() || node.makes(id)
     };
     if may_send {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
+    Err(RequestError::Usage(format!(
         "plugins of this context did not make {}: a plugin sends there only by a sender that it \
          was handed",
-        hub.name(id)
+        driver.name(id)
     )))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::unix::AsyncFd;
 
-use super::carrier::Carrier;
+use super::lifecycle::Transport;
 
 /// Bytes that a pipe of a link should hold: large transfers then need fewer turns.
 pub const PIPE_SIZE: usize = 256 * 1024;
@@ -17,5 +17,5 @@ pub struct LinkParts {
     /// Where its bytes go; must not block.
     pub output: OwnedFd,
     /// What carries it to the child at its other end.
-    pub carrier: Carrier,
+    pub transport: Transport,
 }

@@ -94,7 +94,7 @@ impl Process {
     }
 
     /// How the process ended, if it does within `patience`.
-    pub async fn epitaph(&mut self, patience: Duration) -> Option<String> {
+    pub async fn exit_reason(&mut self, patience: Duration) -> Option<String> {
         let status = self.status(patience).await?;
         Some(describe(self.id(), status))
     }

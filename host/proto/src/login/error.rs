@@ -28,14 +28,14 @@ pub enum LoginError {
 
 /// Which tool refused, and its own last words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct ToolOutput {
     /// The tool, such as `sudo`.
     pub tool: String,
     /// What it printed: the first and the last of it, without control characters.
     pub words: String,
 }
 
-impl Said {
+impl ToolOutput {
     /// Quotes what `tool` printed.
     pub fn new(tool: &str, printed: &str) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Said {
 }
 
 /// The words, if there are any, at the end of an error.
-struct Words<'a>(&'a Said);
+struct Words<'a>(&'a ToolOutput);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,17 +63,17 @@ impl fmt::Display for Words<'_> {
 pub enum PasswordError {
     /// One was asked for, and there is none.
     #[error("{} password is required{}", .0.tool, Words(.0))]
-    Required(Said),
+    Required(ToolOutput),
     /// It was tried, once.
     #[error("{} password is incorrect{}", .0.tool, Words(.0))]
-    Incorrect(Said),
+    Incorrect(ToolOutput),
     /// An identity is encrypted, and there is no passphrase.
     #[error("the passphrase of the identity `{key}` is required{}", Words(said))]
     PassphraseRequired {
         /// The identity's file.
         key: String,
         /// Who asked.
-        said: Said,
+        said: ToolOutput,
     },
     /// The passphrase was tried, once.
     #[error("the passphrase of the identity `{key}` is incorrect{}", Words(said))]
@@ -81,7 +81,7 @@ pub enum PasswordError {
         /// The identity's file.
         key: String,
         /// Who asked.
-        said: Said,
+        said: ToolOutput,
     },
     /// Something else was asked for, which nobody here can answer.
     #[error("{} asks `{prompt}`, which cannot be answered here{}", said.tool, Words(said))]
@@ -89,7 +89,7 @@ pub enum PasswordError {
         /// The question.
         prompt: String,
         /// Who asked.
-        said: Said,
+        said: ToolOutput,
     },
     /// Something asked for the password that is not the tool.
     #[error("{} password was withheld: {reason}{}", said.tool, Words(said))]
@@ -97,7 +97,7 @@ pub enum PasswordError {
         /// Why it is not the tool, and what to do.
         reason: String,
         /// What the tool, or something in its name, printed.
-        said: Said,
+        said: ToolOutput,
     },
 }
 
@@ -110,19 +110,19 @@ pub enum HostKeyError {
         "host key is not known: compare it with the server's and add it to known_hosts, or have \
          new ones accepted{}", Words(.0)
     )]
-    Unknown(Said),
+    Unknown(ToolOutput),
     /// Another one is known.
     #[error(
         "host key has changed: this may be an attack; compare it with the server's and remove \
          the old one from known_hosts only then{}", Words(.0)
     )]
-    Changed(Said),
+    Changed(ToolOutput),
     /// It was taken out of use.
     #[error("host key is marked as revoked{}", Words(.0))]
-    Revoked(Said),
+    Revoked(ToolOutput),
     /// The client does not say why.
     #[error("host key verification failed{}", Words(.0))]
-    Failed(Said),
+    Failed(ToolOutput),
 }
 
 /// The account may not do that.
@@ -139,32 +139,32 @@ pub enum AccessError {
         /// What it would take.
         methods: Vec<String>,
         /// Who says so.
-        said: Said,
+        said: ToolOutput,
     },
     /// The private key cannot be used.
     #[error("the identity cannot be used{}", Words(.0))]
-    Identity(Said),
+    Identity(ToolOutput),
     /// There is no such user.
     #[error("there is no such user{}", Words(.0))]
-    NoSuchUser(Said),
+    NoSuchUser(ToolOutput),
     /// The tool's rules do not allow it.
     #[error("{} does not permit it{}", .0.tool, Words(.0))]
-    NotPermitted(Said),
+    NotPermitted(ToolOutput),
     /// The tool wants a terminal.
     #[error("{} wants a terminal and found none{}", .0.tool, Words(.0))]
-    RequireTty(Said),
+    RequireTty(ToolOutput),
     /// The account is locked.
     #[error("the account is locked{}", Words(.0))]
-    AccountLocked(Said),
+    AccountLocked(ToolOutput),
     /// The account or its password has expired.
     #[error("the account or its password has expired{}", Words(.0))]
-    AccountExpired(Said),
+    AccountExpired(ToolOutput),
     /// What the tool is told to do makes no sense to it, or cannot be done.
     #[error("{} cannot do what its configuration says{}", .0.tool, Words(.0))]
-    Configuration(Said),
+    Configuration(ToolOutput),
     /// The tool itself is not set up right.
     #[error("{} is not installed correctly{}", .0.tool, Words(.0))]
-    BrokenTool(Said),
+    BrokenTool(ToolOutput),
     /// The account's shell does not run commands.
     #[error(
         "the account's shell did not run the command ({status}): does it let one log in?{}",
@@ -174,7 +174,7 @@ pub enum AccessError {
         /// How it ended.
         status: String,
         /// What it printed instead.
-        said: Said,
+        said: ToolOutput,
     },
 }
 
@@ -195,20 +195,20 @@ impl fmt::Display for Methods<'_> {
 pub enum NetworkError {
     /// Its name says nothing to anybody.
     #[error("the host's name cannot be resolved{}", Words(.0))]
-    NameResolution(Said),
+    NameResolution(ToolOutput),
     /// Nobody listens there.
     #[error("the connection was refused: nobody listens there{}", Words(.0))]
-    Refused(Said),
+    Refused(ToolOutput),
     /// There is no way to it.
     #[error("the host cannot be reached{}", Words(.0))]
-    Unreachable(Said),
+    Unreachable(ToolOutput),
     /// It did not answer.
     #[error("the host did not answer in time{}", Words(.0))]
-    TimedOut(Said),
+    TimedOut(ToolOutput),
     /// It hung up before it had asked who we are, or later.
     #[error("the host closed the connection{}", Words(.0))]
-    Dropped(Said),
+    Dropped(ToolOutput),
     /// The two have no algorithm in common.
     #[error("the host and the client have no algorithm in common{}", Words(.0))]
-    NoAlgorithm(Said),
+    NoAlgorithm(ToolOutput),
 }

@@ -8,6 +8,6 @@ mod error;
 mod prompt;
 mod words;
 
-pub use error::{AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Said};
+pub use error::{AccessError, HostKeyError, LoginError, NetworkError, PasswordError, ToolOutput};
 pub use prompt::{Asked, Prompt};
 pub use words::{Question, Tool, classify, classify_question, wants_terminal};

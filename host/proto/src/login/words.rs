@@ -4,7 +4,9 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::{AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Said};
+use super::error::{
+    AccessError, HostKeyError, LoginError, NetworkError, PasswordError, ToolOutput,
+};
 
 /// A tool that lets one in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +191,7 @@ pub fn classify(tool: Tool, printed: &str) -> Option<LoginError> {
     };
     let lower = printed.to_lowercase();
     let (_, meaning) = table.iter().find(|(words, _)| lower.contains(words))?;
-    let said = Said::new(tool.name(), printed);
+    let said = ToolOutput::new(tool.name(), printed);
     Some(match meaning {
         Required => PasswordError::Required(said).into(),
         Incorrect => PasswordError::Incorrect(said).into(),

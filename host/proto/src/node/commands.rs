@@ -8,7 +8,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::{Node, timeout_micros};
-use crate::callee::{CallKey, Caller};
+use crate::call_queue::{CallKey, Caller};
 use crate::commands_a_terminal;
 use crate::control::{
     self, Arguments, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord,
@@ -232,7 +232,7 @@ impl Node {
 
     /// Says how a call that [`Event::Run`](super::Event::Run) named has ended.
     pub fn finish(&mut self, key: CallKey, outcome: CallOutcome, now: Instant) {
-        if let Some(caller) = self.callee.finish(key, &outcome) {
+        if let Some(caller) = self.call_queue.finish(key, &outcome) {
             self.reply_call(caller, outcome);
             self.schedule(now);
         }
@@ -411,7 +411,7 @@ impl Node {
             }
             None => return Err(SendError::NoRoute(dst)),
         };
-        if !self.shunned.is_empty() && self.shunned.contains(&dst) {
+        if !self.banned.is_empty() && self.banned.contains(&dst) {
             return Err(SendError::NoRoute(dst));
         }
         let backlog = self.links.get(&link).map(|link| link.outbox.own_bytes());

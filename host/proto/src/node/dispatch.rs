@@ -3,7 +3,7 @@
 use alloc::format;
 
 use super::{Event, Node, Run};
-use crate::callee::{Caller, Incoming, Next, Readiness};
+use crate::call_queue::{Caller, Incoming, Next, Readiness};
 use crate::control::{self, AddRoute, Bind, CallBody, CallFailure, CallOutcome, Connect, DelRoute};
 use crate::depot::Delivery;
 use crate::id::{ContextId, Handle, LinkId};
@@ -11,7 +11,7 @@ use crate::limits::BINDINGS_MAX;
 use crate::link::Side;
 use crate::message::{Body, Dead, DeadKind, Message};
 use crate::time::Instant;
-use crate::trust::Offence;
+use crate::trust::Violation;
 
 impl Node {
     /// Acts on a message whose source and authority were checked.
@@ -22,7 +22,7 @@ impl Node {
         }
         let Body::Data(bytes) = &message.body else {
             // Nothing here waits on a fixed handle, so a dead one concerns nobody.
-            self.stats.stray += 1;
+            self.stats.late += 1;
             return;
         };
         if message.stream {
@@ -76,7 +76,7 @@ impl Node {
             Handle::ADD_ROUTE if from_child => {
                 let route = control::decode::<AddRoute>(bytes);
                 if !route.is_some_and(|route| self.on_announced_route(link, &route)) {
-                    self.offend(link, message.src, Offence::Announcement);
+                    self.offend(link, message.src, Violation::Announcement);
                 }
                 return;
             }
@@ -95,18 +95,18 @@ impl Node {
             Handle::DEL_ROUTE if from_child => {
                 let route = control::decode::<DelRoute>(bytes);
                 if !route.is_some_and(|route| self.on_del_route(link, route)) {
-                    self.offend(link, message.src, Offence::Announcement);
+                    self.offend(link, message.src, Violation::Announcement);
                 }
                 return;
             }
             // The contexts on the way have noted it; there is nothing to say to it.
             Handle::WATCH => return,
             Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE | Handle::GRANT_IDS => {
-                self.offend(link, message.src, Offence::Control);
+                self.offend(link, message.src, Violation::Control);
                 return;
             }
             Handle::HEARTBEAT | Handle::ALIVE | Handle::HOLD_BACK | Handle::DETACHING => {
-                self.offend(link, message.src, Offence::Control);
+                self.offend(link, message.src, Violation::Control);
                 return;
             }
             Handle::CALL_FUNCTION
@@ -168,7 +168,7 @@ impl Node {
 
     fn next_call(&mut self) -> Option<Next> {
         let depot = &self.depot;
-        self.callee.next(|bind| {
+        self.call_queue.next(|bind| {
             if depot.get(&bind.image).is_some() {
                 Readiness::Ready
             } else if depot.is_missing(&bind.image) {
@@ -208,11 +208,11 @@ impl Node {
             reply_to: message.reply_to,
         };
         let (bind, chain) = (bind.clone(), body.chain);
-        if !self.callee.push(Incoming { caller, bind, body }) {
+        if !self.call_queue.push(Incoming { caller, bind, body }) {
             let reason = format!("context {} has too many calls waiting", self.topology.me);
             // What comes behind it in its chain must not run either.
             let failure = CallFailure::LimitExceeded(reason.clone());
-            self.callee.fail_chain(message.src, chain, &failure);
+            self.call_queue.fail_chain(message.src, chain, &failure);
             self.refuse(message, DeadKind::Exhausted, &reason);
             return true;
         }
@@ -231,7 +231,7 @@ impl Node {
             context: message.src,
             reply_to,
         };
-        if let Some(key) = self.callee.cancel(caller) {
+        if let Some(key) = self.call_queue.cancel(caller) {
             self.events.push_back(Event::CancelRun(key));
         }
         true
@@ -254,7 +254,7 @@ impl Node {
         let Some(chain) = control::decode::<u64>(bytes) else {
             return false;
         };
-        self.callee.forget_chain(message.src, chain);
+        self.call_queue.forget_chain(message.src, chain);
         true
     }
 

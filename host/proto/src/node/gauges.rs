@@ -54,7 +54,7 @@ impl Node {
     pub fn gauges(&self) -> Gauges {
         let outboxes = || self.links.values().map(|link| &link.outbox);
         let (assemblies, assembly_bytes) = self.assemblies.gauges();
-        let (calls_queued_bytes, calls_cancelled) = self.callee.gauges();
+        let (calls_queued_bytes, calls_cancelled) = self.call_queue.gauges();
         let (streams_out, streams_in, held_bytes) = self.streams.gauges();
         Gauges {
             assemblies,
@@ -67,9 +67,9 @@ impl Node {
                 .map(|outbox| outbox.relay_bytes())
                 .max()
                 .unwrap_or(0),
-            calls_queued: self.callee.queued(),
+            calls_queued: self.call_queue.queued(),
             calls_queued_bytes,
-            calls_running: self.callee.running(),
+            calls_running: self.call_queue.running(),
             calls_cancelled,
             bindings: self.bindings.len(),
             told: self.bound.len(),
@@ -77,7 +77,7 @@ impl Node {
             listeners: self.handles.len(),
             streams_out,
             streams_in,
-            chains: self.callee.chains(),
+            chains: self.call_queue.chains(),
             held_bytes,
             blocks: self.blocks.granted().len(),
             contacts: self

@@ -10,7 +10,7 @@ use crate::frame::{Arrived, Frame, Header};
 use crate::handles::Purpose;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{
-    ANNOUNCEMENT_MAX, HOPS_MAX, OFFENCES_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX,
+    ANNOUNCEMENT_MAX, HOPS_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX, VIOLATIONS_MAX,
 };
 use crate::link::Side;
 use crate::message::{Body, Dead, DeadKind};
@@ -18,7 +18,7 @@ use crate::outbox::Origin;
 use crate::secrets;
 use crate::time::Instant;
 use crate::topology::Hop;
-use crate::trust::{self, Offence, Trusted};
+use crate::trust::{self, Trusted, Violation};
 
 /// Why a message is refused that did not come from the respondent.
 pub(super) const WAITS_FOR_ANOTHER: &str = "the handle waits for another context";
@@ -45,7 +45,7 @@ impl Node {
         for frame in frames {
             match trust::authenticate(&self.topology, link, side, frame) {
                 Ok(trusted) => self.route_inbound(trusted, now),
-                Err(offence) => self.offend_link(link, offence),
+                Err(violation) => self.offend_link(link, violation),
             }
             // An offence may have cut the link; what came behind it is void.
             if !self.links.contains_key(&link) {
@@ -59,7 +59,7 @@ impl Node {
 
     fn route_inbound(&mut self, trusted: Trusted<'_>, now: Instant) {
         let header = trusted.frame.header;
-        if !self.shunned.is_empty() && self.shunned.contains(&header.src) {
+        if !self.banned.is_empty() && self.banned.contains(&header.src) {
             self.stats.refused += 1;
             return;
         }
@@ -106,8 +106,8 @@ impl Node {
         match self.assemblies.push(link, frame, claim) {
             Arrival::Whole(message) => self.dispatch(link, side, message, now),
             Arrival::Partial => {}
-            Arrival::Stray => self.stats.stray += 1,
-            Arrival::Contradiction => self.offend(link, header.src, Offence::Contradiction),
+            Arrival::Stray => self.stats.late += 1,
+            Arrival::Contradiction => self.offend(link, header.src, Violation::Contradiction),
         }
     }
 
@@ -170,7 +170,7 @@ impl Node {
         header.hops += 1;
         if header.hops >= HOPS_MAX {
             // The next one would count it against us.
-            self.offend(link, header.src, Offence::Hops);
+            self.offend(link, header.src, Violation::Hops);
             return;
         }
         self.stats.forwarded += 1;
@@ -279,23 +279,23 @@ impl Node {
     ///
     /// Only a neighbour's offences count against the link: others use it too, and it cannot know
     /// what its descendants send to us.
-    pub(super) fn offend(&mut self, link: LinkId, src: ContextId, offence: Offence) {
+    pub(super) fn offend(&mut self, link: LinkId, src: ContextId, violation: Violation) {
         let Some(state) = self.links.get(&link) else {
             return;
         };
         let neighbour = state.peer == src;
         if state.side == Side::Parent && !neighbour && !self.topology.is_ancestor(src) {
             // Nobody is to lose a parent for what a sibling says through it.
-            self.stats.offences += 1;
+            self.stats.violations += 1;
             return;
         }
         if state.side == Side::Parent || neighbour {
-            self.offend_link(link, offence);
+            self.offend_link(link, violation);
             return;
         }
-        self.stats.offences += 1;
-        let reason = rules_broken(offence);
-        if self.topology.count_offence(src) > OFFENCES_MAX && self.shunned.insert(src) {
+        self.stats.violations += 1;
+        let reason = rules_broken(violation);
+        if self.topology.count_offence(src) > VIOLATIONS_MAX && self.banned.insert(src) {
             self.assemblies.forget_source(src);
             self.wake_waiters(&[src], &reason, &crate::Set::default());
             self.events
@@ -304,14 +304,14 @@ impl Node {
     }
 
     /// Counts an offence of the peer of `link`, and cuts the link at one too many.
-    fn offend_link(&mut self, link: LinkId, offence: Offence) {
-        self.stats.offences += 1;
+    fn offend_link(&mut self, link: LinkId, violation: Violation) {
+        self.stats.violations += 1;
         let Some(state) = self.links.get_mut(&link) else {
             return;
         };
-        state.offences += 1;
-        if state.offences > OFFENCES_MAX {
-            self.cut(link, &rules_broken(offence));
+        state.violations += 1;
+        if state.violations > VIOLATIONS_MAX {
+            self.cut(link, &rules_broken(violation));
         }
     }
 
@@ -328,6 +328,6 @@ impl Node {
     }
 }
 
-fn rules_broken(last: Offence) -> String {
-    format!("it broke the rules more than {OFFENCES_MAX} times; the last: {last}")
+fn rules_broken(last: Violation) -> String {
+    format!("it broke the rules more than {VIOLATIONS_MAX} times; the last: {last}")
 }

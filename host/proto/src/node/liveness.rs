@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::Node;
 use crate::frame::Frame;
 use crate::id::{Handle, LinkId};
+use crate::keepalive::{KeepAlive, Probe};
 use crate::message::Body;
-use crate::pulse::{Beat, Pulse};
 use crate::time::Instant;
 
 impl Node {
@@ -20,14 +20,14 @@ impl Node {
     /// A pipe to a process on the same machine ends with the process and needs no watch.
     pub fn watch_link(&mut self, link: LinkId, patience: Duration, now: Instant) {
         if let Some(link) = self.links.get_mut(&link) {
-            link.pulse = Some(Pulse::new(patience, now));
+            link.pulse = Some(KeepAlive::new(patience, now));
             self.note_next_pulse();
         }
     }
 
     /// How often a link that may be silent for `patience` is looked at.
     pub fn watch_interval(patience: Duration) -> Duration {
-        Pulse::interval(patience)
+        KeepAlive::interval(patience)
     }
 
     /// Notes when the next watch is due: whoever asks for it, which is often, must not have to
@@ -53,11 +53,11 @@ impl Node {
                 };
                 Some((id, beat, pulse.patience()))
             })
-            .filter(|(_, beat, _)| *beat != Beat::Alive)
+            .filter(|(_, beat, _)| *beat != Probe::Alive)
             .collect();
         beats.sort_unstable_by_key(|(id, ..)| *id);
         for (link, beat, patience) in beats {
-            if beat == Beat::Ask {
+            if beat == Probe::Ask {
                 self.send_to_neighbour(link, Handle::HEARTBEAT, Bytes::new());
             } else {
                 let seconds = patience.as_secs_f64();

@@ -76,7 +76,7 @@ impl Node {
         }
         for &id in &lost {
             self.bound.remove(&id);
-            self.shunned.remove(&id);
+            self.banned.remove(&id);
             self.assemblies.forget_source(id);
         }
         self.blocks.forget_owners(&lost);

@@ -343,7 +343,7 @@ impl Node {
     /// Says that there is nobody, but never answers an answer.
     fn decline_stray(&mut self, message: &Message) {
         // Usually an answer that comes after its caller gave up.
-        self.stats.stray += 1;
+        self.stats.late += 1;
         if matches!(message.body, Body::Data(_)) {
             let (handle, me) = (message.handle, self.topology.me);
             let reason = format!("nobody listens on handle {handle} in context {me}");
@@ -403,7 +403,7 @@ impl Node {
     pub(super) fn is_reachable(&self, id: ContextId) -> bool {
         match self.topology.hop(id) {
             Some(Hop::Here) => true,
-            Some(Hop::Link(_)) => !self.shunned.contains(&id),
+            Some(Hop::Link(_)) => !self.banned.contains(&id),
             None => false,
         }
     }
@@ -428,7 +428,7 @@ fn kind_of(stream: bool, dead: bool) -> Kind {
     match (stream, dead) {
         (_, true) => Kind::End,
         (true, false) => Kind::Stream,
-        (false, false) => Kind::Loose,
+        (false, false) => Kind::Message,
     }
 }
 

@@ -28,7 +28,7 @@ pub use routes::{Route, RouteError};
 use self::logs::Logs;
 use crate::assembly::Assemblies;
 use crate::blocks::Blocks;
-use crate::callee::{CallKey, Callee};
+use crate::call_queue::{CallKey, CallQueue};
 use crate::control::{Bind, BindingKey, CallBody, Connect, ImageHash, LogRecord, Welcome};
 use crate::depot::{Depot, ImageState};
 use crate::handles::Handles;
@@ -60,7 +60,7 @@ pub struct Node {
     handles: Handles,
     streams: Streams,
     logs: Logs,
-    callee: Callee,
+    call_queue: CallQueue,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
     /// The latest binding of each plugin name.
@@ -68,7 +68,7 @@ pub struct Node {
     /// What we have told each context about bindings.
     bound: Map<ContextId, Set<BindingKey>>,
     /// Contexts behind a neighbour that broke the rules too often.
-    shunned: Set<ContextId>,
+    banned: Set<ContextId>,
     events: VecDeque<Event>,
     /// Links that have got something to send since the driver last asked.
     ready_links: VecDeque<LinkId>,
@@ -195,11 +195,11 @@ pub struct Stats {
     /// Frames passed on to another link.
     pub forwarded: u64,
     /// Messages that came too late for a handle that is gone.
-    pub stray: u64,
+    pub late: u64,
     /// Messages that a rule refused.
     pub refused: u64,
     /// Messages that no peer of this build would send.
-    pub offences: u64,
+    pub violations: u64,
 }
 
 impl Node {
@@ -238,12 +238,12 @@ impl Node {
             handles: Handles::new(seed),
             streams: Streams::default(),
             logs: Logs::default(),
-            callee: Callee::default(),
+            call_queue: CallQueue::default(),
             depot: Depot::default(),
             bindings: Map::default(),
             binding_names: Map::default(),
             bound: Map::default(),
-            shunned: Set::default(),
+            banned: Set::default(),
             events: VecDeque::new(),
             ready_links: VecDeque::new(),
             stats: Stats::default(),
@@ -335,7 +335,7 @@ impl Node {
 
     /// Calls of others that wait here, and calls that run.
     pub fn calls(&self) -> (usize, usize) {
-        (self.callee.queued(), self.callee.running())
+        (self.call_queue.queued(), self.call_queue.running())
     }
 
     /// The image of that hash, if it is here.

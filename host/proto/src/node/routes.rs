@@ -140,7 +140,7 @@ impl Node {
             }
         } else {
             // It could not be asked for a child, and the id would stay behind.
-            if self.shunned.contains(&parent) {
+            if self.banned.contains(&parent) {
                 return Err(RouteError::UnknownVia(parent));
             }
             let placed = self.topology.place(id, parent);

@@ -134,7 +134,7 @@ fn a_receiver_gives_back_what_it_took_and_forgets_nothing() {
 fn what_takes_no_credit_does_not_use_up_the_streams_window() {
     let mut streams = Streams::default();
     let post = Arriving {
-        kind: Kind::Loose,
+        kind: Kind::Message,
         credit: Handle::NONE,
         ..item(3, 1000)
     };

@@ -1,7 +1,7 @@
 //! A context behind an honest one.
 
 use offshoot_proto::control::{self, LogRecord};
-use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, HOPS_MAX, OFFENCES_MAX, REFUSALS_BACKLOG_MAX};
+use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, HOPS_MAX, REFUSALS_BACKLOG_MAX, VIOLATIONS_MAX};
 use offshoot_proto::{Body, ContextId, Event, Handle, Header};
 
 use crate::worlds::*;
@@ -35,7 +35,7 @@ fn a_grandchild_cannot_have_its_parent_cut_off() {
 fn a_grandchild_that_breaks_the_rules_is_not_listened_to_any_more() {
     let mut chain = Chain::new();
     let call = chain.controller.call(chain.low);
-    for _ in 0..=OFFENCES_MAX {
+    for _ in 0..=VIOLATIONS_MAX {
         chain.feed_from_below(header(chain.low, Handle::ADD_ROUTE), b"");
         chain.pass_up();
     }
@@ -111,7 +111,7 @@ fn a_parent_is_not_cut_off_for_what_its_child_is_refused() {
 fn a_context_that_is_lost_in_the_middle_of_a_large_answer_costs_its_parent_nothing() {
     let mut chain = Chain::new();
     let call = chain.controller.call(chain.low);
-    let frames = 10 * OFFENCES_MAX;
+    let frames = 10 * VIOLATIONS_MAX;
     for index in 0..frames {
         let part = Header {
             first: index == 0,
@@ -124,7 +124,7 @@ fn a_context_that_is_lost_in_the_middle_of_a_large_answer_costs_its_parent_nothi
     // All of it still waits in the middle when its sender dies.
     chain.middle.handle_closed(chain.down, "killed", NOW);
     chain.pass_up();
-    assert_eq!(chain.controller.node.stats().offences, 0);
+    assert_eq!(chain.controller.node.stats().violations, 0);
     assert!(chain.middle_lives());
     assert_eq!(chain.controller.node.gauges().assembly_bytes, 0);
     assert_eq!(chain.middle.gauges().relay_backlog, 0);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offshoot_proto::control::{self, DelRoute};
-use offshoot_proto::limits::{MESSAGE_MAX_DEFAULT, OFFENCES_MAX, REFUSALS_BACKLOG_MAX};
+use offshoot_proto::limits::{MESSAGE_MAX_DEFAULT, REFUSALS_BACKLOG_MAX, VIOLATIONS_MAX};
 use offshoot_proto::{ContextId, Dead, DeadKind, Event, Handle, Header};
 
 use crate::worlds::*;
@@ -34,7 +34,7 @@ fn unfinished_messages_that_nobody_waits_for_take_no_memory() {
 fn an_answer_is_begun_once() {
     let mut world = World::new();
     let handle = world.call(EVIL);
-    for number in 0..=OFFENCES_MAX {
+    for number in 0..=VIOLATIONS_MAX {
         let begun = Header {
             last: false,
             total: MESSAGE_MAX_DEFAULT,
@@ -157,7 +157,7 @@ fn forged_headers_are_refused_and_counted() {
                     };
                     world.send(world.evil, forged, b"");
                 }
-                assert_eq!(world.node.stats().offences, 2, "{handle} from {forged}");
+                assert_eq!(world.node.stats().violations, 2, "{handle} from {forged}");
                 assert!(world.events().is_empty(), "{handle} from {forged}");
                 assert!(world.sent(world.evil).is_empty());
                 world.assert_sibling_is_well();
@@ -202,7 +202,7 @@ fn an_announcement_about_others_loses_nobody() {
             reason: String::new(),
         });
         world.send(world.evil, whole(EVIL, Handle::DEL_ROUTE, &route), &route);
-        assert_eq!(world.node.stats().offences, 1, "{ids:?}");
+        assert_eq!(world.node.stats().violations, 1, "{ids:?}");
         assert!(world.events().is_empty(), "{ids:?}");
         world.assert_sibling_is_well();
     }

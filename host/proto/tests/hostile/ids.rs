@@ -1,7 +1,7 @@
 //! The three attacks on ids that other systems of this kind fall to.
 
 use offshoot_proto::control::{self, AddRoute, AllocateId, Connect, Connected, Hello, Method};
-use offshoot_proto::limits::OFFENCES_MAX;
+use offshoot_proto::limits::VIOLATIONS_MAX;
 use offshoot_proto::{Body, ContextId, Dead, DeadKind, Event, Handle, Header};
 
 use crate::worlds::*;
@@ -41,14 +41,14 @@ fn t2_a_child_cannot_answer_a_connect_with_its_siblings_id() {
     assert!(to_evil.iter().all(|frame| frame.header.dst != SIBLING));
     // Nor can it speak as the sibling, for the answer's sake.
     world.send(world.evil, whole(SIBLING, asked, &up), &up);
-    assert_eq!(world.node.stats().offences, 1);
+    assert_eq!(world.node.stats().violations, 1);
     world.assert_sibling_is_well();
 }
 
 #[test]
 fn t2_a_child_cannot_announce_an_id_that_does_not_exist_yet() {
     let mut world = World::new();
-    for id in 503..=503 + OFFENCES_MAX {
+    for id in 503..=503 + VIOLATIONS_MAX {
         let route = control::encode(&AddRoute {
             id: ContextId(id),
             toward: EVIL,

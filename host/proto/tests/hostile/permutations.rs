@@ -93,7 +93,7 @@ fn check(header: Header) {
     assert_eq!(gauges.listeners, before.1, "{header:?}");
     assert_eq!(gauges.assemblies, 0, "{header:?}");
     assert_eq!(gauges.held_bytes, 0, "{header:?}");
-    let noted = |stats: offshoot_proto::Stats| stats.refused + stats.offences + stats.stray;
+    let noted = |stats: offshoot_proto::Stats| stats.refused + stats.violations + stats.late;
     // What finds no way is answered by a dead message, and no table knows of it.
     let lost = header.dst != ContextId::CONTROLLER && header.dst != SIBLING;
     assert!(lost || noted(stats) > noted(before.0), "{header:?}");

@@ -91,7 +91,7 @@ fn s074_contexts_that_allocate_at_once_never_collide() {
     let known = tree.node(ROOT).context_ids();
     // The controller expects its own children; they are not below it yet.
     assert_eq!(known.len(), 6 + 600);
-    assert_eq!(tree.node(ROOT).stats().offences, 0);
+    assert_eq!(tree.node(ROOT).stats().violations, 0);
 }
 
 #[test]
@@ -222,7 +222,11 @@ fn t2_contexts_that_a_child_makes_up_cannot_drain_the_id_space() {
         }
     }
     assert_eq!(blocks, ID_BLOCKS_PER_LINK_MAX);
-    assert_eq!(tree.node(ROOT).stats().offences, 0, "it kept to the rules");
+    assert_eq!(
+        tree.node(ROOT).stats().violations,
+        0,
+        "it kept to the rules"
+    );
     let next = tree.make(ROOT, ROOT);
     assert_eq!(next, ContextId(2 + ID_BLOCKS_PER_LINK_MAX * ID_BLOCK));
     assert_eq!(
@@ -255,7 +259,7 @@ fn t2_one_context_has_a_bounded_number_of_blocks_in_its_life() {
         [child],
         "nothing is left of them"
     );
-    assert_eq!(tree.node(ROOT).stats().offences, 0);
+    assert_eq!(tree.node(ROOT).stats().violations, 0);
 }
 
 #[test]

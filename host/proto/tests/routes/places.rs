@@ -44,10 +44,10 @@ fn with_a_grant() -> (Tree, ContextId, ContextId) {
 /// Counts an offence and places nobody.
 #[track_caller]
 fn assert_refused(tree: &mut Tree, src: ContextId, route: &AddRoute) {
-    let before = tree.node(ROOT).stats().offences;
+    let before = tree.node(ROOT).stats().violations;
     let known = tree.node(ROOT).context_ids();
     tree.say_up(src, &announcement(src, route));
-    assert_eq!(tree.node(ROOT).stats().offences, before + 1, "{route:?}");
+    assert_eq!(tree.node(ROOT).stats().violations, before + 1, "{route:?}");
     assert_eq!(tree.node(ROOT).context_ids(), known, "{route:?}");
 }
 
@@ -81,7 +81,7 @@ fn s076_each_ancestor_learns_which_child_leads_to_a_new_context() {
         let parents = tree.node(new).parent_ids().to_vec();
         assert_eq!(parents, chain.iter().rev().copied().collect::<Vec<_>>());
     }
-    assert_eq!(tree.node(ROOT).stats().offences, 0);
+    assert_eq!(tree.node(ROOT).stats().violations, 0);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn s086_a_context_ten_levels_deep_makes_contexts_and_is_reached() {
     tree.kill(last);
     tree.settle();
     assert_eq!(tree.node(ROOT).descendants(), 9);
-    assert_eq!(tree.node(ROOT).stats().offences, 0);
+    assert_eq!(tree.node(ROOT).stats().violations, 0);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn s063_ids_can_be_placed_in_any_order_and_every_hop_learns_of_them() {
         };
         assert!(tree.node(ROOT).routes().contains(&want));
     }
-    assert_eq!(tree.node(ROOT).stats().offences, 0);
+    assert_eq!(tree.node(ROOT).stats().violations, 0);
 }
 
 #[test]
@@ -234,12 +234,12 @@ fn t2_an_id_is_announced_once() {
 fn t2_a_grandchild_cannot_announce_past_its_parent() {
     let (mut tree, child, _) = with_a_grant();
     let below = tree.make(child, child);
-    let before = tree.node(ROOT).stats().offences;
+    let before = tree.node(ROOT).stats().violations;
     // It addresses the controller itself; only neighbours announce.
     let message = control_message(below, Handle::ADD_ROUTE, &control::encode(&route(4, below)));
     tree.say_up(below, &message);
     tree.settle();
-    assert_eq!(tree.node(ROOT).stats().offences, before + 1);
+    assert_eq!(tree.node(ROOT).stats().violations, before + 1);
     assert!(!tree.node(ROOT).context_ids().contains(&ContextId(4)));
 }
 
@@ -253,7 +253,7 @@ fn t2_a_child_grants_nothing() {
     });
     let blocks = tree.node(ROOT).gauges().blocks;
     tree.say_up(child, &control_message(child, Handle::GRANT_IDS, &grant));
-    assert_eq!(tree.node(ROOT).stats().offences, 1);
+    assert_eq!(tree.node(ROOT).stats().violations, 1);
     assert_eq!(tree.node(ROOT).gauges().blocks, blocks);
     assert_refused(&mut tree, child, &route(5000, child));
 }

@@ -25,7 +25,7 @@ fn assert_nothing_happened(tree: &mut Tree) {
     let ids: Vec<_> = tree.members.keys().copied().collect();
     for id in ids {
         assert_eq!(tree.events(id).len(), 0, "context {id}");
-        assert_eq!(tree.node(id).stats().offences, 0, "context {id}");
+        assert_eq!(tree.node(id).stats().violations, 0, "context {id}");
     }
 }
 
@@ -195,7 +195,7 @@ fn no_program_answers_a_call_even_where_it_was_made() {
     assert_eq!(tree.events(ROOT).len(), 0);
     assert_eq!(tree.node(ROOT).stats().refused, refused + 4, "each counts");
     assert_eq!(
-        tree.node(ROOT).stats().offences,
+        tree.node(ROOT).stats().violations,
         0,
         "but not for its context"
     );

@@ -1,7 +1,7 @@
 //! Contexts that are neither above nor below each other: whether they may talk, and who is told
 //! that one of them is gone.
 
-use offshoot_proto::limits::OFFENCES_MAX;
+use offshoot_proto::limits::VIOLATIONS_MAX;
 use offshoot_proto::{Body, ContextId, Dead, DeadKind, Event, Handle, Header, Listen};
 
 use crate::tree::*;
@@ -161,7 +161,7 @@ fn b041_a_sibling_may_order_nothing_in_either_mode() {
 fn b041_a_sibling_cannot_part_others_from_their_parent() {
     let (mut tree, left, right) = branches(Tree::where_siblings_talk());
     let (evil, other) = (left[0], right[1]);
-    for number in 0..4 * OFFENCES_MAX {
+    for number in 0..4 * VIOLATIONS_MAX {
         for handle in [Handle::DEL_ROUTE, Handle::GRANT_IDS, Handle::LOAD_IMAGE] {
             tree.say_up(evil, &encoded(message(evil, other, handle)));
         }
@@ -376,7 +376,7 @@ fn b040_a_child_cannot_tell_of_the_loss_of_a_sibling() {
     header.encode(&word, &mut bytes);
     tree.say_up(right[1], &bytes);
     assert_unanswered(&mut tree, right[0]);
-    assert_eq!(tree.node(right[0]).stats().offences, 1);
+    assert_eq!(tree.node(right[0]).stats().violations, 1);
 }
 
 /// A handle on which `me` waits for whatever `respondent` sends.

@@ -35,7 +35,7 @@ use self::progress::Progress;
 pub use self::pump::Ended;
 use self::pump::Held;
 use self::warnings::Warnings;
-use crate::config::{HostConfig, Said, Surroundings};
+use crate::config::{HostConfig, Overrides, Surroundings};
 use crate::error::{SshError, Stage};
 use crate::secret::Secret;
 
@@ -52,7 +52,7 @@ pub struct Request {
     /// The host, as the user calls it: `Host` blocks are for this name.
     pub host: String,
     /// What beats the configuration.
-    pub said: Said,
+    pub said: Overrides,
     /// What is done about host keys; what the configuration says, if nothing.
     pub host_keys: Option<HostKeys>,
     /// The password of the user there. It is not shown to hosts on the way.
@@ -63,7 +63,7 @@ pub struct Request {
     pub command: String,
     /// How long all of it may take, up to the command's start; [`PATIENCE`], if nothing.
     ///
-    /// `ConnectTimeout`, of the configuration or [said](Said::connect_timeout), is about less: it
+    /// `ConnectTimeout`, of the configuration or [said](Overrides::connect_timeout), is about less: it
     /// ends at each host when that has shown who it is. Whoever is slow to let us in, such as a
     /// server that asks others about a password, has all of this.
     pub patience: Option<Duration>,
@@ -76,7 +76,7 @@ impl Request {
     pub fn new(host: &str, command: &str) -> Self {
         Self {
             host: host.to_owned(),
-            said: Said::default(),
+            said: Overrides::default(),
             host_keys: None,
             password: None,
             passphrase: None,

@@ -13,7 +13,7 @@ use super::line::{Hold, Line};
 use super::progress::{Clock, Progress};
 use super::reach::{self, ProxyCommand, Reached};
 use super::{CutOnDrop, files};
-use crate::config::{HostConfig, Said, Way};
+use crate::config::{HostConfig, Overrides, Way};
 use crate::error::{SshError, Stage};
 
 /// Machines on the way to another, at most.
@@ -181,14 +181,14 @@ impl Route<'_> {
         if depth + hops.len() > HOPS_MAX {
             return Err(too_many(HOPS_MAX));
         }
-        let said = Said {
+        let said = Overrides {
             user: last.user.clone(),
             port: last.port,
             jump: (!before.is_empty()).then(|| before.to_vec()),
             keepalive_interval: self.request.said.keepalive_interval,
             keepalive_count: self.request.said.keepalive_count,
             connect_timeout: self.request.said.connect_timeout,
-            ..Said::default()
+            ..Overrides::default()
         };
         let (host, around) = (last.host.clone(), self.request.around.clone());
         let resolved = files::apart(move || HostConfig::resolve(&host, &said, &around)).await;

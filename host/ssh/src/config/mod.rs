@@ -29,7 +29,7 @@ use self::tokens::Tokens;
 
 /// What the caller says of a host itself, which beats any file.
 #[derive(Clone, Debug, Default)]
-pub struct Said {
+pub struct Overrides {
     /// Who to be.
     pub user: Option<String>,
     /// Which port.
@@ -186,7 +186,11 @@ impl HostConfig {
     /// Fails when a file cannot be read or makes no sense, and for a name of a host or a user that
     /// is refused, as it was asked for or as the files have it. A directive that makes sense and that
     /// this client cannot honour is in [`unsupported`](Self::unsupported).
-    pub fn resolve(host: &str, said: &Said, around: &Surroundings) -> Result<Self, ConfigError> {
+    pub fn resolve(
+        host: &str,
+        said: &Overrides,
+        around: &Surroundings,
+    ) -> Result<Self, ConfigError> {
         check_host(host)?;
         let settings = settings_for(host, said, around)?;
         Self::from_settings(host, said, settings, around)
@@ -194,7 +198,7 @@ impl HostConfig {
 
     fn from_settings(
         host: &str,
-        said: &Said,
+        said: &Overrides,
         settings: Settings,
         around: &Surroundings,
     ) -> Result<Self, ConfigError> {
@@ -322,7 +326,11 @@ impl HostConfig {
 }
 
 /// What the files say, with the first value of each directive.
-fn settings_for(host: &str, said: &Said, around: &Surroundings) -> Result<Settings, ConfigError> {
+fn settings_for(
+    host: &str,
+    said: &Overrides,
+    around: &Surroundings,
+) -> Result<Settings, ConfigError> {
     let mut settings = Settings {
         user: said.user.clone(),
         port: said.port,

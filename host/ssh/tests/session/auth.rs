@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use offshoot_bed::SshdOptions;
-use offshoot_ssh::config::Said;
+use offshoot_ssh::config::Overrides;
 use offshoot_ssh::{Ended, IdentityProblem, SshError};
 
 use crate::bench::{Bench, chmod, run, secret};
@@ -179,9 +179,9 @@ async fn s097_an_identity_that_is_of_no_use_is_named_with_the_reason() {
     ] {
         let path = bench.path(name);
         let mut request = bench.request("bob", "true", "");
-        request.said = Said {
+        request.said = Overrides {
             identity_file: Some(path.clone()),
-            ..Said::default()
+            ..Overrides::default()
         };
         let error = run(request).await.unwrap_err();
         assert!(error.to_string().contains(want), "{error}");

@@ -12,8 +12,8 @@ const COUNT: &str = r#"
         (call $packed (i32.const 2000) (i32.const 2)))
 "#;
 
-fn value(bytes: &[u8]) -> Finish {
-    Finish::Value(bytes.to_vec())
+fn value(bytes: &[u8]) -> Completion {
+    Completion::Value(bytes.to_vec())
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn concurrent_calls_run_side_by_side() {
     assert_eq!(call(&plugin, "echo", b"now"), value(b"now"));
     for call in spinning {
         call.cancel.cancel();
-        assert_eq!(call.wait(), Finish::Cancelled);
+        assert_eq!(call.wait(), Completion::Cancelled);
     }
 }
 
@@ -78,10 +78,10 @@ fn the_guests_own_error_arrives_whole() {
     let mut envelope = vec![1];
     envelope.extend(postcard::to_allocvec(&error).unwrap());
     let plugin = Loader::default().load(&raw_echo()).unwrap();
-    assert_eq!(call(&plugin, "raw", &envelope), Finish::Error(error));
+    assert_eq!(call(&plugin, "raw", &envelope), Completion::Error(error));
     assert_eq!(
         call(&plugin, "raw", b"\x02expected a number"),
-        Finish::BadArguments("expected a number".to_owned())
+        Completion::BadArguments("expected a number".to_owned())
     );
 }
 
@@ -91,7 +91,7 @@ fn a_malformed_envelope_is_the_guests_fault() {
     for envelope in [&b""[..], b"\x03", b"\xff\x00", b"\x01", b"\x01\x05abc"] {
         let finish = call(&plugin, "raw", envelope);
         assert!(
-            matches!(finish, Finish::BadGuest(_)),
+            matches!(finish, Completion::BadGuest(_)),
             "{envelope:?}: {finish:?}"
         );
     }
@@ -114,7 +114,7 @@ fn unknown_functions_and_stale_callers_are_told() {
     let known = vec!["echo".to_owned()];
     assert_eq!(
         call(&plugin, "ecko", b""),
-        Finish::UnknownFunction { known }
+        Completion::UnknownFunction { known }
     );
     let with_signature = |signature| {
         let invocation = Invocation {
@@ -127,7 +127,7 @@ fn unknown_functions_and_stale_callers_are_told() {
             .start(invocation, CancelHandle::new(), |_| {})
             .unwrap()
     };
-    assert_eq!(with_signature(1), Finish::SignatureMismatch);
+    assert_eq!(with_signature(1), Completion::SignatureMismatch);
     let own = plugin.manifest().function("echo").unwrap().signature;
     assert_eq!(with_signature(own), value(b""));
 }
@@ -162,7 +162,7 @@ fn a_guest_logs_and_learns_where_it_runs() {
     "#;
     let loader = Loader::default();
     let plugin = loader.load(&module(&[("f", 0)], body)).unwrap();
-    let Finish::Value(bytes) = call(&plugin, "f", b"") else {
+    let Completion::Value(bytes) = call(&plugin, "f", b"") else {
         panic!("it returns a value");
     };
     let (level, size, info) = (bytes[0], bytes[1], &bytes[2..]);

@@ -11,7 +11,7 @@ fn a_loop_ends_at_its_deadline() {
     let timeout = Duration::from_millis(60);
     assert_eq!(
         start(&plugin, "f", b"", Some(timeout)).wait(),
-        Finish::DeadlineExceeded
+        Completion::DeadlineExceeded
     );
     assert!(began.elapsed() >= timeout);
 }
@@ -28,7 +28,7 @@ fn the_starter_gets_its_thread_back_after_a_tick() {
         began.elapsed()
     );
     call.cancel.cancel();
-    assert_eq!(call.wait(), Finish::Cancelled);
+    assert_eq!(call.wait(), Completion::Cancelled);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_loop_in_the_start_function_ends_too() {
     let timeout = Some(Duration::from_millis(30));
     assert_eq!(
         start(&plugin, "f", b"", timeout).wait(),
-        Finish::DeadlineExceeded
+        Completion::DeadlineExceeded
     );
 }
 
@@ -53,7 +53,7 @@ fn a_loop_in_initialize_ends_too() {
     let timeout = Some(Duration::from_millis(30));
     assert_eq!(
         start(&plugin, "f", b"", timeout).wait(),
-        Finish::DeadlineExceeded
+        Completion::DeadlineExceeded
     );
 }
 
@@ -63,7 +63,7 @@ fn a_deadline_that_has_passed_runs_nothing() {
     let timeout = Some(Duration::ZERO);
     assert_eq!(
         start(&plugin, "f", b"", timeout).wait(),
-        Finish::DeadlineExceeded
+        Completion::DeadlineExceeded
     );
 }
 
@@ -79,7 +79,7 @@ fn a_cancelled_call_that_did_not_begin_runs_nothing() {
         deadline: None,
     };
     let finish = plugin.start(invocation, cancel, |_| panic!("it ended in place"));
-    assert_eq!(finish, Some(Finish::Cancelled));
+    assert_eq!(finish, Some(Completion::Cancelled));
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn an_ended_call_costs_the_instance_and_nothing_else() {
     let functions = [("spin", 0), ("dirty", 0)];
     let plugin = Loader::default().load(&module(&functions, &body)).unwrap();
     let spinning = start(&plugin, "spin", b"", None);
-    assert_eq!(call(&plugin, "dirty", b""), Finish::Busy);
+    assert_eq!(call(&plugin, "dirty", b""), Completion::Busy);
     spinning.cancel.cancel();
-    assert_eq!(spinning.wait(), Finish::Cancelled);
-    assert_eq!(call(&plugin, "dirty", b""), Finish::Value(vec![0]));
+    assert_eq!(spinning.wait(), Completion::Cancelled);
+    assert_eq!(call(&plugin, "dirty", b""), Completion::Value(vec![0]));
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn a_long_call_that_ends_by_itself_keeps_the_instance() {
             (call $packed (i32.const 2000) (i32.const 2)))
     "#;
     let plugin = one(body);
-    assert_eq!(call(&plugin, "f", b""), Finish::Value(vec![1]));
-    assert_eq!(call(&plugin, "f", b""), Finish::Value(vec![2]));
+    assert_eq!(call(&plugin, "f", b""), Completion::Value(vec![1]));
+    assert_eq!(call(&plugin, "f", b""), Completion::Value(vec![2]));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn more_calls_than_there_are_workers_are_refused() {
         &image.hash,
         &[],
         &limits,
-        Around {
+        PluginEnv {
             host: &host,
             sink,
             sessions: None,
@@ -152,13 +152,13 @@ fn more_calls_than_there_are_workers_are_refused() {
         .collect();
     let refused = start(&plugin, "f", b"", None).wait();
     assert!(
-        matches!(&refused, Finish::Limit(text) if text.contains("64 calls")),
+        matches!(&refused, Completion::Limit(text) if text.contains("64 calls")),
         "{refused:?}"
     );
     for call in &calls {
         call.cancel.cancel();
     }
     for call in calls {
-        assert_eq!(call.wait(), Finish::Cancelled);
+        assert_eq!(call.wait(), Completion::Cancelled);
     }
 }

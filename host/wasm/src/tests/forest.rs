@@ -9,7 +9,7 @@ use std::sync::MutexGuard;
 use std::task::{Context, Poll, Waker};
 
 use offshoot_abi::router::{
-    Body, CallError, CallErrorKind, ChannelError, Failure, Received, Request, Response,
+    Body, CallError, CallErrorKind, ChannelError, Received, Request, RequestError, Response,
 };
 use offshoot_abi::{Blob, ContextAddress, SenderAddress};
 
@@ -82,7 +82,7 @@ impl Forest {
             &self.image.hash,
             grants,
             &Limits::default(),
-            Around {
+            PluginEnv {
                 host: &host,
                 sink: Arc::new(Records::default()),
                 sessions: Some(Arc::new(Roots(self.clone(), id))),
@@ -122,7 +122,7 @@ impl Forest {
 }
 
 impl Inner {
-    fn arrive(&mut self, address: (u32, u64), body: Body) -> Result<(), Failure> {
+    fn arrive(&mut self, address: (u32, u64), body: Body) -> Result<(), RequestError> {
         self.arrivals += 1;
         let arrival = self.arrivals;
         let waiting = self.receivers.get_mut(&address).ok_or_else(gone)?;
@@ -152,19 +152,19 @@ impl Inner {
     }
 }
 
-fn gone() -> Failure {
-    Failure::Channel(ChannelError {
+fn gone() -> RequestError {
+    RequestError::Channel(ChannelError {
         context: String::new(),
         reason: "there is no such receiver".to_owned(),
         may_have_run: false,
     })
 }
 
-fn failed(context: String, function: String, finish: Finish) -> Failure {
-    let Finish::Error(error) = finish else {
-        return Failure::Usage(format!("{finish:?}"));
+fn failed(context: String, function: String, finish: Completion) -> RequestError {
+    let Completion::Error(error) = finish else {
+        return RequestError::Usage(format!("{finish:?}"));
     };
-    Failure::Call(Box::new(CallError {
+    RequestError::Call(Box::new(CallError {
         context,
         function,
         kind: CallErrorKind::Function,
@@ -175,8 +175,8 @@ fn failed(context: String, function: String, finish: Finish) -> Failure {
 /// Makes the sessions of one context.
 struct Roots(Arc<Forest>, u32);
 
-impl Sessions for Roots {
-    fn open(&self) -> Arc<dyn Session> {
+impl PluginRouters for Roots {
+    fn open(&self) -> Arc<dyn PluginRouter> {
         Arc::new(Root {
             forest: self.0.clone(),
             context: self.1,
@@ -206,7 +206,7 @@ impl Root {
         handle
     }
 
-    fn start(&self, call: offshoot_abi::router::Call) -> Result<Response, Failure> {
+    fn start(&self, call: offshoot_abi::router::Call) -> Result<Response, RequestError> {
         let handle = self.open();
         self.forest.lock().calls.insert(handle);
         let address = (self.context, handle);
@@ -216,7 +216,7 @@ impl Root {
         let (name, function) = (node.name, call.function.clone());
         let done = move |finish| {
             let body = match finish {
-                Finish::Value(value) => Body::Value(Blob(value)),
+                Completion::Value(value) => Body::Value(Blob(value)),
                 other => Body::Failed(failed(name.clone(), function.clone(), other)),
             };
             // Its caller may have gone.
@@ -237,8 +237,8 @@ impl Root {
     }
 }
 
-impl Session for Root {
-    fn may_send(&self, _context: u32) -> Result<(), Failure> {
+impl PluginRouter for Root {
+    fn may_send(&self, _context: u32) -> Result<(), RequestError> {
         Ok(())
     }
 
@@ -303,7 +303,7 @@ impl Session for Root {
         context: u32,
         handle: u64,
         data: &[u8],
-    ) -> Poll<Result<(), Failure>> {
+    ) -> Poll<Result<(), RequestError>> {
         let mut inner = self.forest.lock();
         let held = inner.receivers.get(&(context, handle)).map(VecDeque::len);
         if held.is_some_and(|held| held >= CREDIT) {
@@ -315,9 +315,9 @@ impl Session for Root {
 }
 
 #[track_caller]
-fn value<T: serde::de::DeserializeOwned>(finish: Finish) -> T {
+fn value<T: serde::de::DeserializeOwned>(finish: Completion) -> T {
     match finish {
-        Finish::Value(bytes) => postcard::from_bytes(&bytes).unwrap(),
+        Completion::Value(bytes) => postcard::from_bytes(&bytes).unwrap(),
         other => panic!("it returns a value, not {other:?}"),
     }
 }
@@ -365,7 +365,7 @@ fn a_stream_without_a_grant_ends_when_nobody_listens() {
         std::thread::sleep(Duration::from_millis(1));
     }
     forest.close(context, handle);
-    let Finish::Error(error) = call.wait() else {
+    let Completion::Error(error) = call.wait() else {
         panic!("it cannot send");
     };
     assert!(
@@ -381,7 +381,7 @@ fn s011_a_plugin_made_with_the_sdk_is_refused_without_the_grant() {
     let forest = Forest::new();
     let context = forest.grow(None, &[]);
     let arguments = postcard::to_allocvec(&(1u32, 1u32)).unwrap();
-    let Finish::Error(error) = forest.call(context, "fan_out", &arguments).wait() else {
+    let Completion::Error(error) = forest.call(context, "fan_out", &arguments).wait() else {
         panic!("it may not make contexts");
     };
     assert!(error.message.contains("not granted `router`"), "{error:?}");

@@ -5,7 +5,7 @@ use super::*;
 #[track_caller]
 fn trapped(plugin: &Arc<Plugin>) -> (String, Vec<String>) {
     match call(plugin, "f", b"") {
-        Finish::Trapped { message, backtrace } => (message, backtrace),
+        Completion::Trapped { message, backtrace } => (message, backtrace),
         other => panic!("it traps, not {other:?}"),
     }
 }
@@ -13,7 +13,7 @@ fn trapped(plugin: &Arc<Plugin>) -> (String, Vec<String>) {
 #[track_caller]
 fn check_bad_guest(plugin: &Arc<Plugin>, want: &str) {
     match call(plugin, "f", b"") {
-        Finish::BadGuest(text) => assert!(text.contains(want), "{text}"),
+        Completion::BadGuest(text) => assert!(text.contains(want), "{text}"),
         other => panic!("it breaks the contract, not {other:?}"),
     }
 }
@@ -42,7 +42,7 @@ fn memory_without_end() {
         "(loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (unreachable)";
     let finish = call(&function(grow), "f", b"");
     assert!(
-        matches!(&finish, Finish::Limit(text) if text.contains("memory")),
+        matches!(&finish, Completion::Limit(text) if text.contains("memory")),
         "{finish:?}"
     );
 }
@@ -54,7 +54,10 @@ fn a_refused_growth_that_the_guest_survives_is_no_error() {
         (i32.store8 (i32.const 2000) (i32.const 0))
         (call $packed (i32.const 2000) (i32.const 1))
     "#;
-    assert_eq!(call(&function(body), "f", b""), Finish::Value(Vec::new()));
+    assert_eq!(
+        call(&function(body), "f", b""),
+        Completion::Value(Vec::new())
+    );
 }
 
 #[test]
@@ -67,7 +70,7 @@ fn more_memory_from_the_start_than_allowed() {
     let plugin = Loader::default().load(&bare(&[("f", 0)], body)).unwrap();
     let finish = call(&plugin, "f", b"");
     assert!(
-        matches!(&finish, Finish::Limit(text) if text.contains("memory")),
+        matches!(&finish, Completion::Limit(text) if text.contains("memory")),
         "{finish:?}"
     );
 }
@@ -82,7 +85,7 @@ fn a_table_without_end() {
     "#);
     let finish = call(&plugin, "f", b"");
     assert!(
-        matches!(&finish, Finish::Limit(text) if text.contains("table")),
+        matches!(&finish, Completion::Limit(text) if text.contains("table")),
         "{finish:?}"
     );
 }
@@ -96,7 +99,7 @@ fn a_result_larger_than_may_be_sent() {
     );
     assert_eq!(
         finish,
-        Finish::ResultTooLarge {
+        Completion::ResultTooLarge {
             size: 1025,
             max: 1024
         }
@@ -106,7 +109,7 @@ fn a_result_larger_than_may_be_sent() {
         "f",
         b"",
     );
-    assert_eq!(finish, Finish::Value(vec![0; 1024]));
+    assert_eq!(finish, Completion::Value(vec![0; 1024]));
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn a_buffer_outside_the_memory() {
         );
         let plugin = Loader::default().load(&bare(&[("f", 0)], &body)).unwrap();
         match call(&plugin, "f", b"arguments") {
-            Finish::BadGuest(text) => assert!(text.contains(want), "{text}"),
+            Completion::BadGuest(text) => assert!(text.contains(want), "{text}"),
             other => panic!("it breaks the contract, not {other:?}"),
         }
     }
@@ -146,7 +149,7 @@ fn a_refused_buffer() {
     let plugin = Loader::default().load(&bare(&[("f", 0)], body)).unwrap();
     let finish = call(&plugin, "f", b"arguments");
     assert!(
-        matches!(&finish, Finish::Limit(text) if text.contains("9 bytes")),
+        matches!(&finish, Completion::Limit(text) if text.contains("9 bytes")),
         "{finish:?}"
     );
 }
@@ -214,7 +217,7 @@ fn a_panics_text_does_not_outlive_its_call() {
             (i32.store8 (i32.const 2000) (i32.const 0))
             (call $packed (i32.const 2000) (i32.const 1)))
     "#);
-    assert_eq!(call(&plugin, "f", b""), Finish::Value(Vec::new()));
+    assert_eq!(call(&plugin, "f", b""), Completion::Value(Vec::new()));
     let (message, _) = trapped(&plugin);
     assert!(!message.contains("survived"), "{message}");
 }
@@ -230,7 +233,10 @@ fn a_guest_reads_its_own_stack() {
         (func $outer::f (export "offshoot.call.f") (param i32) (result i64) (call $inner))
     "#);
     // The second name would not fit whole.
-    assert_eq!(call(&plugin, "f", b""), Finish::Value(b"inner\n".to_vec()));
+    assert_eq!(
+        call(&plugin, "f", b""),
+        Completion::Value(b"inner\n".to_vec())
+    );
 }
 
 #[test]
@@ -244,7 +250,7 @@ fn the_process_outlives_them_all() {
         for _ in 0..3 {
             let finish = call(&plugin, "f", b"");
             assert!(
-                !matches!(finish, Finish::Value(_) | Finish::Busy),
+                !matches!(finish, Completion::Value(_) | Completion::Busy),
                 "{finish:?}"
             );
         }

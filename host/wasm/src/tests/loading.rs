@@ -62,7 +62,7 @@ fn vectors_compile_for_every_cpu() {
             (call $packed (i32.const 2000) (i32.const 2)))
     "#;
     let wasm = module(&[("f", 0)], body);
-    assert_eq!(call(&one(body), "f", b""), Finish::Value(vec![3]));
+    assert_eq!(call(&one(body), "f", b""), Completion::Value(vec![3]));
     for cpu in ["baseline", "x86-64-v2", "x86-64-v3"] {
         let target = format!("wasmtime-48.0.8/x86_64-unknown-linux-gnu/{cpu}/narrow");
         if cfg!(target_arch = "x86_64") {
@@ -152,14 +152,17 @@ fn a_narrow_process_runs_narrow_images() {
         &image.hash,
         &[],
         &limits,
-        Around {
+        PluginEnv {
             host: &host,
             sink,
             sessions: None,
         },
     )
     .unwrap();
-    assert_eq!(call(&plugin, "echo", b"hi"), Finish::Value(b"hi".to_vec()));
+    assert_eq!(
+        call(&plugin, "echo", b"hi"),
+        Completion::Value(b"hi".to_vec())
+    );
 }
 
 #[test]

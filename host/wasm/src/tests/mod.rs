@@ -125,7 +125,7 @@ struct Loader {
     grants: Vec<Grant>,
     limits: Limits,
     records: Arc<Records>,
-    sessions: Option<Arc<dyn Sessions>>,
+    sessions: Option<Arc<dyn PluginRouters>>,
 }
 
 impl Default for Loader {
@@ -163,7 +163,7 @@ impl Loader {
             hash,
             &self.grants,
             &self.limits,
-            Around {
+            PluginEnv {
                 host: &host,
                 sink,
                 sessions: self.sessions.clone(),
@@ -186,12 +186,12 @@ fn function(body: &str) -> Arc<Plugin> {
 
 struct Pending {
     cancel: CancelHandle,
-    finish: mpsc::Receiver<Finish>,
+    finish: mpsc::Receiver<Completion>,
 }
 
 impl Pending {
     #[track_caller]
-    fn wait(self) -> Finish {
+    fn wait(self) -> Completion {
         let finish = self.finish.recv_timeout(PATIENCE);
         finish.expect("a call ends")
     }
@@ -222,6 +222,6 @@ fn start(
 }
 
 #[track_caller]
-fn call(plugin: &Arc<Plugin>, function: &str, arguments: &[u8]) -> Finish {
+fn call(plugin: &Arc<Plugin>, function: &str, arguments: &[u8]) -> Completion {
     start(plugin, function, arguments, None).wait()
 }

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use offshoot_abi::router::{
-    Body, Call, CallError, CallErrorKind, Connect, Failure, Listen, Receive, Received, Request,
-    Response,
+    Body, Call, CallError, CallErrorKind, Connect, Listen, Receive, Received, Request,
+    RequestError, Response,
 };
 use offshoot_abi::{Blob, ContextAddress, GuestError, SenderAddress};
 
@@ -67,8 +67,8 @@ impl Tree {
 
 struct Open(Arc<Tree>);
 
-impl Sessions for Open {
-    fn open(&self) -> Arc<dyn Session> {
+impl PluginRouters for Open {
+    fn open(&self) -> Arc<dyn PluginRouter> {
         self.0.opened.fetch_add(1, Ordering::SeqCst);
         Arc::new(Busy(self.0.clone()))
     }
@@ -91,7 +91,7 @@ impl Drop for Wait {
     }
 }
 
-impl Session for Busy {
+impl PluginRouter for Busy {
     fn exchange(&self, request: Request) -> Exchange {
         let tree = self.0.clone();
         tree.threads.lock().unwrap().push(thread::current().id());
@@ -115,7 +115,7 @@ impl Session for Busy {
                     name: "local.9".to_owned(),
                     target: "x".to_owned(),
                 })),
-                Request::Call(call) => Err(Failure::Call(Box::new(CallError {
+                Request::Call(call) => Err(RequestError::Call(Box::new(CallError {
                     context: format!("context {}", call.context),
                     function: call.function,
                     kind: CallErrorKind::Function,
@@ -127,7 +127,7 @@ impl Session for Busy {
         })
     }
 
-    fn may_send(&self, _: u32) -> Result<(), Failure> {
+    fn may_send(&self, _: u32) -> Result<(), RequestError> {
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Session for Busy {
         context: u32,
         handle: u64,
         data: &[u8],
-    ) -> Poll<Result<(), Failure>> {
+    ) -> Poll<Result<(), RequestError>> {
         self.0.threads.lock().unwrap().push(thread::current().id());
         let mut credit = self.0.credit.lock().unwrap();
         if credit.0 == 0 {
@@ -181,24 +181,24 @@ impl World {
     }
 
     #[track_caller]
-    fn ask(&self, request: &Request) -> Result<Response, Failure> {
+    fn ask(&self, request: &Request) -> Result<Response, RequestError> {
         self.ask_raw(&postcard::to_allocvec(request).unwrap())
     }
 
     #[track_caller]
-    fn ask_raw(&self, request: &[u8]) -> Result<Response, Failure> {
+    fn ask_raw(&self, request: &[u8]) -> Result<Response, RequestError> {
         match call(&self.plugin, "ask", request) {
-            Finish::Value(answer) => postcard::from_bytes(&answer).unwrap(),
+            Completion::Value(answer) => postcard::from_bytes(&answer).unwrap(),
             other => panic!("it is answered, not {other:?}"),
         }
     }
 
     /// Sends to the address in the first bytes of `arguments`.
     #[track_caller]
-    fn send(&self, arguments: &[u8]) -> Result<(), Failure> {
+    fn send(&self, arguments: &[u8]) -> Result<(), RequestError> {
         match call(&self.plugin, "send", arguments) {
-            Finish::Value(answer) if answer.is_empty() => Ok(()),
-            Finish::Value(answer) => Err(postcard::from_bytes(&answer).unwrap()),
+            Completion::Value(answer) if answer.is_empty() => Ok(()),
+            Completion::Value(answer) => Err(postcard::from_bytes(&answer).unwrap()),
             other => panic!("it is answered, not {other:?}"),
         }
     }
@@ -268,13 +268,13 @@ fn s011_without_the_grant_nothing_is_reached() {
     for request in requests {
         let refused = world.ask(&request);
         assert!(
-            matches!(refused, Err(Failure::NotGranted(_))),
+            matches!(refused, Err(RequestError::NotGranted(_))),
             "{request:?}: {refused:?}"
         );
     }
     let refused = world.send(&[0; 20]);
     assert!(
-        matches!(refused, Err(Failure::NotGranted(_))),
+        matches!(refused, Err(RequestError::NotGranted(_))),
         "{refused:?}"
     );
     assert_eq!(Tree::count(&world.tree.opened), 0);
@@ -289,7 +289,7 @@ fn a_granted_plugin_is_answered_and_never_in_the_starters_thread() {
     };
     assert_eq!(child.name, "local.9");
     let failed = world.ask(&call_of(3)).unwrap_err();
-    assert!(matches!(failed, Failure::Call(error) if error.context == "context 9"));
+    assert!(matches!(failed, RequestError::Call(error) if error.context == "context 9"));
     let mut sent = vec![0; 16];
     sent[0] = 9;
     sent.push(42);
@@ -329,7 +329,10 @@ fn b029_a_sender_that_was_handed_over_needs_no_grant() {
         context: 3,
         handle: 1001,
     };
-    assert!(matches!(world.ask(&other), Err(Failure::NotGranted(_))));
+    assert!(matches!(
+        world.ask(&other),
+        Err(RequestError::NotGranted(_))
+    ));
 }
 
 #[test]
@@ -341,7 +344,7 @@ fn a_forged_sender_is_refused() {
     arguments.extend(address(3, 1000));
     let refused = world.send(&arguments);
     assert!(
-        matches!(refused, Err(Failure::NotGranted(_))),
+        matches!(refused, Err(RequestError::NotGranted(_))),
         "{refused:?}"
     );
     assert!(world.sent().is_empty());
@@ -352,7 +355,7 @@ fn bytes_in_text_are_no_sender() {
     let world = World::new(&[], TEXT, BOTH, REACH);
     let refused = world.send(&address(3, 1000));
     assert!(
-        matches!(refused, Err(Failure::NotGranted(_))),
+        matches!(refused, Err(RequestError::NotGranted(_))),
         "{refused:?}"
     );
 }
@@ -366,7 +369,7 @@ fn a_fresh_instance_was_handed_nothing() {
     arguments[15] = 0;
     let refused = world.send(&arguments);
     assert!(
-        matches!(refused, Err(Failure::NotGranted(_))),
+        matches!(refused, Err(RequestError::NotGranted(_))),
         "{refused:?}"
     );
     let tree = &world.tree;
@@ -381,12 +384,12 @@ fn a_guest_that_waits_is_cancelled_and_its_session_closed() {
     let world = World::granted();
     let request = postcard::to_allocvec(&receive(1, None)).unwrap();
     let waiting = start(&world.plugin, "ask", &request, None);
-    assert_eq!(call(&world.plugin, "send", &[0; 16]), Finish::Busy);
+    assert_eq!(call(&world.plugin, "send", &[0; 16]), Completion::Busy);
     // Long enough for the worker to have gone to sleep.
     thread::sleep(Duration::from_millis(30));
     assert_eq!(Tree::count(&world.tree.abandoned), 0);
     waiting.cancel.cancel();
-    assert_eq!(waiting.wait(), Finish::Cancelled);
+    assert_eq!(waiting.wait(), Completion::Cancelled);
     assert_eq!(Tree::count(&world.tree.abandoned), 1);
     assert_eq!(Tree::count(&world.tree.dropped), 1);
     assert_eq!(
@@ -406,7 +409,7 @@ fn a_bug_behind_the_session_ends_the_call_and_nothing_else() {
     let request = postcard::to_allocvec(&request).unwrap();
     let finish = call(&world.plugin, "ask", &request);
     assert!(
-        matches!(&finish, Finish::Limit(text) if text.contains("bug")),
+        matches!(&finish, Completion::Limit(text) if text.contains("bug")),
         "{finish:?}"
     );
     assert_eq!(
@@ -423,7 +426,7 @@ fn a_guest_that_waits_meets_its_deadline() {
     let began = Instant::now();
     let timeout = Duration::from_millis(60);
     let waiting = start(&world.plugin, "ask", &request, Some(timeout));
-    assert_eq!(waiting.wait(), Finish::DeadlineExceeded);
+    assert_eq!(waiting.wait(), Completion::DeadlineExceeded);
     assert!(began.elapsed() >= timeout);
     assert_eq!(Tree::count(&world.tree.abandoned), 1);
 }
@@ -435,7 +438,7 @@ fn a_guest_that_waits_for_credit_is_cancelled() {
     let waiting = start(&world.plugin, "send", &[0; 16], None);
     thread::sleep(Duration::from_millis(30));
     waiting.cancel.cancel();
-    assert_eq!(waiting.wait(), Finish::Cancelled);
+    assert_eq!(waiting.wait(), Completion::Cancelled);
     assert!(world.sent().is_empty());
 }
 
@@ -453,7 +456,7 @@ fn a_guest_that_waits_for_credit_goes_on_when_there_is_some() {
     assert!(world.sent().is_empty());
     world.tree.credit.lock().unwrap().0 = 1;
     waker.wake();
-    assert_eq!(waiting.wait(), Finish::Value(Vec::new()));
+    assert_eq!(waiting.wait(), Completion::Value(Vec::new()));
     assert_eq!(world.sent(), ["0 of 0: [0]"]);
 }
 
@@ -471,9 +474,9 @@ fn an_answer_larger_than_the_buffer_stays_until_there_is_room() {
 }
 
 #[track_caller]
-fn check_usage(answer: Result<Response, Failure>, want: &str) {
+fn check_usage(answer: Result<Response, RequestError>, want: &str) {
     match answer {
-        Err(Failure::Usage(text)) => assert!(text.contains(want), "{text}"),
+        Err(RequestError::Usage(text)) => assert!(text.contains(want), "{text}"),
         other => panic!("it cannot work, not {other:?}"),
     }
 }
@@ -521,7 +524,7 @@ fn a_request_without_end_is_refused() {
             (call $packed (i32.const 2000) (i32.const 1)))
     "#;
     let world = World::new(&[Grant::Router], &[0], &[("f", 0)], body);
-    assert_eq!(call(&world.plugin, "f", b""), Finish::Value(Vec::new()));
+    assert_eq!(call(&world.plugin, "f", b""), Completion::Value(Vec::new()));
     assert_eq!(Tree::count(&world.tree.opened), 0);
 }
 
@@ -556,7 +559,10 @@ fn pointers_outside_the_memory_end_the_call() {
         );
         let world = World::new(&[Grant::Router], &[0], &[("f", 0)], &text);
         let finish = call(&world.plugin, "f", b"");
-        assert!(matches!(finish, Finish::BadGuest(_)), "{body}: {finish:?}");
+        assert!(
+            matches!(finish, Completion::BadGuest(_)),
+            "{body}: {finish:?}"
+        );
     }
 }
 
@@ -570,7 +576,7 @@ fn a_trap_closes_the_session() {
     let world = World::new(&[Grant::Router], &[0], &[("f", 0)], &body);
     let request = postcard::to_allocvec(&WAITING).unwrap();
     let finish = call(&world.plugin, "f", &request);
-    assert!(matches!(finish, Finish::Trapped { .. }), "{finish:?}");
+    assert!(matches!(finish, Completion::Trapped { .. }), "{finish:?}");
     assert_eq!(Tree::count(&world.tree.dropped), 1);
 }
 

@@ -22,7 +22,7 @@ fn a_call_in_place() {
             let finish = plugin.start(invocation, CancelHandle::new(), |_| {});
             assert!(matches!(
                 finish,
-                None | Some(Finish::Value(_) | Finish::Busy)
+                None | Some(Completion::Value(_) | Completion::Busy)
             ));
         }
         began.elapsed() / CALLS

@@ -30,7 +30,7 @@ fn printed_lines_become_records() {
     );
     let loader = Loader::default();
     let plugin = loader.load(&module(&[("f", 0)], &body)).unwrap();
-    assert_eq!(call(&plugin, "f", b""), Finish::Value(Vec::new()));
+    assert_eq!(call(&plugin, "f", b""), Completion::Value(Vec::new()));
     let want = [
         "3 demo::stdout: one",
         "3 demo::stdout: two",
@@ -51,7 +51,10 @@ fn what_is_printed_before_a_trap_is_not_lost() {
     );
     let loader = Loader::default();
     let plugin = loader.load(&module(&[("f", 0)], &body)).unwrap();
-    assert!(matches!(call(&plugin, "f", b""), Finish::Trapped { .. }));
+    assert!(matches!(
+        call(&plugin, "f", b""),
+        Completion::Trapped { .. }
+    ));
     assert_eq!(loader.records.take(), ["3 demo::stderr: dying"]);
 }
 
@@ -64,7 +67,7 @@ fn exit_ends_the_call_only() {
     "#;
     let finish = call(&one(body), "f", b"");
     assert!(
-        matches!(&finish, Finish::Trapped { message, .. } if message == "the plugin called exit(3)"),
+        matches!(&finish, Completion::Trapped { message, .. } if message == "the plugin called exit(3)"),
         "{finish:?}"
     );
 }
@@ -96,7 +99,7 @@ fn a_sleep_takes_its_time_and_not_the_starters() {
         "{:?}",
         began.elapsed()
     );
-    assert_eq!(call.wait(), Finish::Value(Vec::new()));
+    assert_eq!(call.wait(), Completion::Value(Vec::new()));
     assert!(began.elapsed() >= Duration::from_millis(40));
 }
 
@@ -107,11 +110,11 @@ fn a_sleep_ends_at_the_deadline_and_on_cancel() {
     let timeout = Some(Duration::from_millis(30));
     assert_eq!(
         start(&plugin, "f", b"", timeout).wait(),
-        Finish::DeadlineExceeded
+        Completion::DeadlineExceeded
     );
     let call = start(&plugin, "f", b"", None);
     call.cancel.cancel();
-    assert_eq!(call.wait(), Finish::Cancelled);
+    assert_eq!(call.wait(), Completion::Cancelled);
     assert!(began.elapsed() < PATIENCE);
 }
 
@@ -147,19 +150,19 @@ fn only_granted_directories_exist() {
     std::fs::write(directory.path().join("file"), "text").unwrap();
     let wasm = opener("file", false);
     let plugin = Loader::default().load(&wasm).unwrap();
-    assert_eq!(call(&plugin, "f", b""), Finish::Value(vec![BADF]));
+    assert_eq!(call(&plugin, "f", b""), Completion::Value(vec![BADF]));
 
     let loader = Loader {
         grants: vec![Grant::Read(directory.path().to_str().unwrap().to_owned())],
         ..Loader::default()
     };
     let plugin = loader.load(&wasm).unwrap();
-    assert_eq!(call(&plugin, "f", b""), Finish::Value(vec![SUCCESS]));
+    assert_eq!(call(&plugin, "f", b""), Completion::Value(vec![SUCCESS]));
     for outside in ["../file", "/etc/passwd"] {
         let plugin = loader.load(&opener(outside, false)).unwrap();
         let finish = call(&plugin, "f", b"");
         assert!(
-            matches!(&finish, Finish::Value(errno) if errno[0] != SUCCESS),
+            matches!(&finish, Completion::Value(errno) if errno[0] != SUCCESS),
             "{finish:?}"
         );
     }
@@ -196,10 +199,10 @@ fn a_file_system_that_does_not_answer_holds_up_nobody() {
         "{:?}",
         began.elapsed()
     );
-    assert_eq!(waiting.wait(), Finish::DeadlineExceeded);
+    assert_eq!(waiting.wait(), Completion::DeadlineExceeded);
     // The next call does not find the slot taken.
     let next = start(&plugin, "f", b"", timeout).wait();
-    assert_eq!(next, Finish::DeadlineExceeded);
+    assert_eq!(next, Completion::DeadlineExceeded);
     // Lets both threads go.
     drop(lease);
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use offshoot_proto::control::{
-    self, AddRoute, CallFailure, CallOutcome, Connected, DelRoute, Failure, Hello, LogRecord,
+    self, AddRoute, CallFailure, CallOutcome, ConnectFailure, Connected, DelRoute, Hello, LogRecord,
 };
 use offshoot_proto::handshake::first_frame;
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, HOPS_MAX, MESSAGE_MAX_DEFAULT};
@@ -147,7 +147,9 @@ fn answer_connect(attack: &str, wire: &mut Wire, greeting: &Greeting, asked: &Fr
             hello: greeting.hello.clone(),
             name: "sibling".to_owned(),
         },
-        _ => Connected::Failed(Failure::Other("\x1b[31mno\u{202e}".repeat(1_000_000))),
+        _ => Connected::Failed(ConnectFailure::Other(
+            "\x1b[31mno\u{202e}".repeat(1_000_000),
+        )),
     };
     let body = control::encode(&connected);
     let last = body.chunks(FRAME_PAYLOAD_MAX).len() - 1;

@@ -59,7 +59,7 @@ impl Drop for Agent {
 }
 
 /// Makes a key that lets nobody in.
-fn stray(door: &Door<'_>, name: &str, passphrase: &str) -> std::path::PathBuf {
+fn late(door: &Door<'_>, name: &str, passphrase: &str) -> std::path::PathBuf {
     let file = door.path(name);
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-C", name, "-N", passphrase, "-f"])
@@ -117,7 +117,7 @@ fn s097_an_identity_that_is_given_is_the_only_one_that_is_shown() {
         let door = Door::by(client, &machine);
         let agent = Agent::start(&door);
         for name in ["a", "b", "c"] {
-            agent.add(&stray(&door, name, ""));
+            agent.add(&late(&door, name, ""));
         }
         door.configure(&agent.line());
         with_router(async |router| {

@@ -72,9 +72,9 @@ fn t12_known_hosts_are_judged_alike_by_both_clients() {
     let addr = machine.ssh_addr();
     let host = format!("[{}]:{}", addr.ip(), addr.port());
     let (ed, ecdsa) = (&machine.host_keys()[0], &machine.host_keys()[1]);
-    let (stray, rsa) = (stray_key(&machine, "ed25519"), stray_key(&machine, "rsa"));
+    let (late, rsa) = (stray_key(&machine, "ed25519"), stray_key(&machine, "rsa"));
     let own = format!("{host} {ed}\n");
-    let other = format!("{host} {stray}\n");
+    let other = format!("{host} {late}\n");
     let cases = [
         case("nothing", "", UNKNOWN),
         case("the key", &own, KNOWN),
@@ -87,7 +87,7 @@ fn t12_known_hosts_are_judged_alike_by_both_clients() {
         case("a pattern", format!("[127.0.0.?]:* {ed}\n"), KNOWN),
         case(
             "another under a pattern",
-            format!("[127.*]:* {stray}\n"),
+            format!("[127.*]:* {late}\n"),
             CHANGED,
         ),
         case(

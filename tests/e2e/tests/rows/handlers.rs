@@ -86,9 +86,9 @@ fn s065_one_that_does_not_persist_is_gone_before_it_runs() {
         router.route(0, message(500, 1)).unwrap();
         router.route(0, message(500, 2)).unwrap();
         until("both have run", || router.stats().handles == 0).await;
-        assert_eq!(router.stats().stray, 0);
+        assert_eq!(router.stats().late, 0);
         router.route(0, message(500, 3)).unwrap();
-        assert_eq!(router.stats().stray, 1);
+        assert_eq!(router.stats().late, 1);
     });
 }
 

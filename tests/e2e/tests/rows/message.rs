@@ -66,7 +66,7 @@ fn s103_an_answer_that_comes_too_late_is_nobodys_and_leaks_nothing() {
         assert_eq!(router.stats().handles, before.handles);
         let message = kept.lock().unwrap().pop().unwrap();
         message.reply(&1).unwrap();
-        assert_eq!(router.stats().stray, before.stray + 1);
+        assert_eq!(router.stats().late, before.late + 1);
         let answer = me.send_await::<u32>(Message::new(handle, &1).unwrap(), Some(Duration::ZERO));
         assert_timeout(answer.await);
         kept.lock().unwrap().clear();

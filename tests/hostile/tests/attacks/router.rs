@@ -8,7 +8,7 @@ use e2e::with_router;
 use e2e_plugin as guest;
 use offshoot::{Context, Error, Grant, Message, Plugin, Router, Sender};
 use offshoot_abi::record::{FunctionRecord, function, function_len};
-use offshoot_abi::router::{Call, Connect, Failure, Listen, Receive, Request, Response};
+use offshoot_abi::router::{Call, Connect, Listen, Receive, Request, RequestError, Response};
 use offshoot_abi::{ABI_VERSION, Blob, Field, SECTION, SenderAddress, Shape};
 use offshoot_proto::control::{self, Method, Su, Traces};
 use offshoot_proto::{ContextId, Handle};
@@ -92,17 +92,17 @@ struct Puppet {
 
 impl Puppet {
     /// What the host answers to `request`.
-    async fn ask(&self, request: &Request) -> Result<Response, Failure> {
+    async fn ask(&self, request: &Request) -> Result<Response, RequestError> {
         self.ask_bytes(&postcard::to_allocvec(request).unwrap())
             .await
     }
 
-    async fn ask_bytes(&self, request: &[u8]) -> Result<Response, Failure> {
+    async fn ask_bytes(&self, request: &[u8]) -> Result<Response, RequestError> {
         postcard::from_bytes(&self.call("ask", request).await).expect("an answer")
     }
 
     /// Sends by the import for streams.
-    async fn send(&self, context: u32, handle: u64) -> Result<(), Failure> {
+    async fn send(&self, context: u32, handle: u64) -> Result<(), RequestError> {
         let address = (context.to_le_bytes(), handle.to_le_bytes(), [0_u8; 4]);
         let arguments = postcard::to_allocvec(&address).unwrap();
         match &*self.call("send", &arguments).await {
@@ -123,7 +123,7 @@ impl Puppet {
         self.call("hold", &senders.concat()).await;
     }
 
-    async fn make(&self, via: Option<u32>) -> Result<u32, Failure> {
+    async fn make(&self, via: Option<u32>) -> Result<u32, RequestError> {
         let connect = Connect {
             via,
             ..Connect::default()
@@ -191,9 +191,10 @@ impl Family {
 }
 
 #[track_caller]
-fn refused<T: std::fmt::Debug>(result: Result<T, Failure>, wanted: &str, what: &str) {
+fn refused<T: std::fmt::Debug>(result: Result<T, RequestError>, wanted: &str, what: &str) {
     match result {
-        Err(Failure::Usage(text) | Failure::NotGranted(text)) if text.contains(wanted) => {}
+        Err(RequestError::Usage(text) | RequestError::NotGranted(text))
+            if text.contains(wanted) => {}
         other => panic!("{what}: {other:?}"),
     }
 }

@@ -9,7 +9,7 @@ use std::fs::{read_dir, read_to_string};
 
 use rustix::process::geteuid;
 
-use crate::transport::Carrier;
+use crate::transport::Transport;
 
 /// Who can have printed a prompt.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,9 +24,9 @@ pub(in crate::launch) enum Asker {
 
 impl Asker {
     /// Looks at the process of a tool. What it says is about the prompts that were read before.
-    pub(in crate::launch) fn of(carrier: &Carrier) -> Self {
-        let pid = match carrier {
-            Carrier::Process(process) if process.is_running() => process.id(),
+    pub(in crate::launch) fn of(transport: &Transport) -> Self {
+        let pid = match transport {
+            Transport::Process(process) if process.is_running() => process.id(),
             _ => return Self::Other("has ended".to_owned()),
         };
         // Children first: one that is reaped while this looks is in the statistics after that.

@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use offshoot_proto::control::Password;
-use offshoot_proto::login::{PasswordError, Question, Said, classify_question};
+use offshoot_proto::login::{PasswordError, Question, ToolOutput, classify_question};
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
@@ -188,7 +188,7 @@ impl Askpass {
     /// What the last question means if the client was not let in.
     pub(in crate::launch) fn complaint(&self, words: &str) -> Option<PasswordError> {
         let (question, prompt, answered) = self.last.as_ref()?;
-        let said = Said::new("ssh", words);
+        let said = ToolOutput::new("ssh", words);
         Some(match (question, answered) {
             (Question::Password, true) => PasswordError::Incorrect(said),
             (Question::Password, false) => PasswordError::Required(said),
@@ -201,7 +201,7 @@ impl Askpass {
                 said,
             },
             (Question::Other, _) => PasswordError::UnknownPrompt {
-                prompt: Said::new("ssh", prompt).words,
+                prompt: ToolOutput::new("ssh", prompt).words,
                 said,
             },
         })

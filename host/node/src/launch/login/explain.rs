@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use offshoot_proto::bootstrap::{BootstrapError, Moment, Stage};
 use offshoot_proto::login::{
-    AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Said, classify,
+    AccessError, HostKeyError, LoginError, NetworkError, PasswordError, ToolOutput, classify,
 };
 
 use super::super::error::StreamError;
 use super::super::platform;
 use super::askpass::Askpass;
-use super::{Driver, End, Secrets};
+use super::{End, LoginTask, Secrets};
 use crate::async_fd::read;
-use crate::transport::Ending;
+use crate::transport::TransportExit;
 
 /// How long an ended tool's last words, and its status, may take to arrive.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The status that OpenSSH's client ends with when it failed itself.
 const SSH_FAILED: i32 = 255;
 
-impl Driver {
+impl LoginTask {
     /// What was printed where the child's greeting should have been, and on the error stream.
     pub(in crate::launch) fn printed(&self) -> String {
         let output = match &self.conversation {
@@ -37,7 +37,7 @@ impl Driver {
             _ => String::new(),
         };
         let all = [output, self.errors.text(), shown].join("\n");
-        Said::new("", &all).words
+        ToolOutput::new("", &all).words
     }
 
     /// Repeats what OpenSSH's client says of a host key that its configuration lets pass.
@@ -88,7 +88,7 @@ impl Driver {
             Some(ending) => ending.describe(),
             None => "it closed its output".to_owned(),
         };
-        let words = Said::new("", &format!("{printed}\n{}", self.errors.text())).words;
+        let words = ToolOutput::new("", &format!("{printed}\n{}", self.errors.text())).words;
         let reason = match &*words {
             "" => status,
             words => format!("{status}; it printed: {words}"),
@@ -101,8 +101,8 @@ impl Driver {
     }
 
     /// Takes in what the tool says last, and how it ended.
-    async fn hear_the_end(&mut self) -> Option<Ending> {
-        let ending = self.tool.carrier.ending(LAST_WORDS).await;
+    async fn hear_the_end(&mut self) -> Option<TransportExit> {
+        let ending = self.tool.transport.ending(LAST_WORDS).await;
         let mut buffer = [0; 1024];
         let rest = async {
             while let Ok(count @ 1..) = read(&self.tool.errors, &mut buffer).await {
@@ -128,15 +128,15 @@ impl Driver {
     }
 
     /// What the tool meant, if it did not let us in.
-    fn refusal(&self, ending: Option<&Ending>, printed: &str) -> Option<StreamError> {
+    fn refusal(&self, ending: Option<&TransportExit>, printed: &str) -> Option<StreamError> {
         if let Some(ending) = ending.filter(|ending| ending.is_of_the_line()) {
-            let said = Said::new(self.kind.name(), &ending.describe());
+            let said = ToolOutput::new(self.kind.name(), &ending.describe());
             return Some(StreamError::Network(NetworkError::Dropped(said)));
         }
         let mut words = self.errors.text();
         match &self.secrets {
             Some(Secrets::Helper(askpass)) => {
-                if ending.and_then(Ending::code) == Some(SSH_FAILED) {
+                if ending.and_then(TransportExit::code) == Some(SSH_FAILED) {
                     return self.refusal_of_ssh(askpass, &words);
                 }
             }
@@ -153,15 +153,15 @@ impl Driver {
                 }
             }
             // The client inside, as a process.
-            Some(Secrets::Shown) if ending.and_then(Ending::code) == Some(SSH_FAILED) => {
-                let said = Said::new(self.kind.name(), &words);
+            Some(Secrets::Shown) if ending.and_then(TransportExit::code) == Some(SSH_FAILED) => {
+                let said = ToolOutput::new(self.kind.name(), &words);
                 return Some(StreamError::Network(NetworkError::Dropped(said)));
             }
             Some(Secrets::Shown) => {}
             None => return None,
         }
         let ending = ending.filter(|ending| ending.is_of_the_command())?;
-        let said = Said::new(self.kind.name(), &format!("{printed}\n{words}"));
+        let said = ToolOutput::new(self.kind.name(), &format!("{printed}\n{words}"));
         let status = ending.describe();
         Some(LoginError::from(AccessError::ShellRefused { status, said }).into())
     }
@@ -186,7 +186,7 @@ impl Driver {
             ) => Some(complaint.into()),
             // As quiet as it is told to be, it has no words for a server that hangs up.
             (None, None) if words.trim().is_empty() => {
-                Some(NetworkError::Dropped(Said::new(self.kind.name(), "")).into())
+                Some(NetworkError::Dropped(ToolOutput::new(self.kind.name(), "")).into())
             }
             _ => error,
         };

@@ -56,7 +56,7 @@ pub(in crate::launch) fn type_in(
     let written = match (&tool.terminal, on_terminal) {
         (Some(terminal), true) => {
             let written = rustix::io::write(terminal.ours.get_ref(), &line);
-            if !matches!(Asker::of(&tool.carrier), Asker::Tool | Asker::Hidden) {
+            if !matches!(Asker::of(&tool.transport), Asker::Tool | Asker::Hidden) {
                 terminal.discard_input()?;
             }
             written

@@ -18,18 +18,18 @@ use std::time::Duration;
 
 use offshoot_proto::bootstrap::{BootstrapError, Conversation, Moment, Stage, Step};
 use offshoot_proto::control::Password;
-use offshoot_proto::handshake::{ExpectHello, Greeted as Hello, HandshakeError};
+use offshoot_proto::handshake::{ExpectHello, HandshakeError, HelloReceived};
 use offshoot_proto::login::{
-    self, AccessError, Asked, LoginError, PasswordError, Prompt, Said, classify,
+    self, AccessError, Asked, LoginError, PasswordError, Prompt, ToolOutput, classify,
 };
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::STEPS;
 use super::error::StreamError;
-use super::greeted::Greeted;
+use super::greeted::HandshakenChild;
 use super::payload::Payload;
-use super::remote_command::{Errand, What};
+use super::remote_command::{RemoteCommand, What};
 use crate::BUILD_ID;
 use crate::async_fd::read;
 use asker::Asker;
@@ -58,7 +58,7 @@ pub(in crate::launch) struct Talk {
     pub(in crate::launch) command: Command,
     pub(in crate::launch) wants: Wants,
     pub(in crate::launch) secrets: Secrets,
-    pub(in crate::launch) errand: Errand,
+    pub(in crate::launch) errand: RemoteCommand,
 }
 
 /// How questions come.
@@ -78,7 +78,7 @@ pub(in crate::launch) enum Secrets {
 }
 
 /// Whether a tool asks because the password has expired.
-fn wants_a_new_one(tool: login::Tool, said: &Said) -> Option<LoginError> {
+fn wants_a_new_one(tool: login::Tool, said: &ToolOutput) -> Option<LoginError> {
     let error = classify(tool, &said.words)?;
     matches!(error, LoginError::Access(AccessError::AccountExpired(_))).then_some(error)
 }
@@ -87,7 +87,10 @@ impl Talk {
     /// Starts the tool, and waits for the hello of the child at its other end.
     ///
     /// Dropping the future ends both.
-    pub(in crate::launch) async fn greet(self, patience: Duration) -> Result<Greeted, StreamError> {
+    pub(in crate::launch) async fn greet(
+        self,
+        patience: Duration,
+    ) -> Result<HandshakenChild, StreamError> {
         let started = Instant::now();
         let program = self.program;
         let tool = Tool::start(self.command, self.wants).map_err(|source| match source.kind() {
@@ -118,7 +121,7 @@ pub(in crate::launch) struct Visit {
     pub(in crate::launch) kind: login::Tool,
     pub(in crate::launch) program: String,
     pub(in crate::launch) secrets: Secrets,
-    pub(in crate::launch) errand: Errand,
+    pub(in crate::launch) errand: RemoteCommand,
     /// How far it has come.
     pub(in crate::launch) stage: Stage,
     pub(in crate::launch) started: Instant,
@@ -128,13 +131,13 @@ pub(in crate::launch) struct Visit {
 
 impl Visit {
     /// Waits for the hello of the child at the tool's other end.
-    pub(in crate::launch) async fn greet(self, tool: Tool) -> Result<Greeted, StreamError> {
+    pub(in crate::launch) async fn greet(self, tool: Tool) -> Result<HandshakenChild, StreamError> {
         let (program, started, patience) = (self.program, self.started, self.patience);
         let (stage0, conversation, payloads) = match self.errand.what {
             What::Stage0(stage0, payloads) => (true, Some(Conversation::new(&stage0)), payloads),
             What::Child { .. } => (false, None, Vec::new()),
         };
-        let mut driver = Driver {
+        let mut driver = LoginTask {
             kind: self.kind,
             tool,
             secrets: Some(self.secrets),
@@ -169,7 +172,7 @@ impl Visit {
     }
 }
 
-struct Driver {
+struct LoginTask {
     kind: login::Tool,
     tool: Tool,
     /// Gone once one was let in.
@@ -212,8 +215,8 @@ enum Input {
     Look,
 }
 
-impl Driver {
-    async fn run(&mut self) -> Result<Hello, End> {
+impl LoginTask {
+    async fn run(&mut self) -> Result<HelloReceived, End> {
         let (mut output, mut errors, mut terminal) = ([0; 4096], [0; 1024], [0; 1024]);
         let (mut errors_open, mut terminal_open) = (true, true);
         loop {
@@ -249,7 +252,7 @@ impl Driver {
     }
 
     /// What comes from the far end.
-    fn hear(&mut self, bytes: &[u8]) -> Result<Option<Hello>, End> {
+    fn hear(&mut self, bytes: &[u8]) -> Result<Option<HelloReceived>, End> {
         let Some(conversation) = &mut self.conversation else {
             return self.hear_child(bytes);
         };
@@ -287,7 +290,7 @@ impl Driver {
         Ok(None)
     }
 
-    fn hear_child(&mut self, bytes: &[u8]) -> Result<Option<Hello>, End> {
+    fn hear_child(&mut self, bytes: &[u8]) -> Result<Option<HelloReceived>, End> {
         let hello = self.expect.on_bytes(bytes).map_err(End::Handshake)?;
         if hello.is_some() {
             self.let_in()?;
@@ -405,7 +408,7 @@ impl Driver {
             if *on_terminal {
                 printed.push_str(&prompt.printed());
             }
-            Said::new(self.kind.name(), &printed)
+            ToolOutput::new(self.kind.name(), &printed)
         };
         let asked = prompt.asked();
         if asked == Asked::Nothing {
@@ -415,7 +418,7 @@ impl Driver {
         let since = *self.question_since.get_or_insert_with(Instant::now);
         match asked {
             Asked::Password => {
-                let (name, asker) = (self.kind.name(), Asker::of(&self.tool.carrier));
+                let (name, asker) = (self.kind.name(), Asker::of(&self.tool.transport));
                 let withheld = |reason| {
                     let said = said(prompt);
                     Err(End::Login(PasswordError::Withheld { reason, said }.into()))
@@ -470,7 +473,7 @@ impl Driver {
             Asked::Perhaps(question) if since.elapsed() >= PAUSE => {
                 let expired = wants_a_new_one(self.kind, &said(prompt));
                 let prompt = question;
-                let said = Said::new(self.kind.name(), &self.errors.text());
+                let said = ToolOutput::new(self.kind.name(), &self.errors.text());
                 Err(End::Login(expired.unwrap_or_else(|| {
                     PasswordError::UnknownPrompt { prompt, said }.into()
                 })))
@@ -490,10 +493,10 @@ impl Driver {
         }
     }
 
-    fn greeted(self, hello: Hello, program: String) -> Greeted {
-        let Hello { hello, rest, .. } = hello;
+    fn greeted(self, hello: HelloReceived, program: String) -> HandshakenChild {
+        let HelloReceived { hello, rest, .. } = hello;
         let (parts, errors, terminal) = self.tool.into_link();
-        Greeted {
+        HandshakenChild {
             hello,
             parts,
             rest,

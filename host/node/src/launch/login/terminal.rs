@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
 
 use crate::async_fd::{read, watched};
-use crate::driver::Hub;
+use crate::driver::Driver;
 
 /// Both ends of a terminal. The tool's end stays open here, too, where the tool opens it only to
 /// ask: otherwise ours would end whenever it closes it between two questions.
@@ -100,8 +100,8 @@ impl Terminal {
 
     /// Keeps the terminal open while the child runs, and reads what is printed there: whoever
     /// prints must not have to wait. It ends when the task is aborted.
-    pub(crate) fn keep(self, hub: &Hub, context: Arc<str>) -> AbortHandle {
-        let task = hub.runtime().spawn(async move {
+    pub(crate) fn keep(self, driver: &Driver, context: Arc<str>) -> AbortHandle {
+        let task = driver.runtime().spawn(async move {
             let mut buffer = [0; 1024];
             while let Ok(count @ 1..) = read(&self.ours, &mut buffer).await {
                 let text = String::from_utf8_lossy(&buffer[..count]);

@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use super::terminal::Terminal;
 use crate::async_fd::watched;
 use crate::descriptors;
-use crate::transport::{Carrier, LinkParts, PIPE_SIZE, Process};
+use crate::transport::{LinkParts, PIPE_SIZE, Process, Transport};
 
 /// What a tool gets of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(in crate::launch) struct Tool {
     pub(in crate::launch) errors: AsyncFd<OwnedFd>,
     pub(in crate::launch) terminal: Option<Terminal>,
     pub(in crate::launch) wants: Wants,
-    pub(in crate::launch) carrier: Carrier,
+    pub(in crate::launch) transport: Transport,
 }
 
 impl Tool {
@@ -84,7 +84,7 @@ impl Tool {
             terminal.give_away();
         }
         Ok(Self {
-            carrier: Carrier::Process(Process::new(child)?),
+            transport: Transport::Process(Process::new(child)?),
             output: watched(output, Interest::WRITABLE)?,
             input: watched(Arc::new(input), Interest::READABLE)?,
             errors: watched(errors, Interest::READABLE)?,
@@ -99,7 +99,7 @@ impl Tool {
         input: OwnedFd,
         output: OwnedFd,
         errors: OwnedFd,
-        carrier: Carrier,
+        transport: Transport,
     ) -> std::io::Result<Self> {
         for descriptor in [&output, &input, &errors] {
             rustix::io::ioctl_fionbio(descriptor, true)?;
@@ -110,7 +110,7 @@ impl Tool {
             errors: watched(errors, Interest::READABLE)?,
             terminal: None,
             wants: Wants::Nothing,
-            carrier,
+            transport,
         })
     }
 
@@ -121,7 +121,7 @@ impl Tool {
         let parts = LinkParts {
             input: self.input,
             output: self.output.into_inner(),
-            carrier: self.carrier,
+            transport: self.transport,
         };
         let errors = PipeReader::from(self.errors.into_inner());
         let questions = self.wants == Wants::Questions;

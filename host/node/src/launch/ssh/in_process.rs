@@ -7,15 +7,15 @@ use offshoot_ssh::Session;
 use tokio::time::Instant;
 
 use super::super::error::StreamError;
-use super::super::greeted::Greeted;
+use super::super::greeted::HandshakenChild;
 use super::super::login::Tool;
-use super::super::remote_command::Errand;
+use super::super::remote_command::RemoteCommand;
 use super::{note_banner, note_warnings, visit, with_paths};
-use crate::transport::Carrier;
+use crate::transport::Transport;
 
 /// Dropping the future ends the connection, wherever it has come to.
-pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
-    let errand = Errand::new(&ssh.start, true).await?;
+pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<HandshakenChild, StreamError> {
+    let errand = RemoteCommand::new(&ssh.start, true).await?;
     let started = Instant::now();
     let program = format!("ssh {}", ssh.hostname);
     let mut ssh = with_paths(ssh);
@@ -41,6 +41,6 @@ fn carried(session: Session) -> std::io::Result<Tool> {
         session.output,
         session.input,
         session.errors,
-        Carrier::Session(Some(session.connection)),
+        Transport::Session(Some(session.connection)),
     )
 }

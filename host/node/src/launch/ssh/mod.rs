@@ -17,10 +17,10 @@ use offshoot_proto::login;
 use tokio::time::Instant;
 
 use super::error::StreamError;
-use super::greeted::Greeted;
+use super::greeted::HandshakenChild;
 use super::login::{Secrets, Visit};
-use super::remote_command::Errand;
-use crate::driver::Hub;
+use super::remote_command::RemoteCommand;
+use crate::driver::Driver;
 
 /// Makes the child. This is the one place that decides which client does it.
 #[cfg_attr(
@@ -28,10 +28,10 @@ use crate::driver::Hub;
     expect(unused_variables, reason = "only a child is brought a client")
 )]
 pub(super) async fn launch(
-    hub: &Arc<Hub>,
+    driver: &Arc<Driver>,
     ssh: Ssh,
     patience: Duration,
-) -> Result<Greeted, StreamError> {
+) -> Result<HandshakenChild, StreamError> {
     check(&ssh)?;
     #[cfg(feature = "ssh")]
     if !wants_program(&ssh) {
@@ -39,7 +39,7 @@ pub(super) async fn launch(
     }
     #[cfg(not(feature = "ssh"))]
     if let Some(client) = ssh.client {
-        return shipped::launch(hub, ssh, client, patience).await;
+        return shipped::launch(driver, ssh, client, patience).await;
     }
     let named = ssh.ssh_path.is_some();
     openssh::launch(ssh, patience)
@@ -66,7 +66,7 @@ pub(super) fn wants_program(ssh: &Ssh) -> bool {
 
 /// A visit to a machine that a client of ours has got us into: whoever asks something there now is
 /// not the server.
-fn visit(program: String, errand: Errand, started: Instant, patience: Duration) -> Visit {
+fn visit(program: String, errand: RemoteCommand, started: Instant, patience: Duration) -> Visit {
     Visit {
         kind: login::Tool::Ssh,
         program,

@@ -7,14 +7,17 @@ use offshoot_proto::control::{CheckHostKeys, Ssh};
 use offshoot_proto::login;
 
 use super::super::error::StreamError;
-use super::super::greeted::Greeted;
+use super::super::greeted::HandshakenChild;
 use super::super::login::{Askpass, Passphrase, Secrets, Talk, Wants};
-use super::super::remote_command::Errand;
+use super::super::remote_command::RemoteCommand;
 use super::expand_home;
 
 /// By a program of the system, which reads its configuration itself.
-pub(super) async fn launch(mut ssh: Ssh, patience: Duration) -> Result<Greeted, StreamError> {
-    let errand = Errand::new(&ssh.start, true).await?;
+pub(super) async fn launch(
+    mut ssh: Ssh,
+    patience: Duration,
+) -> Result<HandshakenChild, StreamError> {
+    let errand = RemoteCommand::new(&ssh.start, true).await?;
     let (password, passphrase) = (ssh.password.take(), ssh.passphrase.take());
     let program = ssh.ssh_path.clone().unwrap_or_else(|| "ssh".to_owned());
     let mut command = Command::new(&program);

@@ -18,13 +18,13 @@ use tokio::io::Interest;
 use tokio::time::Instant;
 
 use super::super::error::StreamError;
-use super::super::greeted::Greeted;
+use super::super::greeted::HandshakenChild;
 use super::super::login::{Tool, Wants};
-use super::super::remote_command::Errand;
+use super::super::remote_command::RemoteCommand;
 use super::super::ship_ssh::unpack;
 use super::{note_banner, note_warnings, visit, with_paths};
 use crate::async_fd::read;
-use crate::driver::Hub;
+use crate::driver::Driver;
 
 /// How much longer than it was given the program may take to say that time is up.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,11 +37,11 @@ struct Program {
 
 /// Dropping the future ends the client, wherever it has come to.
 pub(super) async fn launch(
-    hub: &Arc<Hub>,
+    driver: &Arc<Driver>,
     ssh: Ssh,
     hash: ImageHash,
     patience: Duration,
-) -> Result<Greeted, StreamError> {
+) -> Result<HandshakenChild, StreamError> {
     let started = Instant::now();
     let program = format!("ssh {}", ssh.hostname);
     let left = || patience.saturating_sub(started.elapsed());
@@ -51,13 +51,13 @@ pub(super) async fn launch(
         after: patience,
         printed: String::new(),
     };
-    let brought = tokio::time::timeout(left(), brought(hub, hash)).await;
+    let brought = tokio::time::timeout(left(), brought(driver, hash)).await;
     let brought = brought.map_err(|_| timeout(Stage::Upload))??;
     let failed = |source| StreamError::Start {
         program: program.clone(),
         source,
     };
-    let errand = Errand::new(&ssh.start, true).await?;
+    let errand = RemoteCommand::new(&ssh.start, true).await?;
     let order = Order {
         ssh: with_paths(ssh),
         line: errand.line(),
@@ -79,7 +79,7 @@ pub(super) async fn launch(
         }
         Ok(Answer::Failed(failure)) => return Err(StreamError::from_failure(failure)),
         Err(error) => {
-            let ending = tool.carrier.epitaph(GRACE).await;
+            let ending = tool.transport.exit_reason(GRACE).await;
             let ending = ending.map_or_else(String::new, |ending| format!("; {ending}"));
             return Err(StreamError::ClosedEarly {
                 program,
@@ -92,18 +92,18 @@ pub(super) async fn launch(
 }
 
 /// The program, once its image has come.
-async fn brought(hub: &Arc<Hub>, hash: ImageHash) -> Result<Arc<Program>, StreamError> {
+async fn brought(driver: &Arc<Driver>, hash: ImageHash) -> Result<Arc<Program>, StreamError> {
     static KEPT: Mutex<Option<Arc<Program>>> = Mutex::new(None);
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Some(program) = kept().filter(|program| program.hash == hash) {
         return Ok(program);
     }
-    let came = hub.lock().image_came.clone();
+    let came = driver.lock().image_came.clone();
     let image = loop {
         let mut next = pin!(came.notified());
         // From here on it misses none.
         next.as_mut().enable();
-        match hub.drive(|state, _| state.node.expect_image(&hash)) {
+        match driver.drive(|state, _| state.node.expect_image(&hash)) {
             ImageState::Here(image) => break Some(image),
             ImageState::Missing => break None,
             ImageState::OnItsWay => next.await,
@@ -121,7 +121,7 @@ async fn brought(hub: &Arc<Hub>, hash: ImageHash) -> Result<Arc<Program>, Stream
     // Some milliseconds, which must not hold up the links.
     let made = tokio::task::spawn_blocking(move || unpack(&image, hash)).await;
     let file = made.map_err(|_| StreamError::Stopped)?;
-    let file = file.inspect_err(|_| hub.lock().node.discard_image(&hash));
+    let file = file.inspect_err(|_| driver.lock().node.discard_image(&hash));
     let program = Arc::new(Program {
         hash,
         file: file.map_err(failed)?,

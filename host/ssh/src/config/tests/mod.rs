@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::settings::{Settings, Through};
-use super::{AddressFamily, Agent, HostConfig, Said, Strict, Surroundings, settings_for};
+use super::{AddressFamily, Agent, HostConfig, Overrides, Strict, Surroundings, settings_for};
 
 /// Keywords of `ssh -G` that are compared. The others are harmless or refused.
 const COMPARED: &[&str] = &[
@@ -104,7 +104,7 @@ fn theirs(folder: &Path, host: &str, arguments: &[&str]) -> Result<Vec<String>, 
 }
 
 /// The same of ours.
-fn ours(folder: &Path, host: &str, said: &Said) -> Result<Vec<String>, String> {
+fn ours(folder: &Path, host: &str, said: &Overrides) -> Result<Vec<String>, String> {
     let around = around(folder);
     let settings = settings_for(host, said, &around).map_err(|error| error.to_string())?;
     let config = HostConfig::from_settings(host, said, settings.clone(), &around);
@@ -241,7 +241,7 @@ fn same(config: &str, host: &str) {
 
 #[track_caller]
 fn same_in(folder: &Path, config: &str, host: &str) {
-    let ours = ours(folder, host, &Said::default());
+    let ours = ours(folder, host, &Overrides::default());
     let theirs = theirs(folder, host, &[]);
     match (&ours, &theirs) {
         (Err(_), Err(_)) => {}
@@ -427,19 +427,19 @@ fn b001_what_the_caller_says_beats_the_files() {
     let folder = TempDir::new().unwrap();
     let text = "Match user bob\n Port 5\nHost *\n Port 6\n User alice\n Compression no\n ConnectTimeout 9\n";
     write(folder.path(), "config", text);
-    let bob = Said {
+    let bob = Overrides {
         user: Some("bob".to_owned()),
-        ..Said::default()
+        ..Overrides::default()
     };
     assert_eq!(
         ours(folder.path(), "h", &bob),
         theirs(folder.path(), "h", &["-l", "bob"])
     );
-    let port = Said {
+    let port = Overrides {
         port: Some(77),
         compression: Some(true),
         connect_timeout: Some(Duration::from_secs(3)),
-        ..Said::default()
+        ..Overrides::default()
     };
     assert_eq!(
         ours(folder.path(), "h", &port),

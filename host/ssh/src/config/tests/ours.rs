@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::super::{Agent, HostConfig, Said, Way};
+use super::super::{Agent, HostConfig, Overrides, Way};
 use super::{around, write};
 
 #[test]
@@ -16,9 +16,9 @@ fn s097_a_named_identity_is_the_only_one() {
         "config",
         "IdentityFile ~/other\nIdentityAgent /run/agent\n",
     );
-    let said = Said {
+    let said = Overrides {
         identity_file: Some("/k".into()),
-        ..Said::default()
+        ..Overrides::default()
     };
     let config = HostConfig::resolve("h", &said, &around(folder.path())).unwrap();
     assert_eq!(config.identity_files, [Path::new("/k")]);
@@ -39,7 +39,7 @@ fn b001_tokens_and_variables_in_paths() {
     let mut around = around(folder.path());
     around.variables.push(("WHERE".to_owned(), "/w".to_owned()));
     around.home = "/home/x".into();
-    let config = HostConfig::resolve("a", &Said::default(), &around).unwrap();
+    let config = HostConfig::resolve("a", &Overrides::default(), &around).unwrap();
     assert_eq!(
         config.identity_files,
         [
@@ -52,7 +52,7 @@ fn b001_tokens_and_variables_in_paths() {
         Way::Command("nc a.example.org 23 bob a %".to_owned())
     );
     around.variables.clear();
-    let error = HostConfig::resolve("a", &Said::default(), &around).unwrap_err();
+    let error = HostConfig::resolve("a", &Overrides::default(), &around).unwrap_err();
     assert!(error.to_string().contains("WHERE"), "{error}");
 }
 
@@ -61,7 +61,8 @@ fn b001_what_cannot_be_honoured_is_named_with_its_line() {
     let unsupported = |text: &str| {
         let folder = TempDir::new().unwrap();
         write(folder.path(), "config", text);
-        let config = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap();
+        let config =
+            HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap();
         config.unsupported.map(|what| (what.name, what.line))
     };
     let named = |name: &str, line| Some((name.to_owned(), line));
@@ -89,7 +90,8 @@ fn b001_a_named_file_stands_for_all_others_and_has_to_be_there() {
     let at = folder.path();
     write(at, "config", "Port 1\n");
     write(at, "mine", "User bob\n");
-    let resolve = |around: &super::Surroundings| HostConfig::resolve("h", &Said::default(), around);
+    let resolve =
+        |around: &super::Surroundings| HostConfig::resolve("h", &Overrides::default(), around);
     let named = around(at).with_config(&at.join("mine"));
     let config = resolve(&named).unwrap();
     assert_eq!((config.user.as_str(), config.port), ("bob", 22));
@@ -108,7 +110,8 @@ fn b001_new_keys_are_made_as_often_as_configured() {
     let folder = TempDir::new().unwrap();
     let rekey = |text: &str| {
         write(folder.path(), "config", text);
-        let config = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap();
+        let config =
+            HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap();
         (
             config.rekey_bytes,
             config.rekey_after.map(|after| after.as_secs()),
@@ -130,7 +133,7 @@ fn b001_every_directive_of_the_installed_client_is_known() {
         // Kinds of keys, and where it is not set, nothing.
         let folder = TempDir::new().unwrap();
         write(folder.path(), "config", line);
-        let read = HostConfig::resolve("h", &Said::default(), &around(folder.path()));
+        let read = HostConfig::resolve("h", &Overrides::default(), &around(folder.path()));
         let unsupported = read
             .unwrap_or_else(|error| panic!("{line}: {error}"))
             .unsupported;
@@ -146,11 +149,13 @@ fn b001_a_file_that_others_can_write_is_refused() {
     write(folder.path(), "config", "Port 1\n");
     let file = folder.path().join("config");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
-    let error = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap_err();
+    let error =
+        HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap_err();
     assert!(error.to_string().contains("chmod go-w"), "{error}");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    let error = HostConfig::resolve("h", &Said::default(), &around(folder.path())).unwrap_err();
+    let error =
+        HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap_err();
     assert!(error.to_string().starts_with("cannot read"), "{error}");
 }

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::process::{Process, describe};
 
 /// What carries a link, and ends with it.
-pub enum Carrier {
+pub enum Transport {
     /// A child process of this one.
     Process(Process),
     /// A command on another machine; nothing once it was let go.
@@ -18,7 +18,7 @@ pub enum Carrier {
 }
 
 /// How it ended.
-pub enum Ending {
+pub enum TransportExit {
     /// The process, by its number.
     Process(u32, ExitStatus),
     #[cfg(feature = "ssh")]
@@ -26,25 +26,25 @@ pub enum Ending {
     Session(offshoot_ssh::Ended),
 }
 
-impl Carrier {
+impl Transport {
     /// How it ended, if it does within `patience`.
-    pub async fn ending(&mut self, patience: Duration) -> Option<Ending> {
+    pub async fn ending(&mut self, patience: Duration) -> Option<TransportExit> {
         match self {
             Self::Process(process) => {
                 let status = process.status(patience).await?;
-                Some(Ending::Process(process.id(), status))
+                Some(TransportExit::Process(process.id(), status))
             }
             #[cfg(feature = "ssh")]
             Self::Session(connection) => {
                 let ended = connection.as_ref()?.ended();
                 let ended = tokio::time::timeout(patience, ended).await;
-                ended.ok().map(Ending::Session)
+                ended.ok().map(TransportExit::Session)
             }
         }
     }
 
     /// The same in words, for whoever waits for something of the other end.
-    pub async fn epitaph(&mut self, patience: Duration) -> Option<String> {
+    pub async fn exit_reason(&mut self, patience: Duration) -> Option<String> {
         Some(self.ending(patience).await?.describe())
     }
 
@@ -82,7 +82,7 @@ impl Carrier {
     }
 }
 
-impl Ending {
+impl TransportExit {
     /// The status that the tool itself ended with, if it ended so.
     pub fn code(&self) -> Option<i32> {
         match self {

@@ -22,7 +22,7 @@ const TAKEN_MIN: u64 = 64 * 1024;
 
 /// The watch over one link.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct KeepAlive {
     patience: Duration,
     due: Instant,
     asked: u32,
@@ -32,7 +32,7 @@ pub(crate) struct Pulse {
 
 /// What to do when the watch is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beat {
+pub(crate) enum Probe {
     /// It was heard of, or it is too early.
     Alive,
     /// Ask it for a sign.
@@ -41,7 +41,7 @@ pub(crate) enum Beat {
     Lost,
 }
 
-impl Pulse {
+impl KeepAlive {
     pub(crate) fn new(patience: Duration, now: Instant) -> Self {
         Self {
             patience,
@@ -79,9 +79,9 @@ impl Pulse {
     }
 
     /// Looks whether the peer was heard of since the last time.
-    pub(crate) fn beat(&mut self, now: Instant) -> Beat {
+    pub(crate) fn beat(&mut self, now: Instant) -> Probe {
         if now < self.due {
-            return Beat::Alive;
+            return Probe::Alive;
         }
         // Also after this process itself was stopped for long: the peer gets its chance.
         self.due = now + Self::interval(self.patience);
@@ -89,24 +89,24 @@ impl Pulse {
         self.taken = 0;
         if alive {
             self.asked = 0;
-            return Beat::Alive;
+            return Probe::Alive;
         }
         if self.asked == ASKED_MAX {
-            return Beat::Lost;
+            return Probe::Lost;
         }
         self.asked += 1;
-        Beat::Ask
+        Probe::Ask
     }
 
     /// The same while this side itself does not read, and so cannot hear: it asks, which tells the
     /// peer that this side is alive, and blames nobody for the silence.
-    pub(crate) fn beat_unread(&mut self, now: Instant) -> Beat {
+    pub(crate) fn beat_unread(&mut self, now: Instant) -> Probe {
         if now < self.due {
-            return Beat::Alive;
+            return Probe::Alive;
         }
         self.due = now + Self::interval(self.patience);
         self.asked = 0;
-        Beat::Ask
+        Probe::Ask
     }
 }
 
@@ -122,52 +122,52 @@ mod tests {
 
     #[test]
     fn f6_a_silent_peer_is_asked_and_then_given_up() {
-        let mut pulse = Pulse::new(PATIENCE, at(0));
+        let mut pulse = KeepAlive::new(PATIENCE, at(0));
         pulse.hear();
-        let beats: [Beat; 6] = core::array::from_fn(|n| pulse.beat(at(5 * (n as u64 + 1))));
-        let asked = [Beat::Ask; 3];
-        assert_eq!(beats[0], Beat::Alive);
+        let beats: [Probe; 6] = core::array::from_fn(|n| pulse.beat(at(5 * (n as u64 + 1))));
+        let asked = [Probe::Ask; 3];
+        assert_eq!(beats[0], Probe::Alive);
         assert_eq!(beats[1..4], asked);
-        assert_eq!(beats[4], Beat::Lost, "not later than patience allows");
-        assert_eq!(beats[5], Beat::Lost);
+        assert_eq!(beats[4], Probe::Lost, "not later than patience allows");
+        assert_eq!(beats[5], Probe::Lost);
     }
 
     #[test]
     fn f7_who_does_not_read_blames_nobody_and_tells_that_it_lives() {
-        let mut pulse = Pulse::new(PATIENCE, at(0));
+        let mut pulse = KeepAlive::new(PATIENCE, at(0));
         for n in 1..100 {
-            assert_eq!(pulse.beat_unread(at(5 * n)), Beat::Ask);
+            assert_eq!(pulse.beat_unread(at(5 * n)), Probe::Ask);
             assert_eq!(
                 pulse.beat_unread(at(5 * n + 1)),
-                Beat::Alive,
+                Probe::Alive,
                 "not so often"
             );
         }
-        let beats: [Beat; 4] = core::array::from_fn(|n| pulse.beat(at(500 + 5 * n as u64)));
-        assert_eq!(beats[..3], [Beat::Ask; 3], "it has its time to answer");
-        assert_eq!(beats[3], Beat::Lost);
+        let beats: [Probe; 4] = core::array::from_fn(|n| pulse.beat(at(500 + 5 * n as u64)));
+        assert_eq!(beats[..3], [Probe::Ask; 3], "it has its time to answer");
+        assert_eq!(beats[3], Probe::Lost);
     }
 
     #[test]
     fn f7_a_word_or_much_that_is_taken_is_a_sign() {
-        let mut pulse = Pulse::new(PATIENCE, at(0));
+        let mut pulse = KeepAlive::new(PATIENCE, at(0));
         for n in 1..100 {
             match n % 3 {
                 0 => pulse.hear(),
                 1 => pulse.send(1 << 20),
                 _ => {}
             }
-            assert_ne!(pulse.beat(at(5 * n)), Beat::Lost);
+            assert_ne!(pulse.beat(at(5 * n)), Probe::Lost);
         }
     }
 
     #[test]
     fn f56_time_that_jumps_costs_one_question() {
-        let mut pulse = Pulse::new(PATIENCE, at(0));
-        assert_eq!(pulse.beat(at(3600)), Beat::Ask);
+        let mut pulse = KeepAlive::new(PATIENCE, at(0));
+        assert_eq!(pulse.beat(at(3600)), Probe::Ask);
         assert_eq!(
             pulse.beat(at(3601)),
-            Beat::Alive,
+            Probe::Alive,
             "it has its time to answer"
         );
     }

@@ -57,7 +57,7 @@ struct Running {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Callee {
+pub(crate) struct CallQueue {
     serial: VecDeque<(ChainKey, Incoming)>,
     concurrent: VecDeque<(ChainKey, Incoming)>,
     queued_bytes: usize,
@@ -70,7 +70,7 @@ pub(crate) struct Callee {
     next_key: u64,
 }
 
-impl Callee {
+impl CallQueue {
     /// Queues a call; refuses it when there are too many.
     #[must_use = "a call that was refused must be answered"]
     pub(crate) fn push(&mut self, call: Incoming) -> bool {
@@ -245,8 +245,8 @@ mod tests {
         }
     }
 
-    fn run(callee: &mut Callee) -> Option<CallKey> {
-        match callee.next(|_| Readiness::Ready)? {
+    fn run(queue: &mut CallQueue) -> Option<CallKey> {
+        match queue.next(|_| Readiness::Ready)? {
             Next::Run(key, _) => Some(key),
             Next::Fail(..) => None,
         }
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_cancel_that_comes_too_late_does_not_stand_in_for_one_that_does_not() {
-        let mut callee = Callee::default();
+        let mut callee = CallQueue::default();
         for number in 1..=3 {
             assert!(callee.push(call(number)));
         }
