@@ -5,11 +5,13 @@ mod ownership;
 mod registry;
 mod search;
 
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use offshoot_abi::{FunctionInfo, Grant, Inspection, Manifest, inspect};
+use offshoot_abi::{FunctionInfo, Grant, Inspection, MODULE_MAX, Manifest, inspect};
 use offshoot_proto::control::{self, Bind, BindingKey, PluginLimits};
 
 pub use error::PluginError;
@@ -76,7 +78,7 @@ impl Plugin {
     /// Fails when the file cannot be read or is not a plugin for this host; nothing of it runs.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PluginError> {
         let path = path.as_ref();
-        let wasm = std::fs::read(path).map_err(|source| PluginError::Read {
+        let wasm = read_module(path).map_err(|source| PluginError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -250,4 +252,36 @@ impl Module {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a file that is no larger than a module may be, and does not wait for what is no file.
+fn read_module(path: &Path) -> std::io::Result<Vec<u8>> {
+    let refused = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
+    let mut options = std::fs::OpenOptions::new();
+    // A pipe would be waited for.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = options
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        return Err(refused(
+            "it is a device, pipe or socket: name a `.wasm` file".to_owned(),
+        ));
+    }
+    let max = MODULE_MAX as u64;
+    if metadata.len() > max {
+        let size = metadata.len();
+        return Err(refused(format!(
+            "it has {size} bytes, a module at most {max}"
+        )));
+    }
+    let mut wasm = Vec::with_capacity(metadata.len() as usize);
+    // One more than the limit, so that a file that grows meanwhile is noticed by who looks inside.
+    file.take(max + 1).read_to_end(&mut wasm)?;
+    Ok(wasm)
 }

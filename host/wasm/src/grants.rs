@@ -8,30 +8,36 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::clock::MonotonicClock;
 use super::error::LoadError;
-use super::files::{self, Table, Wasi};
+use super::files::{Granted, Table, Wasi};
 use super::output::{Output, Stream};
 use super::state::LogSink;
 
-/// Checks the grants while there is still someone to tell.
-pub(super) fn check(grants: &[Grant]) -> Result<(), LoadError> {
+/// Checks the grants while there is still someone to tell, and finds the granted directories.
+pub(super) fn find(grants: &[Grant]) -> Result<Vec<Granted>, LoadError> {
+    let mut found = Vec::new();
     for grant in grants {
-        let (Grant::Read(path) | Grant::Write(path)) = grant else {
-            continue;
-        };
-        let reason = match files::check(path) {
-            Ok(()) => continue,
-            Err(Errno::NOTDIR) => {
-                "it is not a directory: grant the directory that holds it".to_owned()
-            }
-            Err(Errno::NOENT) => "there is no such directory on this machine".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        return Err(LoadError::Grant {
+        let refused = |reason: String| LoadError::Grant {
             grant: grant.clone(),
             reason,
-        });
+        };
+        if let Some(flaw) = grant.flaw() {
+            return Err(refused(flaw.to_owned()));
+        }
+        match Granted::find(grant) {
+            None => {}
+            Some(Ok(granted)) => found.push(granted),
+            Some(Err(error)) => return Err(refused(explain(error))),
+        }
     }
-    Ok(())
+    Ok(found)
+}
+
+fn explain(error: Errno) -> String {
+    match error {
+        Errno::NOTDIR => "it is not a directory: grant the directory that holds it".to_owned(),
+        Errno::NOENT => "there is no such directory on this machine".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 /// Whether the plugin's calls may wait for a file system.
@@ -44,8 +50,9 @@ pub(super) fn may_block(grants: &[Grant]) -> bool {
 pub(super) fn wasi(
     plugin: &str,
     grants: &[Grant],
+    directories: &[Granted],
     sink: &Arc<dyn LogSink>,
-) -> Result<Wasi, LoadError> {
+) -> Result<Wasi, String> {
     let stdout = Output::new(sink.clone(), format!("{plugin}::stdout"));
     let stderr = Output::new(sink.clone(), format!("{plugin}::stderr"));
     let mut builder = WasiCtxBuilder::new();
@@ -68,11 +75,8 @@ pub(super) fn wasi(
         stdout,
         stderr,
     };
-    for grant in grants {
-        wasi.grant(grant).map_err(|reason| LoadError::Grant {
-            grant: grant.clone(),
-            reason,
-        })?;
+    for granted in directories {
+        wasi.grant(granted)?;
     }
     Ok(wasi)
 }

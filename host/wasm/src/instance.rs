@@ -47,9 +47,10 @@ impl Instance {
             let wasi = grants::wasi(
                 &blueprint.manifest.plugin,
                 &blueprint.grants,
+                &blueprint.directories,
                 &blueprint.sink,
             );
-            Some(wasi.map_err(|error| Completion::Failed(error.to_string()))?)
+            Some(wasi.map_err(Completion::Failed)?)
         } else {
             None
         };

@@ -11,6 +11,7 @@ use wasmtime::{ExternType, InstancePre, Module, ModuleExport, UnknownImportError
 
 use super::error::LoadError;
 use super::executor::{Job, Running};
+use super::files::Granted;
 use super::finish::Completion;
 use super::image::{self, ImageHash};
 use super::instance::Instance;
@@ -60,6 +61,7 @@ pub(super) struct Blueprint {
     pub(super) manifest: Manifest,
     pub(super) functions: Vec<Function>,
     pub(super) grants: Vec<Grant>,
+    pub(super) directories: Vec<Granted>,
     pub(super) limits: Limits,
     pub(super) host: Arc<[u8]>,
     pub(super) sink: Arc<dyn LogSink>,
@@ -141,7 +143,7 @@ impl Plugin {
                 },
                 None => LoadError::Refused(format!("{error:#}")),
             })?;
-        grants::check(grants)?;
+        let directories = grants::find(grants)?;
         let host = postcard::to_allocvec(around.host)
             .expect("ids and a name always encode")
             .into();
@@ -156,6 +158,7 @@ impl Plugin {
                 manifest,
                 functions,
                 grants: grants.to_vec(),
+                directories,
                 limits: limits.clone(),
                 host,
                 sink: around.sink,

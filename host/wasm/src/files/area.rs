@@ -105,8 +105,8 @@ const PROC_FILES: [&[u8]; 22] = [
 ];
 /// Links in the root of procfs. Those further down lead into processes.
 const PROC_LINKS: [&[u8]; 3] = [b"self", b"mounts", b"net"];
-/// Files in this process's own directory in procfs.
-const PROC_SELF_FILES: [&[u8]; 2] = [b"mounts", b"mountinfo"];
+/// Files in this process's own directory in procfs. `status` says who it is, and holds no address.
+const PROC_SELF_FILES: [&[u8]; 3] = [b"mountinfo", b"mounts", b"status"];
 
 /// Largest size that sysfs states for an attribute that is text. What states another one is
 /// memory of a device or a table of the kernel.

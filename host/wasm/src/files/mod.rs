@@ -25,11 +25,6 @@ use self::walk::{Directory, Found, Last, Opened};
 pub(super) use self::table::Table;
 pub(super) use self::wasi::{Wasi, add_to_linker};
 
-/// Checks that a directory can be granted.
-pub(super) fn check(path: &str) -> Result<(), Errno> {
-    Directory::at(path).map(|_| ())
-}
-
 /// Mode of a file that a plugin makes, before the process's mask.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 /// The same of a directory.
@@ -40,6 +35,36 @@ const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o777);
 enum Access {
     Read,
     Write,
+}
+
+/// A granted directory. It is found once for all instances: what its path leads to later is not
+/// what was granted.
+pub(super) struct Granted {
+    place: Place,
+    path: String,
+}
+
+impl Granted {
+    /// Finds the directory, if the grant is one of a directory.
+    pub(super) fn find(grant: &Grant) -> Option<Result<Self, Errno>> {
+        let (path, access) = match grant {
+            Grant::Read(path) => (path, Access::Read),
+            Grant::Write(path) => (path, Access::Write),
+            Grant::Env(_) | Grant::Router => return None,
+        };
+        Some(Directory::at(path).map(|directory| Self {
+            place: Place { directory, access },
+            path: path.clone(),
+        }))
+    }
+
+    /// A descriptor for one instance, which reads its entries at its own pace.
+    fn open(&self) -> Result<Place, Errno> {
+        Ok(Place {
+            directory: self.place.directory.clone().readable()?,
+            access: self.place.access,
+        })
+    }
 }
 
 /// A directory that a plugin has a descriptor for.
@@ -62,17 +87,6 @@ struct OpenOptions {
 }
 
 impl Place {
-    /// What the grant gives.
-    fn granted(grant: &Grant) -> Option<Result<(Self, &str), Errno>> {
-        let (path, access) = match grant {
-            Grant::Read(path) => (path, Access::Read),
-            Grant::Write(path) => (path, Access::Write),
-            Grant::Env(_) | Grant::Router => return None,
-        };
-        let place = Directory::at(path).map(|directory| Self { directory, access });
-        Some(place.map(|place| (place, path.as_str())))
-    }
-
     /// What a path leads to, to change it or its name.
     fn find_to_change(&self, path: &[u8], last: Last) -> Result<Found, Errno> {
         if self.access != Access::Write {

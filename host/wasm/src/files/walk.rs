@@ -75,7 +75,7 @@ impl Directory {
         })
     }
 
-    /// The directory that an absolute path leads to, ready to be read.
+    /// The directory that an absolute path leads to, which must be readable.
     pub(super) fn at(path: &str) -> Result<Self, Errno> {
         let found = Walk::from(Self::root()?, Bounds::None).to(path.as_bytes(), Last::Follow)?;
         found.into_directory()?.readable()

@@ -3,14 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use offshoot_abi::Grant;
 use wasmtime::Linker;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::{self, Error};
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
 
 use super::table::{Descriptor, Full};
-use super::{Place, Table};
+use super::{Granted, Place, Table};
 use crate::output::Output;
 use crate::state::State;
 
@@ -35,14 +34,13 @@ pub(in super::super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::R
 }
 
 impl Wasi {
-    /// Gives the plugin the directory that was granted, under its own name.
-    pub(in super::super) fn grant(&mut self, grant: &Grant) -> Result<(), String> {
-        let Some(granted) = Place::granted(grant) else {
-            return Ok(());
+    /// Gives the plugin a granted directory under its own name.
+    pub(in super::super) fn grant(&mut self, granted: &Granted) -> Result<(), String> {
+        let place = granted.open().map_err(|error| error.to_string())?;
+        let descriptor = Descriptor::Directory {
+            place,
+            granted: Some(granted.path.clone()),
         };
-        let (place, path) = granted.map_err(|error| error.to_string())?;
-        let granted = Some(path.to_owned());
-        let descriptor = Descriptor::Directory { place, granted };
         let pushed = self.files.push(descriptor);
         pushed.map(|_| ()).map_err(|Full| {
             let reason = self.files.take_refused();

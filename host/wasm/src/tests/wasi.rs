@@ -168,6 +168,37 @@ fn only_granted_directories_exist() {
     }
 }
 
+#[test]
+fn a_link_that_is_turned_after_the_grant_leads_nowhere_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for name in ["granted", "other"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    std::fs::write(at("granted").join("file"), "text").unwrap();
+    std::os::unix::fs::symlink(at("granted"), at("link")).unwrap();
+    let loader = Loader {
+        grants: vec![Grant::Read(at("link").to_str().unwrap().to_owned())],
+        ..Loader::default()
+    };
+    let plugin = loader.load(&opener("file", false)).unwrap();
+    std::fs::remove_file(at("link")).unwrap();
+    std::os::unix::fs::symlink(at("other"), at("link")).unwrap();
+    assert_eq!(call(&plugin, "f", b""), Completion::Value(vec![SUCCESS]));
+}
+
+#[test]
+fn a_grant_that_gives_something_else_than_it_says_is_refused() {
+    for path in ["/etc/../root", "/etc//", "/etc ", "/\u{202e}cte", "etc"] {
+        let loader = Loader {
+            grants: vec![Grant::Read(path.to_owned())],
+            ..Loader::default()
+        };
+        let error = loader.load(&opener("file", false)).err().unwrap();
+        assert!(matches!(error, LoadError::Grant { .. }), "{path}: {error}");
+    }
+}
+
 /// A new file that others wait to open until this is dropped, as from a server that is gone.
 fn lease(path: &std::path::Path) -> std::fs::File {
     use std::os::fd::AsRawFd;

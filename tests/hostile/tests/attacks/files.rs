@@ -23,7 +23,7 @@ const OF_A_PROCESS: [&str; 12] = [
     "root/proc/version",
     "map_files",
     "task/1/mem",
-    "status",
+    "stat",
 ];
 
 fn read(path: &str) -> Vec<Grant> {
@@ -63,6 +63,7 @@ fn no_grant_however_wide_reaches_into_a_process() {
                 check(&context, Attempt::Write(&path), &write("/")).await;
             }
         }
+        check(&context, Attempt::Read("1/status"), &read("/proc")).await;
         for path in ["dev/fd/0", "dev/stdin", "dev/fd", "proc/kcore", "proc/kmsg"] {
             check(&context, Attempt::Read(path), &read("/")).await;
         }
@@ -92,6 +93,7 @@ fn what_the_machine_says_of_itself_is_read_and_not_written() {
             "mounts",
             "self/mounts",
             "self/mountinfo",
+            "self/status",
             "net/route",
             "sys/kernel/ostype",
         ] {
@@ -224,6 +226,25 @@ fn another_name_for_procfs_is_procfs() {
 }
 
 #[test]
+fn a_namespace_of_users_and_a_procfs_of_its_own_open_nothing() {
+    // The rest runs in there: a root that is none outside, and a procfs with other numbers.
+    let status = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "--pid", "--fork"])
+        .args(["--mount-proc", "--kill-child"])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "files::no_grant_however_wide_reaches_into_a_process",
+        ])
+        .arg("files::what_the_machine_says_of_itself_is_read_and_not_written")
+        .arg("files::another_name_for_procfs_is_procfs")
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
 fn another_process_of_the_user_cannot_look_into_a_child() {
     with_router(async |router| {
         let context = local(&router).await;
@@ -271,4 +292,19 @@ fn an_instance_holds_no_more_files_than_its_bound_and_the_error_names_it() {
             below.shutdown();
         }
     });
+}
+
+#[test]
+fn a_file_that_is_no_module_is_refused_before_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    rustix::fs::mknodat(CWD, at("pipe.wasm"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let large = std::fs::File::create(at("large.wasm")).unwrap();
+    // It takes no room, and nobody has the memory for it.
+    large.set_len(20 << 30).unwrap();
+    let zero = Path::new("/dev/zero").to_owned();
+    for path in [at("pipe.wasm"), at("large.wasm"), zero] {
+        let error = offshoot::Plugin::open(&path).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read plugin"), "{error}");
+    }
 }
