@@ -41,6 +41,17 @@ fn lines() -> String {
 }
 
 #[test]
+fn the_document_is_about_this_version() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/WIRE.md");
+    // Packaged sources have no documents beside them.
+    let Ok(document) = std::fs::read_to_string(document) else {
+        return;
+    };
+    let title = format!("# The wire format, version {PROTOCOL_VERSION}");
+    assert_eq!(document.lines().next(), Some(title.as_str()));
+}
+
+#[test]
 fn what_is_sent_has_not_changed() {
     let golden = std::fs::read_to_string(path()).unwrap();
     let now = lines();

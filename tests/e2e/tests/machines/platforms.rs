@@ -22,12 +22,14 @@ exec unshare --user --map-user=$uid --map-group=$gid /bin/sh "$@"' sh "$@"
 fn of_kind(uname: &str) -> Builder {
     let write =
         |path: &str, text: &str| format!("cat >{path} <<'END'\n{text}END\nchmod 755 {path}\n");
-    let says = format!("#!/bin/sh\n[ \"$1\" = -sm ] && echo {uname} || exec /bin/uname \"$@\"\n");
+    let says =
+        format!("#!/bin/sh\n[ \"$1\" = -sm ] && echo {uname} || exec /bin/uname.own \"$@\"\n");
     Machine::builder()
         .sshd(SshdOptions::default())
         .user(User::new("pi").shell("/usr/local/bin/armsh"))
         .run(&write("/usr/local/bin/armsh", SHELL))
-        .run(&write("/usr/local/bin/uname", &says))
+        .run("mv /bin/uname /bin/uname.own")
+        .run(&write("/bin/uname", &says))
 }
 
 #[cfg(target_arch = "x86_64")]

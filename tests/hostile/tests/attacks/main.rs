@@ -1,6 +1,7 @@
 //! Attempts to cross the boundaries that `docs/SECURITY.md` draws, written as an attacker would.
 //!
-//! Each test is named after the promise that it tries to break. It fails when the attempt works.
+//! Those on the command that starts a child need its driver and are in `tests/bed`
+//! (`tests/stage0/led_astray.rs`). Each test is named after the promise that it tries to break. It fails when the attempt works.
 
 mod code;
 mod files;
@@ -10,4 +11,3 @@ mod names;
 mod passwords;
 mod router;
 mod servers;
-mod stage0;

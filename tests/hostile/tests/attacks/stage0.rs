@@ -1,1 +1,0 @@
-//! Local users who try to lead the bootstrap out of its directory.
