@@ -112,18 +112,17 @@ mod tests {
         for all in [
             "read:/",
             "write:/",
-            "read:///",
-            "read:/.",
-            "read:/etc/..",
             "read:/proc",
             "read:/proc/1",
             "read:/proc/self",
-            "read:/./proc/",
             "write:/proc/sys",
             "write:/sys/fs",
             "read:/dev",
         ] {
             assert!(is_sweeping(&all.parse().unwrap()), "{all}");
+        }
+        for hidden in ["read:///", "read:/.", "read:/etc/..", "read:/./proc/"] {
+            assert!(hidden.parse::<Grant>().is_err(), "{hidden}");
         }
         for part in [
             "read:/etc",
