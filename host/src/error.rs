@@ -260,7 +260,7 @@ impl fmt::Display for ChannelError {
 
 impl std::error::Error for ChannelError {}
 
-/// A [`Latch`] that was closed gives nothing and takes nothing (`B032`).
+/// A [`Latch`](crate::Latch) that was closed gives nothing and takes nothing (`B032`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the latch has been closed")]
 #[non_exhaustive]

@@ -99,7 +99,7 @@ impl<T> Latch<T> {
     /// # Panics
     ///
     /// Panics when it has to wait outside of any tokio runtime, and there is no
-    /// [`Broker`] either. [`get_blocking_timeout`](Self::get_blocking_timeout) needs none.
+    /// [`Broker`](crate::Broker) either. [`get_blocking_timeout`](Self::get_blocking_timeout) needs none.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! The functions of WASI preview 1, on [`Table`] and [`Place`].
+//! The functions of WASI preview 1, on `Table` and `Place`.
 //!
 //! What has nothing to do with files is the library's.
 
