@@ -11,6 +11,6 @@ use crate::plugin::Registry;
 pub(crate) struct Tree {
     pub(crate) driver: Arc<Driver>,
     pub(crate) plugins: Registry,
-    /// Where the hub's tasks run, if not in the program's own runtime. Dropped after the hub.
+    /// Where the driver's tasks run, if not in the program's own runtime. Dropped after the driver.
     pub(crate) _broker: Option<Broker>,
 }

@@ -35,7 +35,7 @@ struct OffloadedCalls {
 }
 
 impl Executor {
-    /// Runs a call. Gives its outcome if it ended at once; otherwise the hub is told later.
+    /// Runs a call. Gives its outcome if it ended at once; otherwise the driver is told later.
     pub(crate) fn run(&self, driver: &Driver, run: Run) -> Option<CallOutcome> {
         let noted = CallRecord::if_wanted(driver, &run);
         let plugin = match self.plugin(driver, &run) {

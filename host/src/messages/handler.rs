@@ -116,7 +116,7 @@ struct State {
 }
 
 impl MessageHandler for Registered {
-    /// Queues a message, under the hub's lock: so it stays in order.
+    /// Queues a message, under the driver's lock: so it stays in order.
     fn queue(&self, mail: QueuedMessage) {
         self.lock().waiting.push_back(mail);
     }

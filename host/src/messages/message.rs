@@ -30,7 +30,7 @@ pub struct Message {
     src: ContextId,
     reply_to: Handle,
     body: Body,
-    /// The hub that brought it, for the answer.
+    /// The driver that brought it, for the answer.
     driver: Weak<Driver>,
 }
 

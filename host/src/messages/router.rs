@@ -43,7 +43,7 @@ impl Router {
     /// respondent is lost already, or the router was shut down.
     pub fn add_handler(&self, handler: Handler) -> Result<u64, Error> {
         let driver = &self.tree.driver;
-        // One that is not added must not be dropped under the hub's lock: it may own anything.
+        // One that is not added must not be dropped under the driver's lock: it may own anything.
         let mut handler = Some(handler);
         let handle = driver.drive(|state, _| {
             let Some(listen) = handler.as_ref().filter(|_| !state.is_ended()) else {

@@ -174,7 +174,7 @@ impl Driver {
 enum End {
     /// The peer closed it, or the pipe broke.
     Peer(String),
-    /// This side closed it, or the hub is gone.
+    /// This side closed it, or the driver is gone.
     Ours,
 }
 

@@ -164,7 +164,7 @@ enum Subscriber {
 }
 
 impl Driver {
-    /// A hub without links. Its tasks run in `runtime`, or in a thread of their own.
+    /// A driver without links. Its tasks run in `runtime`, or in a thread of their own.
     pub fn new(
         node: Node,
         log_level: u8,
@@ -238,12 +238,12 @@ impl Driver {
         result
     }
 
-    /// Whether this thread acts on this hub's events, so that it must not wait for any.
+    /// Whether this thread acts on this driver's events, so that it must not wait for any.
     pub fn is_in_driver(&self) -> bool {
         IN_DRIVER.get() == self.id
     }
 
-    /// Whether this thread acts on the events of any hub.
+    /// Whether this thread acts on the events of any driver.
     pub fn is_in_any_driver() -> bool {
         IN_DRIVER.get() != 0
     }
@@ -331,7 +331,7 @@ impl Driver {
         background.push(self.runtime().spawn(task));
     }
 
-    /// Runs a future of whatever task as one that belongs to the hub's runtime: it may watch
+    /// Runs a future of whatever task as one that belongs to the driver's runtime: it may watch
     /// descriptors and the time.
     pub async fn inside<F: Future>(&self, future: F) -> F::Output {
         let mut future = std::pin::pin!(future);
@@ -456,7 +456,7 @@ impl Driver {
 }
 
 impl Drop for Driver {
-    /// Lets the tasks see that the hub is gone.
+    /// Lets the tasks see that the driver is gone.
     fn drop(&mut self) {
         for task in std::mem::take(&mut *lock_again(self.background.lock())) {
             task.abort();

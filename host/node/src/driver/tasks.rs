@@ -1,4 +1,4 @@
-//! The tasks that a hub has at times. They do not keep it alive.
+//! The tasks that a driver has at times. They do not keep it alive.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
