@@ -2,10 +2,10 @@
 
 use offshoot_abi::{Envelope, GuestError, Outcome};
 use wasmtime::{Trap, WasmBacktrace};
-use wasmtime_wasi::I32Exit;
 
 use super::files::Table;
 use super::state::State;
+use super::wasi::Exit;
 
 /// The one end of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,11 +99,8 @@ impl Completion {
             (Some(panic), None) => panic,
             // Rust aborts without a panic when an allocation fails.
             (None, Some(refused)) => return Self::Limit(refused),
-            (None, None) => match (
-                error.downcast_ref::<I32Exit>(),
-                error.downcast_ref::<Trap>(),
-            ) {
-                (Some(exit), _) => format!("the plugin called exit({})", exit.0),
+            (None, None) => match (error.downcast_ref::<Exit>(), error.downcast_ref::<Trap>()) {
+                (Some(exit), _) => exit.to_string(),
                 (None, Some(trap)) => trap.to_string(),
                 (None, None) => format!("{error:#}"),
             },

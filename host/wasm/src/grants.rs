@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use offshoot_abi::Grant;
 use rustix::io::Errno;
-use wasmtime_wasi::WasiCtxBuilder;
 
-use super::clock::MonotonicClock;
 use super::error::LoadError;
-use super::files::{Granted, Table, Wasi};
-use super::output::{Output, Stream};
+use super::files::Granted;
+use super::output::Output;
 use super::state::LogSink;
+use super::wasi::Wasi;
 
 /// Checks the grants while there is still someone to tell, and finds the granted directories.
 pub(super) fn find(grants: &[Grant]) -> Result<Vec<Granted>, LoadError> {
@@ -55,26 +54,14 @@ pub(super) fn wasi(
 ) -> Result<Wasi, String> {
     let stdout = Output::new(sink.clone(), format!("{plugin}::stdout"));
     let stderr = Output::new(sink.clone(), format!("{plugin}::stderr"));
-    let mut builder = WasiCtxBuilder::new();
-    builder
-        .stdout(Stream(stdout.clone()))
-        .stderr(Stream(stderr.clone()))
-        .monotonic_clock(MonotonicClock)
-        // A plugin that may block runs in a worker thread of its own, and nothing waits for it.
-        .allow_blocking_current_thread(true);
+    let mut wasi = Wasi::new(stdout, stderr);
     for grant in grants {
         if let Grant::Env(name) = grant
             && let Ok(value) = std::env::var(name)
         {
-            builder.env(name, value);
+            wasi.add_variable(name, &value);
         }
     }
-    let mut wasi = Wasi {
-        context: builder.build_p1(),
-        files: Table::new(),
-        stdout,
-        stderr,
-    };
     for granted in directories {
         wasi.grant(granted)?;
     }

@@ -10,7 +10,6 @@
 
 #[cfg(feature = "compiler")]
 mod cache;
-mod clock;
 #[cfg(feature = "compiler")]
 mod compile;
 mod engine;
@@ -38,6 +37,7 @@ mod state;
 mod target;
 mod task;
 mod ticker;
+mod wasi;
 
 #[cfg(all(test, feature = "compiler"))]
 mod tests;

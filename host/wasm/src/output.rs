@@ -1,20 +1,11 @@
 //! Turns what a plugin prints into log records, one a line.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
-
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::async_trait;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::state::LogSink;
 
 /// Bytes of a line. A longer one becomes several records.
 const LINE_MAX: usize = 8 << 10;
-/// Bytes that a guest may hand over at once.
-const WRITE_MAX: usize = 64 << 10;
 /// Level of a printed line: info.
 const LEVEL: u8 = 3;
 
@@ -42,7 +33,9 @@ impl Output {
         }
     }
 
-    fn write(&self, mut bytes: &[u8]) {
+    /// Takes what was printed. Whole lines become records; guests flush after each `print!`, so
+    /// the end of a piece is not the end of a line.
+    pub(super) fn write(&self, mut bytes: &[u8]) {
         let mut line = self.line();
         while !bytes.is_empty() {
             let room = LINE_MAX - line.len();
@@ -74,66 +67,6 @@ impl Output {
         self.line
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// A guest's handle to an [`Output`].
-#[derive(Clone)]
-pub(super) struct Stream(pub(super) Arc<Output>);
-
-impl IsTerminal for Stream {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Stream {
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait]
-impl Pollable for Stream {
-    async fn ready(&mut self) {}
-}
-
-impl OutputStream for Stream {
-    fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.0.write(&bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        // Guests flush after each `print!`; a record for every piece would tear lines apart.
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_MAX)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        self.0.write(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -21,7 +21,7 @@ use super::session::PluginRouters;
 use super::state::{Interrupt, LogSink, State};
 use super::task::{CancelHandle, Task};
 use super::ticker::{TICK, Ticking};
-use super::{clock, grants};
+use super::{grants, wasi};
 
 /// A call that a caller asks for.
 pub struct Invocation<'a> {
@@ -152,7 +152,7 @@ impl Plugin {
             blueprint: Blueprint {
                 uses_wasi: module
                     .imports()
-                    .any(|import| import.module() == clock::WASI_MODULE),
+                    .any(|import| import.module() == wasi::MODULE),
                 may_block: grants::may_block(grants),
                 pre,
                 manifest,

@@ -9,7 +9,7 @@ use super::executor::Executor;
 use super::state::State;
 use super::target::{Profile, Target};
 use super::ticker::Ticker;
-use super::{clock, engine, exchange, files, imports};
+use super::{engine, exchange, imports, wasi};
 
 /// The engine, its ticker and its workers: one for each process. It has no thread until a call
 /// needs one.
@@ -38,8 +38,7 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(fail)?;
         exchange::add_to_linker(&mut linker).map_err(fail)?;
-        files::add_to_linker(&mut linker).map_err(fail)?;
-        clock::add_to_linker(&mut linker).map_err(fail)?;
+        wasi::add_to_linker(&mut linker).map_err(fail)?;
         Ok(Arc::new(Self {
             ticker: Ticker::new(&engine),
             executor: Executor::default(),

@@ -6,10 +6,10 @@ use std::time::Instant;
 use wasmtime::{StoreContextMut, UpdateDeadline};
 
 use super::exchange::RouterAccess;
-use super::files::Wasi;
 use super::finish::Stop;
 use super::limits::Limiter;
 use super::task::CancelHandle;
+use super::wasi::Wasi;
 
 /// Where log records of plugins go.
 pub trait LogSink: Send + Sync {

@@ -7,23 +7,22 @@
 //! Each object is judged by its descriptor, and this descriptor is the one that is used.
 
 mod area;
-mod convert;
 mod guarded;
-mod preview1;
 mod table;
 mod walk;
-mod wasi;
+
+use std::os::fd::{AsFd, BorrowedFd};
 
 use offshoot_abi::Grant;
-use rustix::fs::{self, AtFlags, Mode, OFlags, Timestamps};
+use rustix::fs::{self, AtFlags, Mode, OFlags, Stat, Timestamps};
 use rustix::io::Errno;
 
 use self::area::Intent;
 use self::guarded::{Guarded, is_secret};
-use self::walk::{Directory, Found, Last, Opened};
+use self::walk::{Directory, Found, Opened};
 
-pub(super) use self::table::Table;
-pub(super) use self::wasi::{Wasi, add_to_linker};
+pub(crate) use self::table::{Descriptor, Full, Table};
+pub(crate) use self::walk::Last;
 
 /// Mode of a file that a plugin makes, before the process's mask.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
@@ -32,21 +31,21 @@ const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o777);
 
 /// What a grant allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
+pub(crate) enum Access {
     Read,
     Write,
 }
 
 /// A granted directory. It is found once for all instances: what its path leads to later is not
 /// what was granted.
-pub(super) struct Granted {
+pub(crate) struct Granted {
     place: Place,
     path: String,
 }
 
 impl Granted {
     /// Finds the directory, if the grant is one of a directory.
-    pub(super) fn find(grant: &Grant) -> Option<Result<Self, Errno>> {
+    pub(crate) fn find(grant: &Grant) -> Option<Result<Self, Errno>> {
         let (path, access) = match grant {
             Grant::Read(path) => (path, Access::Read),
             Grant::Write(path) => (path, Access::Write),
@@ -59,31 +58,41 @@ impl Granted {
     }
 
     /// A descriptor for one instance, which reads its entries at its own pace.
-    fn open(&self) -> Result<Place, Errno> {
-        Ok(Place {
+    pub(crate) fn open(&self) -> Result<Descriptor, Errno> {
+        let place = Place {
             directory: self.place.directory.clone().readable()?,
             access: self.place.access,
+        };
+        Ok(Descriptor::Directory {
+            place,
+            granted: Some(self.path.clone()),
         })
     }
 }
 
 /// A directory that a plugin has a descriptor for.
 #[derive(Clone)]
-struct Place {
+pub(crate) struct Place {
     directory: Directory,
     access: Access,
 }
 
 /// How a plugin opens a file.
 #[derive(Clone, Copy, Default)]
-struct OpenOptions {
-    read: bool,
-    write: bool,
-    append: bool,
-    create: bool,
-    exclusive: bool,
-    truncate: bool,
-    directory: bool,
+pub(crate) struct OpenOptions {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) append: bool,
+    pub(crate) create: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) truncate: bool,
+    pub(crate) directory: bool,
+}
+
+impl AsFd for Place {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
 }
 
 impl Place {
@@ -109,16 +118,40 @@ impl Place {
         }
     }
 
-    fn open(&self, path: &[u8], last: Last, options: OpenOptions) -> Result<Opened, Errno> {
+    /// What a path leads to, without opening it.
+    pub(crate) fn stat(&self, path: &[u8], last: Last) -> Result<Stat, Errno> {
+        self.directory.stat(path, last)
+    }
+
+    /// Opens what a path leads to, or makes a file there.
+    pub(crate) fn open(
+        &self,
+        path: &[u8],
+        last: Last,
+        options: OpenOptions,
+    ) -> Result<Descriptor, Errno> {
         let changes = options.write || options.create || options.truncate || options.append;
         let opened = match changes {
             true => self.open_to_write(path, last, options)?,
             false => self.directory.open_to_read(path, last)?,
         };
-        match &opened {
+        match opened {
             Opened::File(..) if options.directory => Err(Errno::NOTDIR),
-            Opened::File(_, stat) if is_secret(stat) => Err(Errno::ACCESS),
-            _ => Ok(opened),
+            Opened::File(_, stat) if is_secret(&stat) => Err(Errno::ACCESS),
+            Opened::File(file, _) => Ok(Descriptor::File {
+                file,
+                access: match options.write {
+                    true => Access::Write,
+                    false => Access::Read,
+                },
+            }),
+            Opened::Directory(directory) => Ok(Descriptor::Directory {
+                place: Self {
+                    directory,
+                    access: self.access,
+                },
+                granted: None,
+            }),
         }
     }
 
@@ -159,23 +192,23 @@ impl Place {
         Ok(Opened::File(file, stat))
     }
 
-    fn make_directory(&self, path: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn make_directory(&self, path: &[u8]) -> Result<(), Errno> {
         let found = self.find_name_to_change(path)?;
         fs::mkdirat(&found.parent, &*found.name, DIRECTORY_MODE)
     }
 
-    fn remove(&self, path: &[u8], flags: AtFlags) -> Result<(), Errno> {
+    pub(crate) fn remove(&self, path: &[u8], flags: AtFlags) -> Result<(), Errno> {
         let found = self.find_name_to_change(path)?;
         fs::unlinkat(&found.parent, &*found.name, flags)
     }
 
-    fn rename(&self, path: &[u8], to: &Self, new_path: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn rename(&self, path: &[u8], to: &Self, new_path: &[u8]) -> Result<(), Errno> {
         let from = self.find_name_to_change(path)?;
         let to = to.find_name_to_change(new_path)?;
         fs::renameat(&from.parent, &*from.name, &to.parent, &*to.name)
     }
 
-    fn link(&self, path: &[u8], to: &Self, new_path: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn link(&self, path: &[u8], to: &Self, new_path: &[u8]) -> Result<(), Errno> {
         let from = self.find_name_to_change(path)?;
         let to = to.find_name_to_change(new_path)?;
         fs::linkat(
@@ -187,7 +220,7 @@ impl Place {
         )
     }
 
-    fn make_link(&self, text: &[u8], path: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn make_link(&self, text: &[u8], path: &[u8]) -> Result<(), Errno> {
         // Such a link would lead other programs out of what was granted.
         if text.starts_with(b"/") {
             return Err(Errno::PERM);
@@ -196,7 +229,7 @@ impl Place {
         fs::symlinkat(text, &found.parent, &*found.name)
     }
 
-    fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, Errno> {
         let found = self.directory.find(path, Last::Keep)?;
         found
             .existing()
@@ -214,7 +247,12 @@ impl Place {
         }
     }
 
-    fn set_times(&self, path: &[u8], last: Last, times: &Timestamps) -> Result<(), Errno> {
+    pub(crate) fn set_times(
+        &self,
+        path: &[u8],
+        last: Last,
+        times: &Timestamps,
+    ) -> Result<(), Errno> {
         let found = self.find_to_change(path, last)?;
         let (of, name) = (&found.parent, &*found.name);
         match name.is_empty() {
@@ -224,7 +262,7 @@ impl Place {
     }
 
     /// The same for the directory itself.
-    fn set_own_times(&self, times: &Timestamps) -> Result<(), Errno> {
+    pub(crate) fn set_own_times(&self, times: &Timestamps) -> Result<(), Errno> {
         self.set_times(b".", Last::Keep, times)
     }
 }

@@ -14,7 +14,7 @@ const INSTANCE_MAX: usize = 256;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// What a number of the plugin's stands for.
-pub(super) enum Descriptor {
+pub(crate) enum Descriptor {
     /// Standard input, output or error, by its number.
     Standard(u32),
     /// A directory. A granted one has the name that it was granted under.
@@ -27,7 +27,7 @@ pub(super) enum Descriptor {
 }
 
 /// The plugin's descriptors by their numbers.
-pub(in super::super) struct Table {
+pub(crate) struct Table {
     slots: Vec<Option<Descriptor>>,
     held: usize,
     refused: Option<String>,
@@ -35,10 +35,10 @@ pub(in super::super) struct Table {
 
 /// There is no room for another descriptor.
 #[derive(Debug)]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl Table {
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             slots: (0..3)
                 .map(|number| Some(Descriptor::Standard(number)))
@@ -48,12 +48,12 @@ impl Table {
         }
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<&Descriptor> {
+    pub(crate) fn get(&self, number: u32) -> Option<&Descriptor> {
         self.slots.get(number as usize)?.as_ref()
     }
 
     /// Gives the descriptor the lowest free number.
-    pub(super) fn push(&mut self, descriptor: Descriptor) -> Result<u32, Full> {
+    pub(crate) fn push(&mut self, descriptor: Descriptor) -> Result<u32, Full> {
         self.reserve()?;
         let free = self.slots.iter().position(Option::is_none);
         let number = free.unwrap_or_else(|| {
@@ -65,7 +65,7 @@ impl Table {
     }
 
     /// Closes a descriptor.
-    pub(super) fn remove(&mut self, number: u32) -> Option<Descriptor> {
+    pub(crate) fn remove(&mut self, number: u32) -> Option<Descriptor> {
         let removed = self.slots.get_mut(number as usize)?.take()?;
         if !matches!(removed, Descriptor::Standard(_)) {
             self.release(1);
@@ -74,7 +74,7 @@ impl Table {
     }
 
     /// Gives one descriptor the number of another one, which is closed.
-    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Option<()> {
+    pub(crate) fn renumber(&mut self, from: u32, to: u32) -> Option<()> {
         self.get(from)?;
         self.get(to)?;
         if from != to {
@@ -86,7 +86,7 @@ impl Table {
     }
 
     /// What was refused since the last time this was asked.
-    pub(in super::super) fn take_refused(&mut self) -> Option<String> {
+    pub(crate) fn take_refused(&mut self) -> Option<String> {
         self.refused.take()
     }
 

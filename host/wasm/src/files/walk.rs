@@ -33,7 +33,7 @@ pub(super) struct Directory {
 
 /// Whether the last component's link is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Last {
+pub(crate) enum Last {
     /// It is followed.
     Follow,
     /// It is what is meant.

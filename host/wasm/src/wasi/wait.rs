@@ -1,8 +1,7 @@
-//! Waiting, for guests.
+//! Waiting.
 //!
-//! The WASI library's own `poll_oneoff` either blocks the thread or needs an I/O reactor. Ours
-//! waits in the worker thread that runs the call, which needs neither, and which a cancel or a
-//! deadline wakes.
+//! A guest waits in the worker thread that runs its call, which needs no I/O reactor, and which a
+//! cancel or a deadline wakes.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -10,32 +9,26 @@ use std::sync::LazyLock;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use offshoot_abi::exports;
-use wasmtime::{Caller, Extern, Linker, Memory};
-use wasmtime_wasi::HostMonotonicClock;
+use wasmtime::Caller;
 
-use super::finish::Stop;
-use super::state::State;
-
-/// Module of WASI preview 1.
-pub(super) const WASI_MODULE: &str = "wasi_snapshot_preview1";
+use super::types::{CLOCK_MONOTONIC, CLOCK_REALTIME, Errno};
+use crate::finish::Stop;
+use crate::imports::{self, OUTSIDE};
+use crate::state::State;
 
 /// Subscriptions of one call. A guest has no more than a few things to wait for.
 const SUBSCRIPTIONS_MAX: u32 = 1024;
 /// Wait that stands for one without end.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-// Layout and numbers of WASI preview 1 (witx `subscription`, `event`, `errno`, `clockid`).
+// Layout and numbers of `subscription` and `event`.
 const SUBSCRIPTION_SIZE: usize = 48;
 const EVENT_SIZE: usize = 32;
 const TYPE_CLOCK: u8 = 0;
 const TYPE_FD_WRITE: u8 = 2;
-const CLOCK_REALTIME: u32 = 0;
-const CLOCK_MONOTONIC: u32 = 1;
 const FLAG_ABSOLUTE: u16 = 1;
-const ERRNO_SUCCESS: u16 = 0;
-const ERRNO_INVAL: u16 = 28;
 
+/// What monotonic time counts from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 thread_local! {
@@ -43,55 +36,27 @@ thread_local! {
 }
 
 /// When the future that was just polled on this thread wants to be polled again.
-pub(super) fn take_wake_up() -> Option<Instant> {
+pub(crate) fn take_wake_up() -> Option<Instant> {
     WAKE_AT.take()
 }
 
-/// The clock that guests read, with the origin that `poll_oneoff` counts from.
-pub(super) struct MonotonicClock;
-
-impl HostMonotonicClock for MonotonicClock {
-    fn resolution(&self) -> u64 {
-        1
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
+/// Monotonic time, as guests read it.
+pub(super) fn monotonic() -> Duration {
+    EPOCH.elapsed()
 }
 
-/// Puts our `poll_oneoff` in the place of the library's.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    linker.func_wrap_async(
-        WASI_MODULE,
-        "poll_oneoff",
-        |mut caller: Caller<'_, State>,
-         (subscriptions, events, count, counted): (u32, u32, u32, u32)| {
-            Box::new(async move {
-                let memory = caller
-                    .get_export(exports::MEMORY)
-                    .and_then(Extern::into_memory)
-                    .ok_or(Stop::BadGuest("it exports no memory"))?;
-                poll_oneoff(&mut caller, memory, [subscriptions, events, count, counted]).await
-            })
-        },
-    )?;
-    linker.allow_shadowing(false);
-    Ok(())
-}
-
-async fn poll_oneoff(
+/// Waits until one of the things happens that the guest named, and tells which did.
+pub(super) async fn poll_oneoff(
     caller: &mut Caller<'_, State>,
-    memory: Memory,
     [subscriptions, events, count, counted]: [u32; 4],
 ) -> wasmtime::Result<u32> {
+    let memory = imports::memory(caller)?;
     if count == 0 || count > SUBSCRIPTIONS_MAX {
-        return Ok(u32::from(ERRNO_INVAL));
+        return Ok(Errno::INVAL.0.into());
     }
     let waits = match subscribe(memory.data(&*caller), subscriptions, count)? {
         Ok(waits) => waits,
-        Err(errno) => return Ok(u32::from(errno)),
+        Err(errno) => return Ok(errno.0.into()),
     };
     let first = waits.iter().map(|wait| wait.until).min().flatten();
     if let Some(until) = first {
@@ -115,10 +80,8 @@ async fn poll_oneoff(
     let counted = counted as usize;
     let counter = data.get_mut(counted..counted + 4).ok_or(OUTSIDE)?;
     counter.copy_from_slice(&written.to_le_bytes());
-    Ok(u32::from(ERRNO_SUCCESS))
+    Ok(Errno::SUCCESS.0.into())
 }
-
-const OUTSIDE: Stop = Stop::BadGuest("it passed a pointer outside its memory");
 
 struct Wait {
     userdata: [u8; 8],
@@ -127,7 +90,7 @@ struct Wait {
     until: Option<Instant>,
 }
 
-fn subscribe(data: &[u8], at: u32, count: u32) -> Result<Result<Vec<Wait>, u16>, Stop> {
+fn subscribe(data: &[u8], at: u32, count: u32) -> Result<Result<Vec<Wait>, Errno>, Stop> {
     let at = at as usize;
     let bytes = data
         .get(at..at + count as usize * SUBSCRIPTION_SIZE)
@@ -144,16 +107,16 @@ fn subscribe(data: &[u8], at: u32, count: u32) -> Result<Result<Vec<Wait>, u16>,
             let absolute = u16::from_le_bytes(field(bytes, 40)) & FLAG_ABSOLUTE != 0;
             let wait_for = match (clock, absolute) {
                 (CLOCK_REALTIME | CLOCK_MONOTONIC, false) => timeout,
-                (CLOCK_MONOTONIC, true) => timeout.saturating_sub(EPOCH.elapsed()),
+                (CLOCK_MONOTONIC, true) => timeout.saturating_sub(monotonic()),
                 (CLOCK_REALTIME, true) => {
                     let since = SystemTime::now().duration_since(UNIX_EPOCH);
                     timeout.saturating_sub(since.unwrap_or_default())
                 }
-                _ => return Err(ERRNO_INVAL),
+                _ => return Err(Errno::INVAL),
             };
             wait.until = Some(Instant::now() + wait_for.min(FOREVER));
         } else if wait.kind > TYPE_FD_WRITE {
-            return Err(ERRNO_INVAL);
+            return Err(Errno::INVAL);
         }
         Ok(wait)
     });
