@@ -254,7 +254,7 @@ impl<T> Future for Next<'_, T> {
 impl<T> Drop for Next<'_, T> {
     fn drop(&mut self) {
         if self.slot.is_taken() {
-            self.latch.lock().waiters.leave(self.slot);
+            self.latch.lock().waiters.remove(self.slot);
         }
     }
 }

@@ -143,7 +143,7 @@ impl Assemblies {
                 let dropped = self.remove(&(link, source, handle));
                 dropped.into_iter().collect()
             }
-            None => self.drop_all(|key| key.2 == handle),
+            None => self.remove_where(|key| key.2 == handle),
         };
         let asks = |header: &Header| !header.dead && header.reply_to != Handle::NONE;
         let headers = dropped.iter().map(|assembly| &assembly.header);
@@ -156,13 +156,13 @@ impl Assemblies {
     }
 
     /// Forgets what a lost link had begun.
-    pub(crate) fn forget_link(&mut self, link: LinkId) {
-        self.drop_all(|key| key.0 == link);
+    pub(crate) fn remove_link(&mut self, link: LinkId) {
+        self.remove_where(|key| key.0 == link);
     }
 
     /// Forgets what a lost context had begun.
-    pub(crate) fn forget_source(&mut self, source: ContextId) {
-        self.drop_all(|key| key.1 == source);
+    pub(crate) fn remove_source(&mut self, source: ContextId) {
+        self.remove_where(|key| key.1 == source);
     }
 
     /// Messages that are still arriving, and bytes of them that are here.
@@ -175,11 +175,11 @@ impl Assemblies {
         (self.open.len(), bytes)
     }
 
-    fn drop_all(&mut self, gone: impl Fn(&Key) -> bool) -> Vec<Assembly> {
+    fn remove_where(&mut self, gone: impl Fn(&Key) -> bool) -> Vec<Assembly> {
         let dropped: Vec<_> = self.open.extract_if(|key, _| gone(key)).collect();
         let mut assemblies = Vec::with_capacity(dropped.len());
         for (key, assembly) in dropped {
-            self.let_go(key.0, &assembly);
+            self.release(key.0, &assembly);
             assemblies.push(assembly);
         }
         assemblies
@@ -187,11 +187,11 @@ impl Assemblies {
 
     fn remove(&mut self, key: &Key) -> Option<Assembly> {
         let assembly = self.open.remove(key)?;
-        self.let_go(key.0, &assembly);
+        self.release(key.0, &assembly);
         Some(assembly)
     }
 
-    fn let_go(&mut self, link: LinkId, assembly: &Assembly) {
+    fn release(&mut self, link: LinkId, assembly: &Assembly) {
         if assembly.claim == Claim::Unasked
             && let Some(bytes) = self.unasked.get_mut(&link)
         {

@@ -224,7 +224,7 @@ impl Blocks {
     }
 
     /// Forgets the blocks of contexts that are gone. `lost` is sorted.
-    pub(crate) fn forget_owners(&mut self, lost: &[ContextId]) {
+    pub(crate) fn remove_owners(&mut self, lost: &[ContextId]) {
         let is_lost = |owner: &ContextId| lost.binary_search(owner).is_ok();
         if !self.accounts.keys().any(is_lost) {
             return;
@@ -239,7 +239,7 @@ impl Blocks {
         self.unannounced -= burnt;
     }
 
-    pub(crate) fn forget_link(&mut self, link: LinkId) {
+    pub(crate) fn remove_link(&mut self, link: LinkId) {
         self.through.remove(&link);
     }
 
@@ -316,7 +316,7 @@ mod tests {
         announce(&mut blocks, first + ID_BLOCK / 2, 1);
         assert_eq!(blocks.grant(OWNER, LINK), Ok(first + ID_BLOCK));
         assert_eq!(blocks.unannounced(), 3 * ID_BLOCK as usize / 2);
-        blocks.forget_owners(&[OWNER]);
+        blocks.remove_owners(&[OWNER]);
         assert_eq!((blocks.unannounced(), blocks.granted().len()), (0, 0));
         let again = blocks.grant(OWNER, LINK).unwrap();
         assert_eq!(again, first + 2 * ID_BLOCK, "ids stay burnt");

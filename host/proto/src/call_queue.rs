@@ -111,11 +111,11 @@ impl CallQueue {
                 self.cancelled.clear();
             }
             if taken_back {
-                self.chains.leave(chain);
+                self.chains.release(chain);
                 continue;
             }
             if let Some(failure) = self.chains.failure(chain).cloned() {
-                self.chains.leave(chain);
+                self.chains.release(chain);
                 return Some(Next::Fail(call.caller, failure));
             }
             if readiness(&call.bind) == Readiness::Missing {
@@ -123,7 +123,7 @@ impl CallQueue {
                               damaged it, or had no room for it";
                 let failure = CallFailure::CannotLoad(reason.into());
                 self.chains.fail(chain, &failure);
-                self.chains.leave(chain);
+                self.chains.release(chain);
                 return Some(Next::Fail(call.caller, failure));
             }
             return Some(Next::Run(self.begin(&call, chain), call));
@@ -136,7 +136,7 @@ impl CallQueue {
         if let CallOutcome::Failed(failure) = outcome {
             self.chains.fail(running.chain, failure);
         }
-        self.chains.leave(running.chain);
+        self.chains.release(running.chain);
         if !running.concurrent {
             self.serial_busy = false;
         }
@@ -167,7 +167,7 @@ impl CallQueue {
 
     /// Forgets whether a chain has failed.
     pub(crate) fn forget_chain(&mut self, caller: ContextId, chain: u64) {
-        self.chains.forget(caller, chain);
+        self.chains.remove(caller, chain);
     }
 
     /// Calls that have not begun.

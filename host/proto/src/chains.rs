@@ -46,7 +46,7 @@ impl Chains {
     }
 
     /// A call has ended, or will not run.
-    pub(crate) fn leave(&mut self, key: ChainKey) {
+    pub(crate) fn release(&mut self, key: ChainKey) {
         if let Some(chain) = self.chains.get_mut(&key) {
             chain.calls -= 1;
             self.idle += usize::from(chain.calls == 0);
@@ -76,7 +76,7 @@ impl Chains {
     }
 
     /// The caller makes no more calls of a chain.
-    pub(crate) fn forget(&mut self, caller: ContextId, chain: u64) {
+    pub(crate) fn remove(&mut self, caller: ContextId, chain: u64) {
         if let Some(key) = self.current.remove(&(caller, chain)) {
             self.tidy(key);
         }
@@ -135,14 +135,14 @@ mod tests {
     fn b020_a_chain_that_is_forgotten_while_its_calls_wait_leaves_nothing() {
         let mut chains = Chains::default();
         let calls = [1, 1, 2].map(|chain| chains.join(CALLER, chain).unwrap());
-        chains.forget(CALLER, 1);
+        chains.remove(CALLER, 1);
         let anew = chains.join(CALLER, 1).unwrap();
         chains.fail(calls[0], &CallFailure::Cancelled);
-        chains.leave(calls[0]);
+        chains.release(calls[0]);
         assert!(chains.failure(calls[1]).is_some(), "they belong together");
         assert_eq!(chains.failure(anew), None);
         for key in [calls[1], calls[2], anew] {
-            chains.leave(key);
+            chains.release(key);
         }
         assert_eq!((chains.len(), chains.current.len(), chains.idle), (0, 0, 0));
     }
@@ -152,11 +152,11 @@ mod tests {
         let mut chains = Chains::default();
         let key = chains.join(CALLER, 1).unwrap();
         chains.fail(key, &CallFailure::Cancelled);
-        chains.leave(key);
+        chains.release(key);
         let next = chains.join(CALLER, 1).unwrap();
         assert!(chains.failure(next).is_some());
-        chains.leave(next);
-        chains.forget(CALLER, 1);
+        chains.release(next);
+        chains.remove(CALLER, 1);
         assert_eq!((chains.len(), chains.current.len(), chains.idle), (0, 0, 0));
     }
 
@@ -169,7 +169,7 @@ mod tests {
         for chain in 1..=CHAINS_MAX as u64 {
             let key = chains.current[&(CALLER, chain)];
             chains.fail(key, &CallFailure::Cancelled);
-            chains.leave(key);
+            chains.release(key);
         }
         assert_eq!(chains.join(CALLER, u64::MAX), None);
         assert!(chains.join(CALLER, 1).is_some(), "those there go on");

@@ -108,13 +108,13 @@ pub struct DelRoute {
     pub reason: String,
 }
 
-/// Has large messages for a context held back, or sent again.
+/// Pauses large messages for a context, or resumes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HoldBack {
+pub struct Pause {
     /// The context, which is beyond the neighbour that wants it.
     pub dst: ContextId,
-    /// Whether they are held back from now on.
-    pub hold: bool,
+    /// Whether they are paused from now on.
+    pub paused: bool,
 }
 
 /// One log record of a context.

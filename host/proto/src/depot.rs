@@ -75,7 +75,7 @@ impl Depot {
         self.awaited.remove(hash)
     }
 
-    pub(crate) fn give_up(&mut self, hash: ImageHash) {
+    pub(crate) fn remove_waiting(&mut self, hash: ImageHash) {
         self.missing.insert(hash);
     }
 

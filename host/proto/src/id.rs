@@ -67,22 +67,22 @@ impl Handle {
     /// Forgets a chain of calls, and whether one of them has failed. From an ancestor: the one
     /// that made the calls.
     pub const FORGET_CHAIN: Self = Self(112);
-    /// Says that the sender waits for what the receiver may send, so that the contexts on the way
-    /// tell it when the receiver is lost. Empty, and never answered by the receiver; `reply_to` is
-    /// the handle that waits. From anyone.
-    pub const WATCH: Self = Self(113);
+    /// Monitors the receiver: the contexts on the way tell the sender when the receiver is lost.
+    /// Empty, and never answered by the receiver; `reply_to` is the handle that waits. From any
+    /// context.
+    pub const MONITOR: Self = Self(113);
 
     /// Lets the context outlive its parent. From an ancestor.
     pub const DETACH: Self = Self(115);
     /// Says that the context will outlive its parent, which must not end it. From a child.
     pub const DETACHING: Self = Self(116);
-    /// Asks a neighbour for a sign of life. Between neighbours.
+    /// A keepalive probe. Between neighbours.
     pub const HEARTBEAT: Self = Self(120);
-    /// The sign. Between neighbours.
+    /// The reply to it. Between neighbours.
     pub const ALIVE: Self = Self(121);
-    /// Has large messages for a context beyond held back, or sent again; a
-    /// [`HoldBack`](crate::control::HoldBack). Between neighbours.
-    pub const HOLD_BACK: Self = Self(122);
+    /// Pauses large messages for a context beyond the neighbour, or resumes them; a
+    /// [`Pause`](crate::control::Pause). Between neighbours.
+    pub const PAUSE: Self = Self(122);
 
     /// Handles below this one are the router's own.
     pub const FIRST_FREE: u64 = 200;

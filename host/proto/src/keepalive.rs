@@ -1,43 +1,42 @@
-//! Whether there is still someone at the other end of a link that does not end by itself.
+//! Keepalive of links that do not end by themselves.
 //!
 //! A machine that stops, or a network that drops everything, ends no connection for a long time.
-//! So a silent peer is asked for a sign, and one that gives none is given up. Anything that it
-//! says counts as one, and so does taking what we send: an answer may have to wait behind much
-//! that is on its way already.
+//! So a silent peer is sent probes, and a peer that answers none of them is lost. All bytes from
+//! the peer count as an answer. So do bytes that the peer takes, because its answer may have to
+//! wait behind many that are on their way already.
 
 use core::time::Duration;
 
 use crate::time::Instant;
 
-/// How often a peer is asked before it is given up.
-const ASKED_MAX: u32 = 3;
+/// Probes without an answer until the peer is lost.
+const PROBES_MAX: u32 = 3;
 
-/// Beats from the last sign to the end at most: the first one still finds the sign, and the next
-/// one that it is old.
-const BEATS: u32 = ASKED_MAX + 2;
+/// Intervals from the last activity to the loss at most: the first check still sees the activity,
+/// and the second one sends the first probe.
+const INTERVALS: u32 = PROBES_MAX + 2;
 
-/// Bytes that a peer must take to be alive without a word. It is above what a question takes, so
-/// that those alone are no sign.
+/// Bytes that a silent peer must take to count as alive. Probes alone are fewer.
 const TAKEN_MIN: u64 = 64 * 1024;
 
-/// The watch over one link.
+/// The keepalive of one link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepAlive {
     patience: Duration,
     due: Instant,
-    asked: u32,
-    heard: bool,
+    probes: u32,
+    active: bool,
     taken: u64,
 }
 
-/// What to do when the watch is due.
+/// What follows from a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probe {
-    /// It was heard of, or it is too early.
+    /// Nothing: the peer was active, or it is too early.
     Alive,
-    /// Ask it for a sign.
-    Ask,
-    /// Give it up.
+    /// Send a probe.
+    Send,
+    /// The peer is lost.
     Lost,
 }
 
@@ -46,19 +45,19 @@ impl KeepAlive {
         Self {
             patience,
             due: now + Self::interval(patience),
-            asked: 0,
-            heard: false,
+            probes: 0,
+            active: false,
             taken: 0,
         }
     }
 
-    /// How often to look at a peer that may be silent for so long.
+    /// How often to check a peer that may be silent for so long.
     pub(crate) fn interval(patience: Duration) -> Duration {
         // Never all the time, however little patience there is.
-        (patience / BEATS).max(Duration::from_millis(1))
+        (patience / INTERVALS).max(Duration::from_millis(1))
     }
 
-    /// When to look again.
+    /// When the next check is due.
     pub(crate) fn due(&self) -> Instant {
         self.due
     }
@@ -68,45 +67,45 @@ impl KeepAlive {
         self.patience
     }
 
-    /// The peer has said something.
-    pub(crate) fn hear(&mut self) {
-        self.heard = true;
+    /// Bytes have come from the peer.
+    pub(crate) fn on_activity(&mut self) {
+        self.active = true;
     }
 
     /// Bytes have left for the peer.
-    pub(crate) fn send(&mut self, bytes: usize) {
+    pub(crate) fn on_sent(&mut self, bytes: usize) {
         self.taken += bytes as u64;
     }
 
-    /// Looks whether the peer was heard of since the last time.
-    pub(crate) fn beat(&mut self, now: Instant) -> Probe {
+    /// Checks whether the peer was active since the last check.
+    pub(crate) fn check(&mut self, now: Instant) -> Probe {
         if now < self.due {
             return Probe::Alive;
         }
         // Also after this process itself was stopped for long: the peer gets its chance.
         self.due = now + Self::interval(self.patience);
-        let alive = core::mem::take(&mut self.heard) || self.taken >= TAKEN_MIN;
+        let alive = core::mem::take(&mut self.active) || self.taken >= TAKEN_MIN;
         self.taken = 0;
         if alive {
-            self.asked = 0;
+            self.probes = 0;
             return Probe::Alive;
         }
-        if self.asked == ASKED_MAX {
+        if self.probes == PROBES_MAX {
             return Probe::Lost;
         }
-        self.asked += 1;
-        Probe::Ask
+        self.probes += 1;
+        Probe::Send
     }
 
-    /// The same while this side itself does not read, and so cannot hear: it asks, which tells the
-    /// peer that this side is alive, and blames nobody for the silence.
-    pub(crate) fn beat_unread(&mut self, now: Instant) -> Probe {
+    /// The same while this context does not read the link: a probe tells the peer that this
+    /// context is alive, and silence does not count against the peer.
+    pub(crate) fn check_unread(&mut self, now: Instant) -> Probe {
         if now < self.due {
             return Probe::Alive;
         }
         self.due = now + Self::interval(self.patience);
-        self.asked = 0;
-        Probe::Ask
+        self.probes = 0;
+        Probe::Send
     }
 }
 
@@ -121,52 +120,52 @@ mod tests {
     }
 
     #[test]
-    fn f6_a_silent_peer_is_asked_and_then_given_up() {
-        let mut pulse = KeepAlive::new(PATIENCE, at(0));
-        pulse.hear();
-        let beats: [Probe; 6] = core::array::from_fn(|n| pulse.beat(at(5 * (n as u64 + 1))));
-        let asked = [Probe::Ask; 3];
-        assert_eq!(beats[0], Probe::Alive);
-        assert_eq!(beats[1..4], asked);
-        assert_eq!(beats[4], Probe::Lost, "not later than patience allows");
-        assert_eq!(beats[5], Probe::Lost);
+    fn f6_a_silent_peer_is_sent_probes_and_then_lost() {
+        let mut keepalive = KeepAlive::new(PATIENCE, at(0));
+        keepalive.on_activity();
+        let probes: [Probe; 6] = core::array::from_fn(|n| keepalive.check(at(5 * (n as u64 + 1))));
+        let sent = [Probe::Send; 3];
+        assert_eq!(probes[0], Probe::Alive);
+        assert_eq!(probes[1..4], sent);
+        assert_eq!(probes[4], Probe::Lost, "not later than patience allows");
+        assert_eq!(probes[5], Probe::Lost);
     }
 
     #[test]
     fn f7_who_does_not_read_blames_nobody_and_tells_that_it_lives() {
-        let mut pulse = KeepAlive::new(PATIENCE, at(0));
+        let mut keepalive = KeepAlive::new(PATIENCE, at(0));
         for n in 1..100 {
-            assert_eq!(pulse.beat_unread(at(5 * n)), Probe::Ask);
+            assert_eq!(keepalive.check_unread(at(5 * n)), Probe::Send);
             assert_eq!(
-                pulse.beat_unread(at(5 * n + 1)),
+                keepalive.check_unread(at(5 * n + 1)),
                 Probe::Alive,
                 "not so often"
             );
         }
-        let beats: [Probe; 4] = core::array::from_fn(|n| pulse.beat(at(500 + 5 * n as u64)));
-        assert_eq!(beats[..3], [Probe::Ask; 3], "it has its time to answer");
-        assert_eq!(beats[3], Probe::Lost);
+        let probes: [Probe; 4] = core::array::from_fn(|n| keepalive.check(at(500 + 5 * n as u64)));
+        assert_eq!(probes[..3], [Probe::Send; 3], "it has its time to answer");
+        assert_eq!(probes[3], Probe::Lost);
     }
 
     #[test]
     fn f7_a_word_or_much_that_is_taken_is_a_sign() {
-        let mut pulse = KeepAlive::new(PATIENCE, at(0));
+        let mut keepalive = KeepAlive::new(PATIENCE, at(0));
         for n in 1..100 {
             match n % 3 {
-                0 => pulse.hear(),
-                1 => pulse.send(1 << 20),
+                0 => keepalive.on_activity(),
+                1 => keepalive.on_sent(1 << 20),
                 _ => {}
             }
-            assert_ne!(pulse.beat(at(5 * n)), Probe::Lost);
+            assert_ne!(keepalive.check(at(5 * n)), Probe::Lost);
         }
     }
 
     #[test]
     fn f56_time_that_jumps_costs_one_question() {
-        let mut pulse = KeepAlive::new(PATIENCE, at(0));
-        assert_eq!(pulse.beat(at(3600)), Probe::Ask);
+        let mut keepalive = KeepAlive::new(PATIENCE, at(0));
+        assert_eq!(keepalive.check(at(3600)), Probe::Send);
         assert_eq!(
-            pulse.beat(at(3601)),
+            keepalive.check(at(3601)),
             Probe::Alive,
             "it has its time to answer"
         );

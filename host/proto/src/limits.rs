@@ -33,17 +33,17 @@ const _: () = assert!(
 
 /// Bytes for others above which a link asks those that feed it to hold back large messages. What is
 /// under way to it by then has room below the bound.
-pub const HOLD_ABOVE: usize = RELAY_BACKLOG_MAX / 2;
+pub const PAUSE_ABOVE: usize = RELAY_BACKLOG_MAX / 2;
 
 /// Bytes below which they may go on: enough for the link to be busy until more comes.
-pub const GO_ON_BELOW: usize = RELAY_BACKLOG_MAX / 8 * 3;
+pub const RESUME_BELOW: usize = RELAY_BACKLOG_MAX / 8 * 3;
 
 /// Bytes of large messages for one context above which it is one of those that a link is full of.
-pub const HOLD_SHARE: usize = FRAME_PAYLOAD_MAX;
+pub const PAUSE_SHARE: usize = FRAME_PAYLOAD_MAX;
 
 /// Contexts for which one link holds back large messages. What is for more of them is sent, and the
 /// bound holds.
-pub const HOLDS_MAX: usize = 1024;
+pub const PAUSES_MAX: usize = 1024;
 
 /// Bytes of refusals that may wait for a child to read them. An honest child reads at once; one
 /// that keeps asking and does not read is cut off, before its neighbours have to wait for it. What

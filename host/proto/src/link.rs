@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::Set;
 use crate::contacts::Contacts;
-use crate::control::{HoldBack, ImageHash};
+use crate::control::{ImageHash, Pause};
 use crate::decoder::Decoder;
 use crate::id::{ContextId, LinkId};
 use crate::keepalive::KeepAlive;
@@ -35,18 +35,18 @@ pub(crate) struct Link {
     pub(crate) images: Set<ImageHash>,
     /// The full link that this one's messages wait for.
     pub(crate) blocked_by: Option<LinkId>,
-    /// Whose large messages are held back for this link's sake: by which link they come, and for
-    /// which context they are.
-    pub(crate) held_back: Vec<(LinkId, ContextId)>,
-    /// What the peer is to be told of that, in order, once the link has room: each context once, so
-    /// that a peer that feeds us and does not read cannot make this grow.
-    pub(crate) wishes: Vec<HoldBack>,
-    /// Whether the peer has asked for a sign of life.
-    pub(crate) owes_sign: bool,
+    /// Large messages that were paused for the sake of this link: the link that they come by, and
+    /// the context that they are for.
+    pub(crate) paused: Vec<(LinkId, ContextId)>,
+    /// Requests to pause or resume that wait until the link has room, in order. Each context is in
+    /// it once, so that a peer that feeds this context and does not read cannot make it grow.
+    pub(crate) pending_pauses: Vec<Pause>,
+    /// Whether a keepalive reply is due.
+    pub(crate) owes_alive: bool,
     /// Whether the driver was told that there is something to send.
     pub(crate) announced: bool,
-    /// When it must next be heard of, if that is watched.
-    pub(crate) pulse: Option<KeepAlive>,
+    /// The keepalive, for a link that does not end by itself.
+    pub(crate) keepalive: Option<KeepAlive>,
 }
 
 impl Link {
@@ -61,11 +61,11 @@ impl Link {
             asked: 0,
             images: Set::default(),
             blocked_by: None,
-            held_back: Vec::new(),
-            wishes: Vec::new(),
-            owes_sign: false,
+            paused: Vec::new(),
+            pending_pauses: Vec::new(),
+            owes_alive: false,
             announced: false,
-            pulse: None,
+            keepalive: None,
         }
     }
 }

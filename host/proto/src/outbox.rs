@@ -4,8 +4,8 @@
 //! take turns frame by frame, so a small call waits for at most one frame of a bulk transfer.
 //! Messages of one flow (a source, a destination and a handle) never overtake each other.
 //!
-//! Large ones are held back while the way beyond the peer is full, unless that would fill this
-//! queue, too: who cannot keep them has to pass them on.
+//! Large ones are paused while the way beyond the peer is full, unless that would fill this queue,
+//! too: then they are sent all the same.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::frame::{Frame, HEADER_LEN, Header};
 use crate::id::{ContextId, Handle};
-use crate::limits::{FRAME_PAYLOAD_MAX, HOLDS_MAX, RELAY_BACKLOG_MAX};
+use crate::limits::{FRAME_PAYLOAD_MAX, PAUSES_MAX, RELAY_BACKLOG_MAX};
 use crate::secrets;
 use crate::{Map, Set};
 
@@ -29,8 +29,8 @@ pub(crate) struct Outbox {
     prompt_sent: u64,
     bulk: Map<Flow, VecDeque<Outgoing>>,
     turns: VecDeque<Flow>,
-    /// Destinations whose large messages are held back.
-    held: Set<ContextId>,
+    /// Destinations whose large messages are paused.
+    paused: Set<ContextId>,
     /// Their flows, which take no turns.
     parked: VecDeque<Flow>,
     /// Whether they take turns all the same: there was too much, and still is.
@@ -124,32 +124,32 @@ impl Outbox {
         }
         queue.push_back(outgoing);
         if is_new {
-            match self.held.contains(&flow.1) {
+            match self.paused.contains(&flow.1) {
                 true => self.parked.push_back(flow),
                 false => self.turns.push_back(flow),
             }
         }
     }
 
-    /// Holds back large messages for `dst` from now on.
-    pub(crate) fn hold(&mut self, dst: ContextId) {
-        if self.held.len() < HOLDS_MAX && self.held.insert(dst) {
+    /// Pauses large messages for `dst`.
+    pub(crate) fn pause(&mut self, dst: ContextId) {
+        if self.paused.len() < PAUSES_MAX && self.paused.insert(dst) {
             self.move_flows(dst);
         }
     }
 
-    /// Sends them again; says whether they were held back.
-    pub(crate) fn go_on(&mut self, dst: ContextId) -> bool {
-        let was_held = self.held.remove(&dst);
-        if was_held {
+    /// Resumes them; says whether they were paused.
+    pub(crate) fn resume(&mut self, dst: ContextId) -> bool {
+        let was_paused = self.paused.remove(&dst);
+        if was_paused {
             self.move_flows(dst);
         }
-        was_held
+        was_paused
     }
 
     /// Puts the flows to `dst` where they belong, in their order.
     fn move_flows(&mut self, dst: ContextId) {
-        let (from, to) = match self.held.contains(&dst) {
+        let (from, to) = match self.paused.contains(&dst) {
             true => (&mut self.turns, &mut self.parked),
             false => (&mut self.parked, &mut self.turns),
         };
@@ -187,7 +187,7 @@ impl Outbox {
 
     /// Drops what is left of the large messages of contexts that are gone, and what waits behind
     /// them: the word that they are gone is about to overtake it. `lost` is sorted.
-    pub(crate) fn forget_sources(&mut self, lost: &[ContextId]) {
+    pub(crate) fn remove_sources(&mut self, lost: &[ContextId]) {
         let is_lost = |flow: &Flow| lost.binary_search(&flow.0).is_ok();
         if !self.turns.iter().chain(&self.parked).any(is_lost) {
             return;
@@ -200,15 +200,15 @@ impl Outbox {
         }
     }
 
-    /// Forgets that large messages for contexts that are gone were held back; says whether any were.
-    pub(crate) fn forget_destinations(&mut self, lost: &[ContextId]) -> bool {
-        let held_before = self.held.len();
-        if held_before > 0 {
+    /// Forgets that large messages for contexts that are gone were paused; says whether any were.
+    pub(crate) fn resume_destinations(&mut self, lost: &[ContextId]) -> bool {
+        let paused_before = self.paused.len();
+        if paused_before > 0 {
             for &dst in lost {
-                self.go_on(dst);
+                self.resume(dst);
             }
         }
-        self.held.len() < held_before
+        self.paused.len() < paused_before
     }
 
     /// Appends frames to `out` until it holds `enough` bytes, then one frame of a large message,
@@ -251,12 +251,12 @@ impl Outbox {
             .map(|outgoing| outgoing.header.reply_to)
     }
 
-    /// Whose turn it is, and whether that is held back.
+    /// Whose turn it is, and whether that is paused.
     fn next_turn(&mut self) -> Option<(Flow, bool)> {
         if let Some(flow) = self.turns.pop_front() {
             return Some((flow, false));
         }
-        // Whoever feeds this queue is not read from between these bounds, so what is held back
+        // The links that feed this queue are not read between these bounds, so what is paused
         // must not stay between them.
         match self.overfull {
             true => self.overfull = self.relay_bytes > RELAY_BACKLOG_MAX / 2,

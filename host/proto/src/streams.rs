@@ -38,18 +38,26 @@ pub(crate) struct Streams {
 
 /// The sender's side of a flow.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+struct Outgoing {
     /// Where the receiver tells how much was taken.
-    pub(crate) credit: Handle,
+    credit: Handle,
     sent: u64,
     taken: u64,
-    /// Whether the program waits to be told that it may send again.
-    waiting: bool,
-    /// Whether the program has lost interest; the flow stays until all was taken, because the
-    /// receiver goes on counting.
-    released: bool,
-    /// Why nothing can be sent any more.
-    ended: Option<Dead>,
+    state: SendState,
+}
+
+/// What may be sent into a flow.
+#[derive(Debug)]
+enum SendState {
+    /// Whatever the window allows.
+    Open,
+    /// The same, and the program waits to be told of the next credit.
+    Blocked,
+    /// The program has closed the flow, which stays until all was taken: the receiver goes on
+    /// counting.
+    Draining,
+    /// Nothing any more, for this reason.
+    Ended(Dead),
 }
 
 /// The receiver's side.
@@ -61,7 +69,7 @@ struct Incoming {
     /// Bytes of its earlier streams that do.
     older: u64,
     /// Bytes of messages outside of any stream that do.
-    loose: u64,
+    messages: u64,
     /// Words that there is no more that do.
     ends: u32,
     /// Bytes of all that waits.
@@ -81,7 +89,7 @@ impl Incoming {
             link,
             under_way: 0,
             older: 0,
-            loose: 0,
+            messages: 0,
             ends: 0,
             held: 0,
             credit: Handle::NONE,
@@ -143,17 +151,26 @@ pub(crate) struct Arriving {
 /// hundreds of parts that send to one handle, each of which says when it is done.
 const ENDS_MAX: u32 = 512;
 
-/// Whether a flow takes a message now.
+/// Whether a flow takes a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// It does.
-    Some,
-    /// It will, later.
-    None,
-    /// It never will.
+pub(crate) enum Capacity {
+    /// Now; its credit goes to this handle.
+    Available(Handle),
+    /// Once more was taken.
+    Blocked,
+    /// Never again.
     Ended(Dead),
     /// There is no such flow yet.
-    Unknown,
+    NotOpen,
+}
+
+/// What credit has changed for its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Credited {
+    /// Whether the program waits for it.
+    pub(crate) wake: bool,
+    /// The handle of the credit, if none will come any more.
+    pub(crate) finished: Option<Handle>,
 }
 
 /// Where a stream that goes out of a context stands, for tests.
@@ -169,10 +186,8 @@ pub struct OutgoingStream {
     pub sent: u64,
     /// Bytes of them that were taken, as far as is known.
     pub taken: u64,
-    /// Whether someone waits for credit.
-    pub waiting: bool,
-    /// Whether nothing can be sent any more.
-    pub ended: bool,
+    /// Whether the program waits for credit.
+    pub blocked: bool,
 }
 
 /// Credit that is due to a sender.
@@ -185,20 +200,26 @@ pub(crate) struct Credit {
 }
 
 impl Streams {
-    /// Whether the flow takes a message of that many bytes, and where its credit goes. One that
-    /// does not will be announced when it does.
-    pub(crate) fn room(&mut self, dst: ContextId, handle: Handle, length: usize) -> (Room, Handle) {
+    /// Whether the flow takes a message of that many bytes. One that does not wakes the program
+    /// with its next credit.
+    pub(crate) fn capacity(&mut self, dst: ContextId, handle: Handle, length: usize) -> Capacity {
         let Some(flow) = self.outgoing.get_mut(&(dst, handle)) else {
-            return (Room::Unknown, Handle::NONE);
+            return Capacity::NotOpen;
         };
-        if let Some(dead) = &flow.ended {
-            return (Room::Ended(dead.clone()), flow.credit);
+        if let SendState::Ended(dead) = &flow.state {
+            return Capacity::Ended(dead.clone());
         }
-        let room = fits(flow.sent - flow.taken, cost(length));
-        // One that has room must not make us forget another that waits.
-        flow.waiting |= !room;
-        flow.released = false;
-        (if room { Room::Some } else { Room::None }, flow.credit)
+        let available = fits(flow.sent - flow.taken, cost(length));
+        match flow.state {
+            _ if !available => flow.state = SendState::Blocked,
+            SendState::Draining => flow.state = SendState::Open,
+            // Another message of this flow may be the one that waits.
+            _ => {}
+        }
+        match available {
+            true => Capacity::Available(flow.credit),
+            false => Capacity::Blocked,
+        }
     }
 
     /// Starts a flow whose credit comes to `credit`.
@@ -207,9 +228,7 @@ impl Streams {
             credit,
             sent: 0,
             taken: 0,
-            waiting: false,
-            released: false,
-            ended: None,
+            state: SendState::Open,
         };
         self.outgoing.insert((dst, handle), flow);
     }
@@ -221,26 +240,28 @@ impl Streams {
         }
     }
 
-    /// The receiver has told how much was taken. Says whether the program waits for that, and
-    /// gives the credit's handle if the flow is over; `None` when the receiver tells nonsense.
-    pub(crate) fn credited(
+    /// The receiver has told how much was taken; `None` if that cannot be.
+    pub(crate) fn on_credit(
         &mut self,
         dst: ContextId,
         handle: Handle,
         taken: u64,
-    ) -> Option<(bool, Option<Handle>)> {
+    ) -> Option<Credited> {
         let flow = self.outgoing.get_mut(&(dst, handle))?;
         if taken > flow.sent {
             return None;
         }
         flow.taken = flow.taken.max(taken);
-        let wake = core::mem::take(&mut flow.waiting);
-        let over = flow.released && flow.taken == flow.sent;
-        let credit = flow.credit;
-        if over {
+        let wake = matches!(flow.state, SendState::Blocked);
+        if wake {
+            flow.state = SendState::Open;
+        }
+        let is_drained = matches!(flow.state, SendState::Draining) && flow.taken == flow.sent;
+        let finished = is_drained.then_some(flow.credit);
+        if is_drained {
             self.outgoing.remove(&(dst, handle));
         }
-        Some((wake, over.then_some(credit)))
+        Some(Credited { wake, finished })
     }
 
     /// The receiver is gone. Says whether a program holds the flow, and will want to know.
@@ -248,19 +269,19 @@ impl Streams {
         let Some(flow) = self.outgoing.get_mut(&(dst, handle)) else {
             return false;
         };
-        if flow.released {
+        if matches!(flow.state, SendState::Draining) {
             self.outgoing.remove(&(dst, handle));
             return false;
         }
-        flow.ended = Some(dead);
+        flow.state = SendState::Ended(dead);
         true
     }
 
-    /// The program has lost interest in a flow. Gives the credit's handle if it is over.
+    /// The program has closed a flow. Gives the credit's handle if none will come any more.
     pub(crate) fn release(&mut self, dst: ContextId, handle: Handle) -> Option<Handle> {
         let flow = self.outgoing.get_mut(&(dst, handle))?;
-        if flow.ended.is_none() && flow.taken < flow.sent {
-            flow.released = true;
+        if !matches!(flow.state, SendState::Ended(_)) && flow.taken < flow.sent {
+            flow.state = SendState::Draining;
             return None;
         }
         let credit = flow.credit;
@@ -280,7 +301,7 @@ impl Streams {
         of_link
             && match message.kind {
                 Kind::End => flow.ends < ENDS_MAX,
-                Kind::Message => fits(flow.loose, cost),
+                Kind::Message => fits(flow.messages, cost),
                 Kind::Stream if message.credit == flow.credit => fits(flow.under_way, cost),
                 // It starts anew: it was told of the end of its stream, or forgot it.
                 Kind::Stream => fits(flow.older, flow.under_way),
@@ -310,7 +331,7 @@ impl Streams {
                 }
                 flow.under_way += cost;
             }
-            Kind::Message => flow.loose += cost,
+            Kind::Message => flow.messages += cost,
             Kind::End => flow.ends += 1,
         }
         *self.held.entry(link).or_default() += cost;
@@ -324,7 +345,7 @@ impl Streams {
     }
 
     /// The program has taken a message. Says whether its sender is due credit now; then
-    /// [`owe`](Self::owe) or [`credit_for`](Self::credit_for) follows.
+    /// [`queue_credit`](Self::queue_credit) or [`credit_for`](Self::credit_for) follows.
     ///
     /// It is not due for each message, but when a quarter of the window was taken, or all.
     pub(crate) fn take(&mut self, receipt: Receipt) -> bool {
@@ -341,7 +362,7 @@ impl Streams {
             }
             // Of a stream before this one, or of one that is gone.
             Kind::Stream => flow.older = flow.older.saturating_sub(cost),
-            Kind::Message => flow.loose = flow.loose.saturating_sub(cost),
+            Kind::Message => flow.messages = flow.messages.saturating_sub(cost),
             Kind::End => flow.ends = flow.ends.saturating_sub(1),
         }
         let link = flow.link;
@@ -351,12 +372,12 @@ impl Streams {
         if flow.is_over() {
             self.incoming.remove(&key);
         }
-        self.let_go(link, cost);
+        self.discount(link, cost);
         due
     }
 
     /// Notes that the sender of a message that was taken is to be told when `link` has room.
-    pub(crate) fn owe(&mut self, link: LinkId, receipt: Receipt) {
+    pub(crate) fn queue_credit(&mut self, link: LinkId, receipt: Receipt) {
         let key = (receipt.handle, receipt.src);
         if let Some(flow) = self.incoming.get_mut(&key) {
             flow.owed = true;
@@ -365,7 +386,7 @@ impl Streams {
     }
 
     /// The next credit for someone behind `link`, with all that was taken by now.
-    pub(crate) fn next_owed(&mut self, link: LinkId) -> Option<Credit> {
+    pub(crate) fn next_credit(&mut self, link: LinkId) -> Option<Credit> {
         let queue = self.owed.get_mut(&link)?;
         while let Some(key) = queue.pop_front() {
             let flow = self.incoming.get_mut(&key).filter(|flow| flow.owed);
@@ -384,7 +405,7 @@ impl Streams {
     }
 
     /// A link is gone, and with it those who are owed credit there.
-    pub(crate) fn forget_link(&mut self, link: LinkId) {
+    pub(crate) fn remove_link(&mut self, link: LinkId) {
         self.owed.remove(&link);
     }
 
@@ -398,7 +419,7 @@ impl Streams {
         let dropped: Vec<_> = dropped.collect();
         let mut senders = Vec::new();
         for ((_, src), flow) in dropped {
-            self.let_go(flow.link, flow.held);
+            self.discount(flow.link, flow.held);
             if flow.credit != Handle::NONE {
                 senders.push((src, flow.credit));
             }
@@ -409,7 +430,7 @@ impl Streams {
 
     /// Contexts are gone; `lost` is sorted. What they sent still takes memory until it is taken,
     /// so it still counts: else one that makes up contexts could make us hold anything.
-    pub(crate) fn forget(&mut self, lost: &[ContextId]) {
+    pub(crate) fn remove_senders(&mut self, lost: &[ContextId]) {
         self.incoming.retain(|(_, src), flow| {
             if lost.binary_search(src).is_err() {
                 return true;
@@ -436,12 +457,11 @@ impl Streams {
             credit: flow.credit,
             sent: flow.sent,
             taken: flow.taken,
-            waiting: flow.waiting,
-            ended: flow.ended.is_some(),
+            blocked: matches!(flow.state, SendState::Blocked),
         })
     }
 
-    fn let_go(&mut self, link: Option<LinkId>, cost: u64) {
+    fn discount(&mut self, link: Option<LinkId>, cost: u64) {
         if let Some(held) = self.held.get_mut(&link) {
             *held = held.saturating_sub(cost);
             if *held == 0 {

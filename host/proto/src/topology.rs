@@ -88,7 +88,7 @@ impl Topology {
     }
 
     /// Takes that back.
-    pub(crate) fn forget_expected(&mut self, id: ContextId) -> bool {
+    pub(crate) fn remove_expected(&mut self, id: ContextId) -> bool {
         self.expected.remove(&id)
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use offshoot_proto::control::{self, AddRoute, Connect, DelRoute, HoldBack, Method, Welcome};
+use offshoot_proto::control::{self, AddRoute, Connect, DelRoute, Method, Pause, Welcome};
 use offshoot_proto::limits::{
-    FRAME_PAYLOAD_MAX, HOLD_ABOVE, MESSAGE_MAX_DEFAULT, RELAY_BACKLOG_MAX, VIOLATIONS_MAX,
+    FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, PAUSE_ABOVE, RELAY_BACKLOG_MAX, VIOLATIONS_MAX,
 };
 use offshoot_proto::{
     ContextId, Decoder, Event, Frame, Handle, Header, Instant, LinkId, Node, SendError,
@@ -131,35 +131,35 @@ impl Middle {
         frames
     }
 
-    /// What the controller is asked to hold back, or to send again.
-    fn wishes(&mut self) -> Vec<(ContextId, bool)> {
+    /// What the controller is asked to paused back, or to send again.
+    fn pauses(&mut self) -> Vec<(ContextId, bool)> {
         let frames = self.sent(self.parent, 1 << 20);
-        let wishes = frames
+        let pauses = frames
             .iter()
-            .filter(|frame| frame.header.handle == Handle::HOLD_BACK)
-            .map(|frame| control::decode::<HoldBack>(&frame.payload).unwrap());
-        wishes.map(|wish| (wish.dst, wish.hold)).collect()
+            .filter(|frame| frame.header.handle == Handle::PAUSE)
+            .map(|frame| control::decode::<Pause>(&frame.payload).unwrap());
+        pauses.map(|pause| (pause.dst, pause.paused)).collect()
     }
 
-    /// A child wishes that.
-    fn wish(&mut self, child: usize, dst: ContextId, hold: bool) {
-        let body = control::encode(&HoldBack { dst, hold });
-        let bytes = piece(CHILDREN[child], ME, Handle::HOLD_BACK, &body, body.len());
+    /// A child pauses that.
+    fn pause(&mut self, child: usize, dst: ContextId, paused: bool) {
+        let body = control::encode(&Pause { dst, paused });
+        let bytes = piece(CHILDREN[child], ME, Handle::PAUSE, &body, body.len());
         let link = self.children[child];
         self.node.handle_bytes(link, &bytes, NOW);
     }
 }
 
 #[test]
-fn who_feeds_a_slow_child_is_asked_to_hold_back_and_to_go_on() {
+fn who_feeds_a_slow_child_is_asked_to_hold_back_and_to_resume() {
     let mut middle = Middle::new();
     let [slow, other] = CHILDREN;
-    let frames = HOLD_ABOVE / FRAME_PAYLOAD_MAX;
+    let frames = PAUSE_ABOVE / FRAME_PAYLOAD_MAX;
     for number in 1..=frames {
-        assert_eq!(middle.wishes(), [], "before frame {number}");
+        assert_eq!(middle.pauses(), [], "before frame {number}");
         middle.node.handle_bytes(middle.parent, &large(slow), NOW);
     }
-    assert_eq!(middle.wishes(), [(slow, true)]);
+    assert_eq!(middle.pauses(), [(slow, true)]);
     // Once is enough, others are not meant, and nothing that is small is.
     for _ in 0..4 {
         middle.node.handle_bytes(middle.parent, &large(slow), NOW);
@@ -167,10 +167,10 @@ fn who_feeds_a_slow_child_is_asked_to_hold_back_and_to_go_on() {
         let small = message(other, Handle(2000), &[0; FRAME_PAYLOAD_MAX]);
         middle.node.handle_bytes(middle.parent, &small, NOW);
     }
-    assert_eq!(middle.wishes(), []);
+    assert_eq!(middle.pauses(), []);
     assert!(middle.node.may_read(middle.parent), "it is still read");
     middle.read(0);
-    assert_eq!(middle.wishes(), [(slow, false)]);
+    assert_eq!(middle.pauses(), [(slow, false)]);
 }
 
 #[test]
@@ -178,16 +178,16 @@ fn who_feeds_and_does_not_read_is_told_no_more_than_the_last_wish() {
     let mut middle = Middle::new();
     let slow = CHILDREN[0];
     for _ in 0..100 {
-        for _ in 0..HOLD_ABOVE / FRAME_PAYLOAD_MAX {
+        for _ in 0..PAUSE_ABOVE / FRAME_PAYLOAD_MAX {
             middle.node.handle_bytes(middle.parent, &large(slow), NOW);
         }
         middle.read(0);
     }
-    assert_eq!(middle.wishes(), [], "it was never told to hold back");
-    for _ in 0..HOLD_ABOVE / FRAME_PAYLOAD_MAX {
+    assert_eq!(middle.pauses(), [], "it was never told to paused back");
+    for _ in 0..PAUSE_ABOVE / FRAME_PAYLOAD_MAX {
         middle.node.handle_bytes(middle.parent, &large(slow), NOW);
     }
-    assert_eq!(middle.wishes(), [(slow, true)]);
+    assert_eq!(middle.pauses(), [(slow, true)]);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn what_was_held_back_for_a_lost_context_is_sent() {
     });
     let bytes = message(ME, Handle::ADD_ROUTE, &route);
     middle.node.handle_bytes(middle.parent, &bytes, NOW);
-    middle.wish(0, child, true);
+    middle.pause(0, child, true);
     middle.node.handle_bytes(middle.parent, &large(child), NOW);
     while middle.node.poll_ready_link().is_some() {}
     assert!(middle.sent(link, 1 << 20).iter().all(|it| it.header.last));
@@ -219,20 +219,20 @@ fn what_was_held_back_for_a_lost_context_is_sent() {
 fn a_child_that_is_lost_lets_go_on_who_held_back_for_it() {
     let mut middle = Middle::new();
     let slow = CHILDREN[0];
-    while middle.wishes() != [(slow, true)] {
+    while middle.pauses() != [(slow, true)] {
         middle.node.handle_bytes(middle.parent, &large(slow), NOW);
     }
     middle
         .node
         .handle_closed(middle.children[0], "it is over", NOW);
-    assert_eq!(middle.wishes(), [(slow, false)]);
+    assert_eq!(middle.pauses(), [(slow, false)]);
 }
 
 #[test]
 fn what_is_held_back_waits_and_small_messages_do_not() {
     let mut middle = Middle::new();
     let ([child, _], [link, _]) = (CHILDREN, middle.children);
-    middle.wish(0, child, true);
+    middle.pause(0, child, true);
     middle.node.handle_bytes(middle.parent, &large(child), NOW);
     let small = message(child, Handle(3000), b"small");
     middle.node.handle_bytes(middle.parent, &small, NOW);
@@ -240,7 +240,7 @@ fn what_is_held_back_waits_and_small_messages_do_not() {
         frames.iter().map(|frame| frame.header.handle.0).collect()
     };
     assert_eq!(handles(middle.sent(link, 1 << 20)), [3000]);
-    middle.wish(0, child, false);
+    middle.pause(0, child, false);
     assert_eq!(handles(middle.sent(link, 1 << 20)), [2000]);
 }
 
@@ -250,18 +250,18 @@ fn nobody_can_have_messages_for_others_held_back() {
     let [child, sibling] = CHILDREN;
     let link = middle.children[1];
     for dst in [sibling, ME, ContextId::CONTROLLER, ContextId(77)] {
-        middle.wish(0, dst, true);
+        middle.pause(0, dst, true);
     }
     middle
         .node
         .handle_bytes(middle.parent, &large(sibling), NOW);
     assert_eq!(middle.sent(link, 1 << 20).len(), 1);
     // Nor anybody but a neighbour.
-    let body = control::encode(&HoldBack {
+    let body = control::encode(&Pause {
         dst: sibling,
-        hold: true,
+        paused: true,
     });
-    let bytes = piece(child, ME, Handle::HOLD_BACK, &body, body.len());
+    let bytes = piece(child, ME, Handle::PAUSE, &body, body.len());
     middle.node.handle_bytes(link, &bytes, NOW);
     middle
         .node
@@ -273,8 +273,8 @@ fn nobody_can_have_messages_for_others_held_back() {
 fn who_cannot_keep_what_is_held_back_sends_it() {
     let mut middle = Middle::new();
     let ([child, _], [link, _]) = (CHILDREN, middle.children);
-    middle.wish(0, child, true);
-    // The controller does not hold back.
+    middle.pause(0, child, true);
+    // The controller does not paused back.
     while middle.node.may_read(middle.parent) {
         middle.node.handle_bytes(middle.parent, &large(child), NOW);
     }
@@ -312,11 +312,11 @@ fn t14_the_driver_is_told_of_passwords_whose_message_comes_in_pieces() {
 fn f7_who_waits_for_a_slow_child_does_not_take_its_parent_for_dead_and_tells_it_so() {
     let mut middle = Middle::new();
     let patience = Duration::from_secs(15);
-    middle.node.watch_link(middle.parent, patience, NOW);
+    middle.node.keep_alive(middle.parent, patience, NOW);
     middle.stuff(CHILDREN[0]);
     let mut now = NOW;
     for _ in 0..20 {
-        now = now + Node::watch_interval(patience);
+        now = now + Node::keepalive_interval(patience);
         middle.node.handle_timeout(now);
         assert!(middle.node.poll_event().is_none());
         let mut out = Vec::new();
@@ -327,7 +327,7 @@ fn f7_who_waits_for_a_slow_child_does_not_take_its_parent_for_dead_and_tells_it_
     middle.read(0);
     assert!(middle.node.may_read(middle.parent));
     for _ in 0..5 {
-        now = now + Node::watch_interval(patience);
+        now = now + Node::keepalive_interval(patience);
         middle.node.handle_timeout(now);
     }
     let event = middle.node.poll_event();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use offshoot_abi::{Grant, GuestError};
 use offshoot_proto::control::{
     self, Arguments, Bind, CallFailure, CallOutcome, Connect, ConnectFailure, Connected, Hello,
-    HoldBack, LogRecord, Method, PluginLimits, Welcome,
+    LogRecord, Method, Pause, PluginLimits, Welcome,
 };
 use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, PROTOCOL_VERSION};
@@ -129,11 +129,11 @@ fn bodies() -> Vectors {
         .collect();
     let value = CallOutcome::Value(Bytes::from_static(b"value"));
     vectors.push(("value".to_owned(), value.encode().to_vec()));
-    let wish = HoldBack {
+    let pause = Pause {
         dst: ContextId(300),
-        hold: true,
+        paused: true,
     };
-    vectors.push(("hold-back".to_owned(), control::encode(&wish)));
+    vectors.push(("hold-back".to_owned(), control::encode(&pause)));
     let grants = vec![
         Grant::Read("/r".to_owned()),
         Grant::Write("/w".to_owned()),
@@ -253,7 +253,7 @@ fn conversation() -> Vectors {
     };
     let first = call(b"args", false);
     let _ = call(&vec![0; FRAME_PAYLOAD_MAX], true);
-    above.node.forget(first);
+    above.node.unsubscribe(first);
     above.node.shut_down(child_id);
     let names = [
         "LOAD_IMAGE",
@@ -378,7 +378,7 @@ fn messages() -> Vectors {
     };
     above.node.taken(receipt);
     above.sent(&["stream-credit"], down);
-    above.node.forget(handle);
+    above.node.unsubscribe(handle);
     above.node.forget_chain(child_id, 300);
     above.sent(&["stream-closed", "FORGET_CHAIN"], down);
     let sibling = Listen {

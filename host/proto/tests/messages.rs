@@ -178,7 +178,7 @@ fn a_sender_that_waits_is_woken_by_credit_and_by_the_end() {
         Some(Event::Writable { dst: ROOT, .. })
     ));
     while pair.child.put(ROOT, handle, item.clone()).is_ok() {}
-    pair.root.forget(handle);
+    pair.root.unsubscribe(handle);
     pair.settle();
     assert!(matches!(
         pair.child.poll_event(),
@@ -350,9 +350,9 @@ fn next_run(node: &mut Node) -> Option<offshoot_proto::CallKey> {
 fn f6_a_peer_that_stops_is_lost_and_one_that_answers_is_not() {
     let mut pair = Pair::new();
     let patience = Duration::from_secs(15);
-    let interval = Node::watch_interval(patience);
+    let interval = Node::keepalive_interval(patience);
     assert_eq!(interval, patience / 5);
-    pair.root.watch_link(pair.down, patience, NOW);
+    pair.root.keep_alive(pair.down, patience, NOW);
     let mut now = NOW;
     for _ in 0..10 {
         now = now + interval;
@@ -376,9 +376,9 @@ fn f6_a_peer_that_stops_is_lost_and_one_that_answers_is_not() {
 fn f6_both_ends_may_watch_and_either_notices_that_the_line_is_dead() {
     let mut pair = Pair::new();
     let patience = Duration::from_secs(15);
-    let interval = Node::watch_interval(patience);
-    pair.root.watch_link(pair.down, patience, NOW);
-    pair.child.watch_link(pair.up, patience, NOW);
+    let interval = Node::keepalive_interval(patience);
+    pair.root.keep_alive(pair.down, patience, NOW);
+    pair.child.keep_alive(pair.up, patience, NOW);
     let mut now = NOW;
     for _ in 0..10 {
         now = now + interval;
@@ -405,7 +405,7 @@ fn f6_both_ends_may_watch_and_either_notices_that_the_line_is_dead() {
 fn f6_a_link_that_is_closed_is_watched_no_more() {
     let mut pair = Pair::new();
     pair.root
-        .watch_link(pair.down, Duration::from_secs(15), NOW);
+        .keep_alive(pair.down, Duration::from_secs(15), NOW);
     pair.root.handle_closed(pair.down, "it ended", NOW);
     assert_eq!(pair.root.poll_timeout(), None);
 }

@@ -62,7 +62,7 @@ impl Router {
     /// Takes a handler back; says whether there was one. Of a receiver's handle it
     /// [closes](Receiver::close) the receiver.
     pub fn del_handler(&self, handle: u64) -> bool {
-        self.tree.driver.unsubscribe(Handle(handle))
+        self.tree.driver.remove_subscriber(Handle(handle))
     }
 
     /// Sends a message to a context (`S068`), from any thread. Those from one thread to one

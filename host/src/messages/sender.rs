@@ -138,7 +138,7 @@ impl Future for Put<'_> {
 impl Drop for Put<'_> {
     fn drop(&mut self) {
         if self.slot.is_taken() {
-            self.stream.leave(self.slot);
+            self.stream.remove_waker(self.slot);
         }
     }
 }

@@ -182,7 +182,7 @@ impl<S> Future for Changed<'_, S> {
 impl<S> Drop for Changed<'_, S> {
     fn drop(&mut self) {
         if self.slot.is_taken() {
-            self.ready.lock().readers.leave(self.slot);
+            self.ready.lock().readers.remove(self.slot);
         }
     }
 }

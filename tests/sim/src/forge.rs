@@ -3,7 +3,7 @@
 
 use offshoot_proto::control::{
     self, AddRoute, AllocateId, Bind, CallHead, CallOutcome, Connect, Connected, DelRoute,
-    GrantIds, Hello, HoldBack, IdBlock, LogRecord, Method, PluginLimits,
+    GrantIds, Hello, IdBlock, LogRecord, Method, Pause, PluginLimits,
 };
 use offshoot_proto::{ContextId, Handle, Header};
 
@@ -44,13 +44,13 @@ const HANDLES: &[Handle] = &[
     Handle::CANCEL,
     Handle::GRANT_IDS,
     Handle::FORGET_CHAIN,
-    Handle::WATCH,
+    Handle::MONITOR,
     Handle(114),
     Handle::DETACH,
     Handle::DETACHING,
     Handle::HEARTBEAT,
     Handle::ALIVE,
-    Handle::HOLD_BACK,
+    Handle::PAUSE,
     Handle(123),
     Handle(199),
     Handle(200),
@@ -78,8 +78,8 @@ pub fn borrowed(rng: &mut Rng, view: &View, number: &mut u32, out: &mut Vec<u8>)
         Handle::FORGET_CHAIN,
         Handle::DETACH,
         Handle::DETACHING,
-        Handle::WATCH,
-        Handle::HOLD_BACK,
+        Handle::MONITOR,
+        Handle::PAUSE,
     ];
     *number = number.wrapping_add(1);
     let handle = *rng.pick(ORDERS);
@@ -362,9 +362,9 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
             id: context(rng, view),
             toward: context(rng, view),
         }),
-        Handle::HOLD_BACK => control::encode(&HoldBack {
+        Handle::PAUSE => control::encode(&Pause {
             dst: context(rng, view),
-            hold: rng.chance(700),
+            paused: rng.chance(700),
         }),
         Handle::ALLOCATE_ID => control::encode(&AllocateId {}),
         Handle::GRANT_IDS => control::encode(&GrantIds {

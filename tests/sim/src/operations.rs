@@ -213,7 +213,7 @@ impl World {
         call.end = Some(End::Forgotten);
         let handle = call.handle;
         if let Some(node) = self.node(caller) {
-            node.forget(handle);
+            node.unsubscribe(handle);
         }
         self.drain(caller);
     }
@@ -227,7 +227,7 @@ impl World {
         self.connecting.remove(&(maker, handle));
         self.unwanted(id);
         if let Some(node) = self.node(maker) {
-            node.forget(handle);
+            node.unsubscribe(handle);
             node.shut_down(id);
         }
         self.drain(maker);

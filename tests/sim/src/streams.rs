@@ -564,7 +564,7 @@ impl World {
         state.open = false;
         state.inbox.clear();
         if let Some(node) = self.node(process) {
-            node.forget(handle);
+            node.unsubscribe(handle);
         }
         self.drain(process);
     }

@@ -1,4 +1,4 @@
-//! What is known of contexts by whoever made them: names, for people, and what images they run.
+//! What a context knows of those that were made through it: their names and what images they run.
 
 use std::sync::Arc;
 

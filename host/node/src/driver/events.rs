@@ -12,7 +12,7 @@ use crate::mailbox::{Content, Inbox, MessageHandler, Notify, QueuedMessage};
 /// What an event leaves to do once the lock is given up: code of plugins and of the program, which
 /// may log, call and send.
 enum Effect {
-    /// A message came to an inbox that someone watches. The inbox is dropped with it: what is
+    /// A message came to an inbox that has a notifier. The inbox is dropped with it: what is
     /// dropped may call back.
     Notify(Arc<dyn Notify>, Arc<Inbox>),
     /// A message was queued for a handler.

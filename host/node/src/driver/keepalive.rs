@@ -1,4 +1,4 @@
-//! Links that do not end by themselves: whoever is at the other end is asked for signs of life.
+//! Keepalive of links that do not end by themselves.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use offshoot_proto::LinkId;
 use super::Driver;
 
 impl Driver {
-    /// Takes the peer of a link for lost once it gives no sign of life for so long.
-    pub fn watch(&self, link: LinkId, lost_after: Duration) {
-        self.drive(|state, now| state.node.watch_link(link, lost_after, now));
+    /// Has silent peers of a link sent probes, and the link cut once a peer is silent for so long.
+    pub fn keep_alive(&self, link: LinkId, lost_after: Duration) {
+        self.drive(|state, now| state.node.keep_alive(link, lost_after, now));
     }
 
-    /// Asks those that were silent for a sign of life, and gives up those that gave none.
-    pub(super) fn look_after_links(&self) {
+    /// Sends the probes that are due, and cuts the links of peers that are lost.
+    pub(super) fn probe_links(&self) {
         self.drive(|state, now| state.node.handle_timeout(now));
     }
 }

@@ -1,7 +1,7 @@
 //! Drives one context's [`Node`]: moves its bytes, its time and its events.
 //!
-//! There is no thread or queue between a caller and the link. Whoever changes the node, under
-//! its lock, also writes what that produced, for as long as the pipe has room. So a call costs
+//! There is no thread or queue between a caller and the link. The thread that changes the node,
+//! under its lock, also writes the frames of that change, for as long as the pipe has room. So a call costs
 //! its caller one write, and the answer one read and one wake-up.
 //!
 //! The controller's tasks run in the runtime of the program that it is part of. A child reads its
@@ -46,7 +46,7 @@ use crate::diagnostics::{DebugLog, Profile};
 use crate::mailbox::{Inbox, MessageHandler, StreamRefs};
 use output::Output;
 
-/// One context of the tree, as a process: its node, its links and who waits for what.
+/// One context of the tree, as a process: its node, its links and the tasks that wait.
 pub struct Driver {
     weak: Weak<Self>,
     /// Tells the drivers of this process apart; not 0.
@@ -62,10 +62,10 @@ pub struct Driver {
     transport_closed: Notify,
     timer: LazyTask,
     flusher: LazyTask,
-    /// What a call or a wish for a child is handed to.
+    /// Runs calls and makes children.
     upcalls: Box<dyn Upcalls>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    /// Held by whoever waits for them.
+    /// Held by the task that waits for them.
     closing: tokio::sync::Mutex<()>,
     /// Tasks that a shutdown ends.
     background: Mutex<Vec<JoinHandle<()>>>,
@@ -88,12 +88,12 @@ pub struct State {
     /// Routes, handles, calls and streams of this context.
     pub node: Node,
     outputs: HashMap<LinkId, Output>,
-    /// Who takes the messages of each handle.
+    /// What takes the messages of each handle.
     subscribers: HashMap<Handle, Subscriber>,
     streams: HashMap<(ContextId, Handle), StreamRefs>,
-    /// Who waits for ids of contexts.
+    /// The tasks that wait for ids of contexts.
     pub ids: Ids,
-    /// Wakes who waits for images that an ancestor has named.
+    /// Wakes the tasks that wait for images that an ancestor has named.
     pub image_came: Arc<Notify>,
     /// Children whose links are carried by something that has not ended yet.
     live_transports: HashSet<ContextId>,
@@ -103,7 +103,7 @@ pub struct State {
     departed: VecDeque<(ContextId, Arc<str>)>,
     /// The deadline that the timer sleeps for.
     armed: Option<offshoot_proto::Instant>,
-    /// Changes whose bytes were left to gather.
+    /// Changes whose bytes were not written yet.
     deferred: usize,
     ended: bool,
     /// Whether the context goes on without its parent, until what runs here has ended.
@@ -132,7 +132,7 @@ impl State {
 }
 
 impl Ids {
-    /// Wakes whoever waits: it tries again.
+    /// Wakes the tasks that wait, which try again.
     fn answered(&mut self, refusal: Option<String>) {
         self.answers += 1;
         if let Some(reason) = refusal {
@@ -144,8 +144,8 @@ impl Ids {
     }
 }
 
-/// Changes whose bytes may gather before they are written: the other end should have something
-/// to do while more come.
+/// Changes that are batched before they are written: the peer should have something to do while
+/// more come.
 const DEFERRED_MAX: usize = 256;
 
 thread_local! {
@@ -154,12 +154,12 @@ thread_local! {
     static IN_DRIVER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Who takes the messages of a handle.
+/// What takes the messages of a handle.
 #[derive(Clone)]
 enum Subscriber {
-    /// Whoever looks into it.
+    /// A queue that tasks take them from.
     Inbox(Arc<Inbox>),
-    /// A function, at once.
+    /// A function, which is called at once.
     Handler(Arc<dyn MessageHandler>),
 }
 
@@ -248,8 +248,8 @@ impl Driver {
         IN_DRIVER.get() != 0
     }
 
-    /// Changes the node like [`drive`](Self::drive), but lets the bytes gather until someone
-    /// waits for an answer, or the runtime gets to it.
+    /// Changes the node like [`drive`](Self::drive), but writes later: when a task
+    /// waits for an answer, or the runtime polls the flusher.
     pub fn drive_lazily<R>(
         &self,
         change: impl FnOnce(&mut State, offshoot_proto::Instant) -> R,
@@ -273,7 +273,7 @@ impl Driver {
         result
     }
 
-    /// Writes what has gathered.
+    /// Writes what was deferred.
     pub fn flush(&self) {
         self.drive(|_, _| ());
     }
@@ -295,20 +295,24 @@ impl Driver {
     }
 
     /// Stops to listen on a handle; a call behind it is cancelled. Says whether there was one.
-    pub fn forget(&self, handle: Handle) -> bool {
-        let (subscriber, was_there) =
-            self.drive(|state, _| (state.subscribers.remove(&handle), state.node.forget(handle)));
+    pub fn unsubscribe(&self, handle: Handle) -> bool {
+        let (subscriber, was_there) = self.drive(|state, _| {
+            (
+                state.subscribers.remove(&handle),
+                state.node.unsubscribe(handle),
+            )
+        });
         // A handler may own anything, and what is dropped may call back.
         drop(subscriber);
         was_there
     }
 
-    /// Takes back whoever takes the messages of a handle, and tells those who wait for one. Says
-    /// whether there was anyone.
-    pub fn unsubscribe(&self, handle: Handle) -> bool {
+    /// Removes the subscriber of a handle, and ends the waits for its messages. Says whether there
+    /// was one.
+    pub fn remove_subscriber(&self, handle: Handle) -> bool {
         let subscriber = self.drive(|state, _| {
             let subscriber = state.subscribers.remove(&handle)?;
-            state.node.forget(handle);
+            state.node.unsubscribe(handle);
             Some(subscriber)
         });
         if let Some(Subscriber::Inbox(inbox)) = &subscriber {
@@ -394,7 +398,7 @@ impl Driver {
             task.abort();
         }
         lock_again(self.tasks.lock()).extend(background);
-        // More than one may ask, and whoever asked first may give up.
+        // Several tasks may call this, and the first of them may be dropped.
         let _closing = self.closing.lock().await;
         poll_fn(|cx| {
             let mut tasks = lock_again(self.tasks.lock());

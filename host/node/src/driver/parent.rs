@@ -49,24 +49,24 @@ impl Driver {
             state.node.handle_bytes(link, &rest, now);
         });
         drop(rest);
-        let beat = lost_after.map(|lost_after| {
-            self.watch(link, lost_after);
-            Node::watch_interval(lost_after)
+        let interval = lost_after.map(|lost_after| {
+            self.keep_alive(link, lost_after);
+            Node::keepalive_interval(lost_after)
         });
         let mut buffer = vec![0; READ_MIN];
         let mut calm = 0;
         while self.wait_until_readable(link, input) {
             let holds = buffer.len() > READ_MIN || allocator::holds();
             let rest = holds.then_some(REST);
-            if let Some(patience) = beat.into_iter().chain(rest).min()
+            if let Some(patience) = interval.into_iter().chain(rest).min()
                 && !wait_for_input(input, Some(patience))
             {
                 if holds {
                     buffer = vec![0; READ_MIN];
                     allocator::give_back();
                 }
-                if beat.is_some() {
-                    self.look_after_links();
+                if interval.is_some() {
+                    self.probe_links();
                 }
                 continue;
             }

@@ -10,8 +10,8 @@ use offshoot_proto::{ContextId, Dead, DeadKind, Handle, PutError, SendError};
 use super::Driver;
 use crate::mailbox::WakerSlot;
 
-/// Puts messages into the stream from this context to one handle of another. The outlets of one
-/// stream share its credit.
+/// Puts messages into the stream from this context to one handle of another. The handles of
+/// one stream share its credit.
 pub struct StreamHandle {
     driver: Weak<Driver>,
     dst: ContextId,
@@ -48,8 +48,8 @@ impl StreamHandle {
         self.handle
     }
 
-    /// Puts a message, or leaves word to be woken when there is credit again: whoever gives up
-    /// must [`leave`](Self::leave).
+    /// Puts a message, or registers the waker for the next credit: a task that waits no more must
+    /// call [`remove_waker`](Self::remove_waker).
     pub fn poll_put(
         &self,
         cx: &Context<'_>,
@@ -73,10 +73,10 @@ impl StreamHandle {
         }
     }
 
-    /// Forgets someone who waits no more to put.
-    pub fn leave(&self, slot: WakerSlot) {
+    /// Removes the waker of a task that waits no more to put.
+    pub fn remove_waker(&self, slot: WakerSlot) {
         if let Some(driver) = self.driver.upgrade() {
-            driver.leave_stream(self.dst, self.handle, slot);
+            driver.remove_stream_waker(self.dst, self.handle, slot);
         }
     }
 
@@ -110,7 +110,7 @@ impl Clone for StreamHandle {
 impl Drop for StreamHandle {
     fn drop(&mut self) {
         if let Some(driver) = self.driver.upgrade() {
-            driver.let_go_of_stream(self.dst, self.handle);
+            driver.release_stream(self.dst, self.handle);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Streams that leave this context: who holds them, and who waits for credit.
+//! Streams that leave this context: how many handles each has, and the tasks that wait for credit.
 
 use std::task::Waker;
 
@@ -9,13 +9,13 @@ use super::{Driver, State};
 use crate::mailbox::{WakeList, WakerSlot};
 
 impl Driver {
-    /// One more outlet leads to that handle.
+    /// Counts one more handle of a stream.
     pub fn hold_stream(&self, dst: ContextId, handle: Handle) {
         self.lock().streams.entry((dst, handle)).or_default().count += 1;
     }
 
-    /// One outlet less; with the last one the node forgets the stream.
-    pub fn let_go_of_stream(&self, dst: ContextId, handle: Handle) {
+    /// Counts one handle less; with the last one the stream is released.
+    pub fn release_stream(&self, dst: ContextId, handle: Handle) {
         let mut state = self.lock();
         let Some(holders) = state.streams.get_mut(&(dst, handle)) else {
             return;
@@ -27,8 +27,8 @@ impl Driver {
         }
     }
 
-    /// Puts a message into a stream; `waker` is woken when one that was refused for want of
-    /// credit may be tried again, unless its place is [left](Self::leave_stream) before.
+    /// Puts a message into a stream. After [`PutError::NoCredit`], `waker` is woken once it may be
+    /// tried again, unless it is [removed](Self::remove_stream_waker) before.
     pub fn put(
         &self,
         dst: ContextId,
@@ -47,15 +47,15 @@ impl Driver {
         })
     }
 
-    /// Forgets someone who waits no more to put.
-    pub fn leave_stream(&self, dst: ContextId, handle: Handle, slot: WakerSlot) {
+    /// Removes the waker of a task that waits no more to put.
+    pub fn remove_stream_waker(&self, dst: ContextId, handle: Handle, slot: WakerSlot) {
         if let Some(holders) = self.lock().streams.get_mut(&(dst, handle)) {
-            holders.waiting.leave(slot);
+            holders.waiting.remove(slot);
         }
     }
 }
 
-/// Takes those who wait to put more into a stream.
+/// Takes the wakers of the tasks that wait to put more into a stream.
 pub(super) fn waiting(state: &mut State, dst: ContextId, handle: Handle) -> Option<WakeList> {
     let holders = state.streams.get_mut(&(dst, handle))?;
     Some(holders.waiting.take())

@@ -79,10 +79,10 @@ impl Subscription {
 
     /// Listens no more: what waits is void, and everyone who waits learns `reason`.
     pub fn close(&self, reason: &str) {
-        // Whoever sent it learns that from the node.
+        // The node tells the senders.
         drop(self.inbox.close(reason));
         if let Some(driver) = self.driver.upgrade() {
-            driver.forget(self.handle);
+            driver.unsubscribe(self.handle);
         }
     }
 
@@ -98,8 +98,8 @@ impl Subscription {
         taken
     }
 
-    /// Whoever waits wants all that went before to be on its way, and a small call may be
-    /// answered sooner than this thread could go to sleep and be woken.
+    /// Writes what was deferred, since the answer may depend on it, and spins for a moment: the
+    /// answer to a small call comes sooner than this thread could go to sleep and be woken.
     fn flush_and_spin(&self, cx: &Context<'_>, slot: &mut WakerSlot) -> Poll<Received> {
         let Some(driver) = self.driver.upgrade() else {
             return Poll::Pending;
@@ -142,7 +142,7 @@ impl Future for Take<'_> {
         }
         if taken.is_ready() && slot.is_taken() {
             // So that dropping this does not look again.
-            subscription.inbox.leave(std::mem::take(slot));
+            subscription.inbox.remove_waker(std::mem::take(slot));
         }
         taken
     }
@@ -151,7 +151,7 @@ impl Future for Take<'_> {
 impl Drop for Take<'_> {
     fn drop(&mut self) {
         if self.slot.is_taken() {
-            self.subscription.inbox.leave(self.slot);
+            self.subscription.inbox.remove_waker(self.slot);
         }
     }
 }
@@ -162,7 +162,7 @@ impl Drop for Subscription {
         if (!self.inbox.is_over() || !self.inbox.is_empty())
             && let Some(driver) = self.driver.upgrade()
         {
-            driver.forget(self.handle);
+            driver.unsubscribe(self.handle);
         }
     }
 }

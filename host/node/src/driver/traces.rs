@@ -34,7 +34,7 @@ impl Driver {
     /// Notes what happens, if anyone wants to know.
     pub fn debug(&self, text: impl FnOnce() -> String) {
         if let Some(log) = self.debug_log.get() {
-            log.write("hub", &text());
+            log.write("driver", &text());
         }
     }
 

@@ -169,7 +169,7 @@ fn welcome(
     match driver.attach_child(child.id, known, parts, &rest) {
         Ok(link) => {
             if let Some(lost_after) = lost_after {
-                driver.watch(link, lost_after);
+                driver.keep_alive(link, lost_after);
             }
             follow_errors(driver, errors, name.clone());
             Ok(NewContext { hello, name })

@@ -1,4 +1,4 @@
-//! Where the messages of one handle wait for whoever takes them.
+//! The queue of messages of one handle, and the tasks that wait for them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,7 +8,7 @@ use offshoot_proto::{Body, ContextId, Handle, Receipt};
 
 use super::waiters::{WakerSet, WakerSlot};
 
-/// A message that waits, or the word that there is none.
+/// A message that waits, or the end of the wait.
 #[derive(Debug)]
 pub struct QueuedMessage {
     /// Who sent it.
@@ -40,7 +40,7 @@ thread_local! {
 /// What a message carries.
 #[derive(Debug)]
 pub enum Content {
-    /// Bytes, or the word of a node that there are none.
+    /// Bytes, or the reason why there are none.
     Body(Body),
     /// Nothing came in time.
     Expired,
@@ -140,7 +140,7 @@ impl Inbox {
         wake(state)
     }
 
-    /// Ends the inbox: what waits is void, and everyone who waits is woken and told.
+    /// Ends the inbox, gives the messages in it and wakes all tasks that wait.
     pub fn close(&self, reason: &str) -> Vec<QueuedMessage> {
         let mut state = self.lock();
         if state.closed {
@@ -156,8 +156,8 @@ impl Inbox {
         void
     }
 
-    /// Takes the next message, or leaves word to be woken: whoever gives up must
-    /// [`leave`](Self::leave).
+    /// Takes the next message, or registers the waker: a task that waits no more must call
+    /// [`remove_waker`](Self::remove_waker).
     pub fn poll_take(&self, cx: &Context<'_>, slot: &mut WakerSlot) -> Poll<Received> {
         let mut state = self.lock();
         if let Some(taken) = state.take() {
@@ -167,9 +167,9 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// Forgets someone who waits no more.
-    pub fn leave(&self, slot: WakerSlot) {
-        self.lock().readers.leave(slot);
+    /// Removes the waker of a task that waits no more.
+    pub fn remove_waker(&self, slot: WakerSlot) {
+        self.lock().readers.remove(slot);
     }
 
     /// Takes the next message, if there is one now or nothing will come.
@@ -213,7 +213,7 @@ impl Inbox {
         })
     }
 
-    /// Tells nobody any more.
+    /// Removes the notifier.
     pub fn unwatch(&self) {
         let notify = self.lock().notify.take();
         // It may own anything, and what is dropped may call back.
@@ -285,7 +285,7 @@ mod tests {
             let mut slot = WakerSlot::default();
             assert!(inbox.poll_take(&cx, &mut slot).is_pending());
             assert_eq!(inbox.lock().readers.len(), 1);
-            inbox.leave(slot);
+            inbox.remove_waker(slot);
         }
         assert_eq!(inbox.lock().readers.len(), 0);
     }

@@ -1,4 +1,4 @@
-//! Where messages wait for those that take them, and who is woken when one comes.
+//! Queues of messages, and the wakers of the tasks that wait for them.
 
 mod inbox;
 mod waiters;

@@ -44,7 +44,7 @@ impl WakerSet {
     }
 
     /// Forgets someone who waits no more.
-    pub fn leave(&mut self, slot: WakerSlot) {
+    pub fn remove(&mut self, slot: WakerSlot) {
         self.first.take_if(|(at, _)| *at == slot);
         self.more.retain(|(at, _)| *at != slot);
     }
@@ -101,12 +101,12 @@ mod tests {
             waiters.wait(&mut other, Waker::noop());
         }
         assert_eq!(waiters.len(), 2, "two futures of one task are two waits");
-        waiters.leave(one);
+        waiters.remove(one);
         assert_eq!(waiters.len(), 1);
         waiters.take().wake();
         assert_eq!(waiters.len(), 0);
         waiters.wait(&mut other, Waker::noop());
-        waiters.leave(other);
+        waiters.remove(other);
         assert_eq!(waiters.len(), 0);
     }
 }

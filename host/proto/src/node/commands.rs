@@ -100,7 +100,7 @@ impl Node {
     /// A context that was allotted will not appear.
     pub fn abandon(&mut self, id: ContextId, reason: &str) {
         let reason = &*format!("context {id} did not appear: {reason}");
-        if self.topology.forget_expected(id) {
+        if self.topology.remove_expected(id) {
             self.announce_lost(alloc::vec![id], reason.into());
         } else if let Some(link) = self.topology.link_below(id) {
             self.lose(link, alloc::vec![id], reason, &crate::Set::default());
@@ -213,14 +213,14 @@ impl Node {
 
     /// Ends the wait on a handle; says whether there was one. A call that it waited for is
     /// cancelled where it runs.
-    pub fn forget(&mut self, handle: Handle) -> bool {
+    pub fn unsubscribe(&mut self, handle: Handle) -> bool {
         self.asked_ids.take_if(|asked| *asked == handle);
         let Some(listener) = self.handles.remove(handle) else {
             // It has ended; what its program has not taken is void.
             self.streams.close(handle);
             return false;
         };
-        self.give_up(handle, &listener);
+        self.on_unsubscribed(handle, &listener);
         true
     }
 
@@ -290,7 +290,7 @@ impl Node {
     }
 
     /// Lets go of what belongs to a wait that ends without an answer.
-    pub(super) fn give_up(&mut self, handle: Handle, listener: &Listener) {
+    pub(super) fn on_unsubscribed(&mut self, handle: Handle, listener: &Listener) {
         self.close_streams(handle, listener);
         if let (Purpose::Call, Some(callee)) = (listener.purpose, listener.respondent) {
             let body = Body::Data(control::encode(&handle).into());
@@ -436,8 +436,8 @@ impl Node {
         reply_to: Handle,
         body: Body,
     ) {
-        // Nodes wait for answers at handles that were allotted. Whoever names another one would
-        // have an order sent to itself on our authority.
+        // Nodes wait for answers at handles that were allotted. A peer that names another one
+        // would get an order on the authority of this context.
         if reply_to.is_reserved() {
             return;
         }

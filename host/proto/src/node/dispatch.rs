@@ -47,9 +47,9 @@ impl Node {
                 true
             }
             Handle::ALIVE if neighbour => true,
-            Handle::HOLD_BACK if neighbour => match control::decode(bytes) {
-                Some(wish) => {
-                    self.on_hold_back(link, wish);
+            Handle::PAUSE if neighbour => match control::decode(bytes) {
+                Some(pause) => {
+                    self.on_pause(link, pause);
                     true
                 }
                 None => false,
@@ -100,12 +100,12 @@ impl Node {
                 return;
             }
             // The contexts on the way have noted it; there is nothing to say to it.
-            Handle::WATCH => return,
+            Handle::MONITOR => return,
             Handle::ADD_ROUTE | Handle::LOAD_IMAGE | Handle::DEL_ROUTE | Handle::GRANT_IDS => {
                 self.offend(link, message.src, Violation::Control);
                 return;
             }
-            Handle::HEARTBEAT | Handle::ALIVE | Handle::HOLD_BACK | Handle::DETACHING => {
+            Handle::HEARTBEAT | Handle::ALIVE | Handle::PAUSE | Handle::DETACHING => {
                 self.offend(link, message.src, Violation::Control);
                 return;
             }
@@ -237,7 +237,7 @@ impl Node {
         true
     }
 
-    /// This context is to outlive its parent (`B045`). The parent learns that before whoever asked.
+    /// This context is to outlive its parent (`B045`). The parent is told before the answer leaves.
     fn on_detach(&mut self, message: &Message) {
         self.events.push_back(Event::Detach);
         if let Some(parent) = self.topology.parent_link() {
@@ -292,12 +292,12 @@ impl Node {
             image,
         } = delivery;
         if !image.is_empty() && !self.depot.insert(hash, image) {
-            self.depot.give_up(hash);
+            self.depot.remove_waiting(hash);
         }
         if toward != self.topology.me {
             self.deliver_image(hash, toward);
         } else if self.depot.get(&hash).is_none() {
-            self.depot.give_up(hash);
+            self.depot.remove_waiting(hash);
         }
         if toward == self.topology.me && self.depot.was_awaited(&hash) {
             self.events.push_back(Event::Image { hash });

@@ -35,8 +35,8 @@ impl Node {
             return;
         };
         let side = state.side;
-        if let Some(pulse) = &mut state.pulse {
-            pulse.hear();
+        if let Some(keepalive) = &mut state.keepalive {
+            keepalive.on_activity();
         }
         let mut frames = Vec::new();
         let result = state.decoder.take_in(bytes, &mut frames);
@@ -189,7 +189,7 @@ impl Node {
         }
         let payload = frame.keep().payload;
         let backlog = self.enqueue(out, Frame { header, payload }, origin);
-        self.ask_to_hold(link, out, &header);
+        self.request_pause(link, out, &header);
         if backlog > RELAY_BACKLOG_MAX
             && let Some(link) = self.links.get_mut(&link)
         {
@@ -296,7 +296,7 @@ impl Node {
         self.stats.violations += 1;
         let reason = rules_broken(violation);
         if self.topology.count_offence(src) > VIOLATIONS_MAX && self.banned.insert(src) {
-            self.assemblies.forget_source(src);
+            self.assemblies.remove_source(src);
             self.wake_waiters(&[src], &reason, &crate::Set::default());
             self.events
                 .push_back(Event::ContextLost { id: src, reason });

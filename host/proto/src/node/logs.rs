@@ -102,13 +102,13 @@ impl Logs {
     }
 
     /// Contexts are gone. The notes of what they said still come.
-    pub(crate) fn forget(&mut self, lost: &[ContextId]) {
+    pub(crate) fn remove(&mut self, lost: &[ContextId]) {
         for id in lost {
             self.contexts.remove(id);
         }
     }
 
-    pub(crate) fn forget_link(&mut self, link: LinkId) {
+    pub(crate) fn remove_link(&mut self, link: LinkId) {
         self.links.remove(&link);
         self.notes
             .retain(|(_, subject), _| *subject != Subject::Link(link));

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Event, Node};
 use crate::Set;
-use crate::control::{self, DelRoute};
+use crate::control::{self, DelRoute, Pause};
 use crate::handles::Purpose;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::link::{Link, Side};
@@ -23,17 +23,17 @@ impl Node {
         let Some(state) = self.links.remove(&link) else {
             return;
         };
-        if state.pulse.is_some() {
-            self.note_next_pulse();
+        if state.keepalive.is_some() {
+            self.update_next_probe();
         }
-        for (from, dst) in state.held_back {
-            self.say_hold(from, dst, false);
+        for (from, dst) in state.paused {
+            self.queue_pause(from, Pause { dst, paused: false });
         }
-        self.assemblies.forget_link(link);
-        self.streams.forget_link(link);
-        self.logs.forget_link(link);
-        self.blocks.forget_link(link);
-        // Whoever waits for a context behind it, here or elsewhere, learns which one is to blame.
+        self.assemblies.remove_link(link);
+        self.streams.remove_link(link);
+        self.logs.remove_link(link);
+        self.blocks.remove_link(link);
+        // Every wait for a context behind the link, here or elsewhere, names the peer as the cause.
         let mut reason = format!("context {} was lost: {reason}", state.peer);
         if let Some((bytes, _)) = state.decoder.unfinished() {
             reason.push_str(&format!("; a frame broke off after {bytes} bytes"));
@@ -77,14 +77,14 @@ impl Node {
         for &id in &lost {
             self.bound.remove(&id);
             self.banned.remove(&id);
-            self.assemblies.forget_source(id);
+            self.assemblies.remove_source(id);
         }
-        self.blocks.forget_owners(&lost);
-        self.logs.forget(&lost);
+        self.blocks.remove_owners(&lost);
+        self.logs.remove(&lost);
         for link in self.links.values_mut() {
-            link.outbox.forget_sources(&lost);
+            link.outbox.remove_sources(&lost);
         }
-        self.hold_nothing_for(&lost);
+        self.resume_lost(&lost);
         self.wake_waiters(&lost, reason, unsent);
         for &id in &lost {
             self.events.push_back(Event::ContextLost {
@@ -122,7 +122,7 @@ impl Node {
         }
         let reason = Dead::new(DeadKind::Disconnected, route.reason).reason;
         for &id in &route.ids {
-            self.assemblies.forget_source(id);
+            self.assemblies.remove_source(id);
         }
         self.wake_waiters(&route.ids, &reason, &Set::default());
         self.announce_lost_below(&route.ids, None, &reason);
@@ -151,7 +151,7 @@ impl Node {
 
     /// Ends each wait for one of `lost`, which is sorted.
     pub(super) fn wake_waiters(&mut self, lost: &[ContextId], reason: &str, unsent: &Set<Handle>) {
-        self.streams.forget(lost);
+        self.streams.remove_senders(lost);
         for (handle, respondent) in self.handles.of_respondents(lost) {
             let listener = self.handles.remove(handle);
             let dead = if unsent.contains(&handle) {
@@ -168,7 +168,7 @@ impl Node {
         }
     }
 
-    /// Tells whoever listens on a handle, which is gone already, that nothing more will come.
+    /// Ends the wait on a handle that was removed already.
     pub(super) fn bring_dead(&mut self, handle: Handle, src: ContextId, dead: Dead) {
         self.events.push_back(Event::Message {
             handle,

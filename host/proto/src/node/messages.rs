@@ -13,7 +13,7 @@ use crate::frame::{Frame, Header};
 use crate::handles::{Listener, NoListener, Purpose};
 use crate::id::{ContextId, Handle, LinkId};
 use crate::message::{Body, Dead, DeadKind, Message};
-use crate::streams::{Arriving, Credit, Kind, Receipt, Room};
+use crate::streams::{Arriving, Capacity, Credit, Credited, Kind, Receipt};
 use crate::time::Instant;
 use crate::topology::Hop;
 
@@ -97,22 +97,22 @@ impl Node {
             },
         };
         if let Some(respondent) = listen.respondent {
-            self.watch(respondent, handle);
+            self.monitor(respondent, handle);
         }
         Ok(handle)
     }
 
-    /// Sees to it that we hear of the loss of a respondent that is neither above nor below us:
-    /// the contexts on the way note who has sent to whom (`B040`), and this may be the first that
-    /// we send there. Whoever finds that it is not there, or may not be reached, answers `handle`.
-    fn watch(&mut self, respondent: ContextId, handle: Handle) {
+    /// Monitors a respondent that is neither above nor below this context. The contexts on the way
+    /// note who has sent to whom, so that they can announce its loss (`B040`), and this may be the
+    /// first message. A context that has no route to it, or may not forward, answers `handle`.
+    fn monitor(&mut self, respondent: ContextId, handle: Handle) {
         if respondent != self.topology.me
             && !self.topology.is_ancestor(respondent)
             && self.topology.link_below(respondent).is_none()
             && let Some(link) = self.topology.parent_link()
         {
             let body = Body::Data(Bytes::new());
-            let message = self.own(respondent, Handle::WATCH, handle, body);
+            let message = self.own(respondent, Handle::MONITOR, handle, body);
             self.enqueue_message(link, message);
         }
     }
@@ -146,11 +146,11 @@ impl Node {
     /// [`SendError::Reserved`] for a handle of the router's own.
     pub fn put(&mut self, dst: ContextId, handle: Handle, body: Bytes) -> Result<(), PutError> {
         let length = body.len();
-        let credit = match self.streams.room(dst, handle, length) {
-            (Room::Some, credit) => credit,
-            (Room::None, _) => return Err(PutError::NoCredit),
-            (Room::Ended(dead), _) => return Err(PutError::Ended(dead)),
-            (Room::Unknown, _) => self.open_stream(dst, handle)?,
+        let credit = match self.streams.capacity(dst, handle, length) {
+            Capacity::Available(credit) => credit,
+            Capacity::Blocked => return Err(PutError::NoCredit),
+            Capacity::Ended(dead) => return Err(PutError::Ended(dead)),
+            Capacity::NotOpen => self.open_stream(dst, handle)?,
         };
         self.send_message(Message {
             stream: true,
@@ -160,14 +160,14 @@ impl Node {
         Ok(())
     }
 
-    /// Forgets a stream to which nobody here sends any more, or one that has ended.
+    /// Closes the sending side of a stream. It is removed once all was taken.
     pub fn release(&mut self, dst: ContextId, handle: Handle) {
         if let Some(credit) = self.streams.release(dst, handle) {
             self.handles.remove(credit);
         }
     }
 
-    /// The program has taken a message: its sender may send more.
+    /// The program has taken a message, so its sender gets credit.
     pub fn taken(&mut self, receipt: Receipt) {
         if !receipt.is_due() || !self.streams.take(receipt) {
             return;
@@ -175,7 +175,7 @@ impl Node {
         match self.topology.hop(receipt.src) {
             // It is written when the link has room, for all that was taken by then.
             Some(Hop::Link(link)) => {
-                self.streams.owe(link, receipt);
+                self.streams.queue_credit(link, receipt);
                 self.announce_ready(link);
             }
             Some(Hop::Here) => {
@@ -190,7 +190,7 @@ impl Node {
     /// Appends the frames of credit that those behind `link` are owed.
     pub(super) fn write_credit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) {
         while out.len() < enough
-            && let Some(credit) = self.streams.next_owed(link)
+            && let Some(credit) = self.streams.next_credit(link)
         {
             let message = Message {
                 answer: true,
@@ -201,7 +201,7 @@ impl Node {
         }
     }
 
-    /// Says no to a message that an [`Event::Message`] brought, if its sender waits for a word.
+    /// Refuses a message that an [`Event::Message`] brought, if its sender waits for an answer.
     pub fn decline(&mut self, src: ContextId, reply_to: Handle, kind: DeadKind, reason: &str) {
         self.stats.refused += 1;
         self.reply_dead(src, reply_to, Dead::new(kind, reason));
@@ -222,7 +222,7 @@ impl Node {
     /// Handles a message for a handle that is not the router's own.
     pub(super) fn dispatch_dynamic(&mut self, link: Option<LinkId>, message: Message) {
         let Some(&listener) = self.handles.get(message.handle) else {
-            self.decline_stray(&message);
+            self.refuse_late(&message);
             return;
         };
         if let Some(respondent) = listener.respondent
@@ -320,8 +320,8 @@ impl Node {
         format!("handle {handle} of context {me} is behind with what context {src} has sent")
     }
 
-    /// A handle is not listened on any more: whoever streams to it, or is about to send it
-    /// something, learns that.
+    /// Closes the streams to a handle that is not listened on any more. Their senders are told,
+    /// and so are the senders of messages that are still arriving.
     pub(super) fn close_streams(&mut self, handle: Handle, listener: &Listener) {
         let from = listener
             .respondent
@@ -340,8 +340,8 @@ impl Node {
         }
     }
 
-    /// Says that there is nobody, but never answers an answer.
-    fn decline_stray(&mut self, message: &Message) {
+    /// Refuses a message for a handle that is not there, but never answers an answer.
+    fn refuse_late(&mut self, message: &Message) {
         // Usually an answer that comes after its caller gave up.
         self.stats.late += 1;
         if matches!(message.body, Body::Data(_)) {
@@ -357,13 +357,13 @@ impl Node {
         match message.body {
             Body::Data(bytes) => {
                 let taken = control::decode::<u64>(&bytes);
-                let credited = taken.and_then(|taken| self.streams.credited(src, handle, taken));
-                let Some((wake, over)) = credited else {
+                let credited = taken.and_then(|taken| self.streams.on_credit(src, handle, taken));
+                let Some(Credited { wake, finished }) = credited else {
                     self.stats.refused += 1;
                     return;
                 };
                 self.stats.delivered += 1;
-                if let Some(credit) = over {
+                if let Some(credit) = finished {
                     self.handles.remove(credit);
                 }
                 if wake {

@@ -3,13 +3,13 @@
 mod commands;
 mod dispatch;
 mod gauges;
-mod holding;
 mod ids;
 mod inbound;
-mod liveness;
+mod keepalive;
 mod logs;
 mod lost;
 mod messages;
+mod pause;
 mod routes;
 
 use alloc::collections::VecDeque;
@@ -48,8 +48,8 @@ pub struct Node {
     message_max: u32,
     links: Map<LinkId, Link>,
     next_link: u32,
-    /// When the next link is to be looked at, of those that are watched.
-    next_pulse: Option<Instant>,
+    /// When the next keepalive check of a link is due.
+    next_probe: Option<Instant>,
     blocks: Blocks,
     /// The handle at which we wait for a block of ids.
     asked_ids: Option<Handle>,
@@ -73,9 +73,9 @@ pub struct Node {
     /// Links that have got something to send since the driver last asked.
     ready_links: VecDeque<LinkId>,
     stats: Stats,
-    /// Whether a password may be in what came last.
+    /// Whether the bytes of the last input may contain a password.
     secrets_in: bool,
-    /// Whether one may be in what was sent last.
+    /// Whether the bytes of the last transmit may.
     secrets_out: bool,
 }
 
@@ -229,7 +229,7 @@ impl Node {
             message_max,
             links: Map::default(),
             next_link: 0,
-            next_pulse: None,
+            next_probe: None,
             blocks: Blocks::default(),
             asked_ids: None,
             unidirectional: true,
@@ -353,7 +353,7 @@ impl Node {
     pub fn discard_image(&mut self, hash: &ImageHash) {
         self.depot.remove(hash);
         // Calls that need it must fail: nobody will send it again.
-        self.depot.give_up(*hash);
+        self.depot.remove_waiting(*hash);
     }
 
     /// The binding of that plugin name that came last.
@@ -387,16 +387,16 @@ impl Node {
     /// any. Ask again while the link has room.
     pub fn poll_transmit(&mut self, link: LinkId, out: &mut Vec<u8>, enough: usize) -> bool {
         let before = out.len();
-        self.write_sign(link, out);
-        self.write_wishes(link, out);
+        self.write_alive(link, out);
+        self.write_pauses(link, out);
         self.write_credit(link, out, enough);
         self.secrets_out = false;
         if let Some(state) = self.links.get_mut(&link) {
             self.secrets_out = state.outbox.fill(out, enough);
-            if let Some(pulse) = &mut state.pulse {
-                pulse.send(out.len() - before);
+            if let Some(keepalive) = &mut state.keepalive {
+                keepalive.on_sent(out.len() - before);
             }
-            self.let_go_on(link);
+            self.request_resume(link);
         }
         out.len() > before
     }
@@ -416,21 +416,22 @@ impl Node {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let unwatched = self.poll_timeout_of_waits();
-        unwatched.into_iter().chain(self.next_pulse).min()
+        unwatched.into_iter().chain(self.next_probe).min()
     }
 
-    /// The same, for a driver that looks at the links that are watched by itself, and often
-    /// enough: as often as [`watch_interval`](Self::watch_interval) says.
+    /// The same without keepalive, for a driver that calls
+    /// [`handle_timeout`](Self::handle_timeout) every
+    /// [`keepalive_interval`](Self::keepalive_interval) anyway.
     pub fn poll_timeout_of_waits(&mut self) -> Option<Instant> {
         let deadline = self.handles.next_deadline();
         deadline.into_iter().chain(self.next_log_note()).min()
     }
 
-    /// Ends the waits whose time is up, and looks after the links that are watched.
+    /// Ends the waits whose time is up, and checks the links that are kept alive.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.check_pulses(now);
+        self.probe_links(now);
         while let Some((handle, listener)) = self.handles.expire(now) {
-            self.give_up(handle, &listener);
+            self.on_unsubscribed(handle, &listener);
             self.events.push_back(Event::Expired { handle });
         }
         self.note_dropped_logs(now);

@@ -3,6 +3,11 @@ use crate::message::DeadKind;
 
 const THERE: (ContextId, Handle) = (ContextId(7), Handle(5000));
 const CREDIT: Handle = Handle(9000);
+const AVAILABLE: Capacity = Capacity::Available(CREDIT);
+
+fn credited(wake: bool, finished: Option<Handle>) -> Option<Credited> {
+    Some(Credited { wake, finished })
+}
 
 fn sender() -> Streams {
     let mut streams = Streams::default();
@@ -10,53 +15,53 @@ fn sender() -> Streams {
     streams
 }
 
-fn put(streams: &mut Streams, length: usize) -> Room {
-    let (room, _) = streams.room(THERE.0, THERE.1, length);
-    if room == Room::Some {
+fn put(streams: &mut Streams, length: usize) -> Capacity {
+    let capacity = streams.capacity(THERE.0, THERE.1, length);
+    if capacity == AVAILABLE {
         streams.sent(THERE.0, THERE.1, length);
     }
-    room
+    capacity
 }
 
 #[test]
 fn a_sender_stops_at_the_window_and_goes_on_with_credit() {
     let mut streams = sender();
     let mut sent = 0;
-    while put(&mut streams, 1000) == Room::Some {
+    while put(&mut streams, 1000) == AVAILABLE {
         sent += cost(1000);
     }
     assert!(sent <= STREAM_WINDOW && sent + cost(1000) > STREAM_WINDOW);
     assert_eq!(
-        streams.credited(THERE.0, THERE.1, cost(1000)),
-        Some((true, None))
+        streams.on_credit(THERE.0, THERE.1, cost(1000)),
+        credited(true, None)
     );
-    assert_eq!(put(&mut streams, 1000), Room::Some);
-    assert_eq!(put(&mut streams, 1000), Room::None);
+    assert_eq!(put(&mut streams, 1000), AVAILABLE);
+    assert_eq!(put(&mut streams, 1000), Capacity::Blocked);
 }
 
 #[test]
 fn one_message_of_any_size_may_be_under_way() {
     let mut streams = sender();
     let large = 2 * STREAM_WINDOW as usize;
-    assert_eq!(put(&mut streams, large), Room::Some);
-    assert_eq!(put(&mut streams, 0), Room::None);
+    assert_eq!(put(&mut streams, large), AVAILABLE);
+    assert_eq!(put(&mut streams, 0), Capacity::Blocked);
 }
 
 #[test]
 fn credit_for_what_was_never_sent_is_nonsense() {
     let mut streams = sender();
-    assert_eq!(put(&mut streams, 10), Room::Some);
-    assert_eq!(streams.credited(THERE.0, THERE.1, cost(10) + 1), None);
+    assert_eq!(put(&mut streams, 10), AVAILABLE);
+    assert_eq!(streams.on_credit(THERE.0, THERE.1, cost(10) + 1), None);
 }
 
 #[test]
 fn a_released_flow_is_kept_until_all_was_taken() {
     let mut streams = sender();
-    assert_eq!(put(&mut streams, 10), Room::Some);
+    assert_eq!(put(&mut streams, 10), AVAILABLE);
     assert_eq!(streams.release(THERE.0, THERE.1), None);
     assert_eq!(
-        streams.credited(THERE.0, THERE.1, cost(10)),
-        Some((false, Some(CREDIT)))
+        streams.on_credit(THERE.0, THERE.1, cost(10)),
+        credited(false, Some(CREDIT))
     );
     assert_eq!(streams.gauges().0, 0);
 }
@@ -65,29 +70,29 @@ fn a_released_flow_is_kept_until_all_was_taken() {
 fn an_ended_flow_says_why_until_it_is_released() {
     let mut streams = sender();
     assert!(streams.end(THERE.0, THERE.1, Dead::new(DeadKind::Closed, "enough")));
-    assert!(matches!(put(&mut streams, 1), Room::Ended(dead) if dead.reason == "enough"));
+    assert!(matches!(put(&mut streams, 1), Capacity::Ended(dead) if dead.reason == "enough"));
     assert_eq!(streams.release(THERE.0, THERE.1), Some(CREDIT));
-    assert_eq!(put(&mut streams, 1), Room::Unknown);
+    assert_eq!(put(&mut streams, 1), Capacity::NotOpen);
 }
 
 #[test]
 fn who_waits_is_not_forgotten_when_another_has_room() {
     let mut streams = sender();
-    assert_eq!(put(&mut streams, 100_000), Room::Some);
-    assert_eq!(put(&mut streams, 200_000), Room::None);
-    assert_eq!(put(&mut streams, 10), Room::Some);
+    assert_eq!(put(&mut streams, 100_000), AVAILABLE);
+    assert_eq!(put(&mut streams, 200_000), Capacity::Blocked);
+    assert_eq!(put(&mut streams, 10), AVAILABLE);
     assert_eq!(
-        streams.credited(THERE.0, THERE.1, cost(100_000)),
-        Some((true, None))
+        streams.on_credit(THERE.0, THERE.1, cost(100_000)),
+        credited(true, None)
     );
 }
 
 #[test]
 fn who_waits_on_a_stream_that_was_released_before_is_told_of_its_end() {
     let mut streams = sender();
-    assert_eq!(put(&mut streams, 200_000), Room::Some);
+    assert_eq!(put(&mut streams, 200_000), AVAILABLE);
     assert_eq!(streams.release(THERE.0, THERE.1), None);
-    assert_eq!(put(&mut streams, 100_000), Room::None);
+    assert_eq!(put(&mut streams, 100_000), Capacity::Blocked);
     assert!(streams.end(THERE.0, THERE.1, Dead::new(DeadKind::Closed, "enough")));
 }
 
@@ -170,7 +175,7 @@ fn t5_a_sender_that_starts_anew_gets_one_more_window_and_no_third() {
 fn t5_what_a_lost_context_has_sent_counts_until_it_is_taken() {
     let mut streams = Streams::default();
     let receipt = streams.hold(&item(3, 1000));
-    streams.forget(&[ContextId(3)]);
+    streams.remove_senders(&[ContextId(3)]);
     assert_eq!(streams.gauges(), (0, 1, cost(1000)));
     assert_eq!(take(&mut streams, receipt), None);
     assert_eq!(streams.gauges(), (0, 0, 0));
@@ -182,12 +187,12 @@ fn t5_who_does_not_read_its_credit_is_owed_it_once() {
     for _ in 0..1000 {
         let receipt = streams.hold(&item(3, 1));
         if streams.take(receipt) {
-            streams.owe(LinkId(1), receipt);
+            streams.queue_credit(LinkId(1), receipt);
         }
     }
-    let credit = streams.next_owed(LinkId(1)).unwrap();
+    let credit = streams.next_credit(LinkId(1)).unwrap();
     assert_eq!(credit.taken, 1000 * cost(1));
-    assert_eq!(streams.next_owed(LinkId(1)), None);
+    assert_eq!(streams.next_credit(LinkId(1)), None);
 }
 
 #[test]

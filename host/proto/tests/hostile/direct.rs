@@ -75,7 +75,7 @@ fn half_an_answer_goes_with_the_wait_for_it() {
         if expires {
             world.node.handle_timeout(NOW + Duration::from_secs(60));
         } else {
-            world.node.forget(handle);
+            world.node.unsubscribe(handle);
         }
         assert_eq!(world.node.gauges().assembly_bytes, 0);
     }

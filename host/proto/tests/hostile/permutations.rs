@@ -46,11 +46,11 @@ fn is_allowed(header: &Header) -> bool {
     let may = [
         Handle::FORWARD_LOG,
         Handle::ALLOCATE_ID,
-        Handle::WATCH,
+        Handle::MONITOR,
         Handle::DETACHING,
         Handle::HEARTBEAT,
         Handle::ALIVE,
-        Handle::HOLD_BACK,
+        Handle::PAUSE,
     ];
     // A neighbour may announce losses in several frames; they wait for the last one.
     let begun = header.first && !header.last && header.handle == Handle::DEL_ROUTE;

@@ -135,7 +135,7 @@ fn s074_a_block_request_that_is_forgotten_does_not_stand_in_the_way() {
     let mut tree = Tree::new();
     let child = tree.make(ROOT, ROOT);
     let forgotten = tree.node(child).request_ids(NOW).unwrap();
-    tree.node(child).forget(forgotten);
+    tree.node(child).unsubscribe(forgotten);
     assert_ne!(tree.node(child).request_ids(NOW).unwrap(), forgotten);
 }
 

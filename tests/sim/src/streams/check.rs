@@ -64,7 +64,7 @@ impl World {
             let stream = streams
                 .iter()
                 .find(|it| it.dst == dst && it.handle == handle);
-            if !state.woken && !stream.is_some_and(|it| it.waiting) {
+            if !state.woken && !stream.is_some_and(|it| it.blocked) {
                 self.fail(format!("outlet {outlet} waits, and nobody knows"));
             }
         }
