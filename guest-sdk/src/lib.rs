@@ -48,8 +48,9 @@ mod tracing_backend;
 
 pub use error::{Error, Explain, Result};
 pub use host::{Host, context_id, is_controller, parent_id, parent_ids};
-pub use offshoot_abi::router::{CallError, CallErrorKind, ChannelError};
+pub use offshoot_abi::router::ChannelError;
 pub use offshoot_abi::{Blob, Function, Schema, Secret};
+pub use offshoot_abi::{CallError, CallErrorKind, CallFailure};
 pub use offshoot_macros::{data, function, functions, wants};
 pub use router::{
     CallChain, Channel, Context, Items, Listen, Local, Message, Receiver, Router, RouterError,

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use offshoot_proto::{Dead, DeadKind, SendError};
+use offshoot_abi::CallError;
+pub use offshoot_proto::DeadKind as ChannelErrorKind;
+use offshoot_proto::{Dead, SendError};
 
 use crate::plugin::PluginError;
 use offshoot_node::launch::{Seconds, StreamError};
@@ -12,7 +14,7 @@ use offshoot_node::launch::{Seconds, StreamError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The function ran, or was about to, and has no value to give. Look at the function.
+    /// The function ran, or was about to, and has no value to give (`S161`). Look at the function.
     #[error(transparent)]
     Call(Box<CallError>),
     /// There will be no answer. Look at the machines between here and there.
@@ -51,103 +53,11 @@ pub enum Error {
     Usage(String),
 }
 
-/// A call that its context answered without a value (`S161`).
-///
-/// `Display` is one line; the alternate form, `{:#}`, adds where the error came from and the
-/// plugin's stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallError {
-    /// Name of the context that ran it.
-    pub context: String,
-    /// `plugin::function`.
-    pub function: String,
-    /// What kind of end it was.
-    pub kind: CallErrorKind,
-    /// Rust's name of the error's type; empty unless the function returned it.
-    pub type_name: String,
-    /// What it says.
-    pub message: String,
-    /// What its sources say, outermost first.
-    pub causes: Vec<String>,
-    /// `file:line:column` in the plugin, when known.
-    pub location: Option<String>,
-    /// Names of the functions on the plugin's stack, innermost first.
-    pub backtrace: Vec<String>,
-}
-
-/// The kinds of end without a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CallErrorKind {
-    /// The function returned an error.
-    Function,
-    /// The function did not understand its arguments and did not run.
-    BadArguments,
-    /// The plugin has no such function.
-    UnknownFunction,
-    /// The caller was compiled with other types than the function.
-    SignatureMismatch,
-    /// The plugin panicked or trapped; its state is gone.
-    Trapped,
-    /// The plugin wanted more than its limits; its state is gone.
-    LimitExceeded,
-    /// The plugin broke the ABI; its state is gone.
-    Misbehaved,
-    /// The plugin could not be made ready, and the function did not run.
-    CannotLoad,
-    /// The call was taken back.
-    Cancelled,
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}: ", self.function, self.context)?;
-        match self.kind {
-            CallErrorKind::Function | CallErrorKind::Misbehaved => {}
-            CallErrorKind::BadArguments => f.write_str("bad arguments: ")?,
-            CallErrorKind::UnknownFunction => f.write_str("unknown function: ")?,
-            CallErrorKind::SignatureMismatch => f.write_str("version mismatch: ")?,
-            CallErrorKind::Trapped => f.write_str("the plugin crashed: ")?,
-            CallErrorKind::LimitExceeded => f.write_str("limit exceeded: ")?,
-            CallErrorKind::CannotLoad => f.write_str("cannot load the plugin: ")?,
-            CallErrorKind::Cancelled => f.write_str("cancelled: ")?,
-        }
-        f.write_str(&self.message)?;
-        for cause in &self.causes {
-            write!(f, ": {cause}")?;
-        }
-        if f.alternate() {
-            if !self.type_name.is_empty() {
-                write!(f, "\n  error type: {}", self.type_name)?;
-            }
-            if let Some(location) = &self.location {
-                write!(f, "\n  raised at: {location}")?;
-            }
-            for (depth, name) in self.backtrace.iter().enumerate() {
-                write!(f, "\n  {depth:>4}: {name}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for CallError {}
-
 impl Error {
     /// What kind of error it is, as a word that programs can compare: `--json` prints it.
     pub fn kind(&self) -> &'static str {
         match self {
-            Error::Call(call) => match call.kind {
-                CallErrorKind::Function => "function",
-                CallErrorKind::BadArguments => "bad_arguments",
-                CallErrorKind::UnknownFunction => "unknown_function",
-                CallErrorKind::SignatureMismatch => "signature_mismatch",
-                CallErrorKind::Trapped => "trapped",
-                CallErrorKind::LimitExceeded => "limit_exceeded",
-                CallErrorKind::Misbehaved => "misbehaved",
-                CallErrorKind::CannotLoad => "cannot_load",
-                CallErrorKind::Cancelled => "cancelled",
-            },
+            Error::Call(call) => call.failure.kind.as_str(),
             Error::Channel(_) => "channel",
             Error::Timeout { .. } => "timeout",
             Error::Stream(_) => "stream",
@@ -161,7 +71,7 @@ impl Error {
 
     /// A router that was shut down.
     pub(crate) fn shut_down() -> Self {
-        let dead = Dead::new(DeadKind::Closed, offshoot_node::driver::SHUT_DOWN);
+        let dead = Dead::new(ChannelErrorKind::Closed, offshoot_node::driver::SHUT_DOWN);
         Self::Channel(ChannelError::new("", &dead))
     }
 
@@ -202,42 +112,11 @@ pub struct ChannelError {
     pub may_have_run: bool,
 }
 
-/// The kinds of end without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChannelErrorKind {
-    /// One of the ends was closed on purpose.
-    Closed,
-    /// A context on the way, or at its end, is gone.
-    Disconnected,
-    /// Nobody knows the way to the context.
-    NoRoute,
-    /// Nobody listens on the handle.
-    NoHandle,
-    /// The other end, or a context on the way, does not allow it.
-    Refused,
-    /// The message exceeds what a context on the way accepts.
-    TooLarge,
-    /// A table or queue on the way is full.
-    Exhausted,
-    /// What was sent, or the answer, makes no sense.
-    Malformed,
-}
-
 impl ChannelError {
     pub(crate) fn new(context: &str, dead: &Dead) -> Self {
         Self {
             context: context.to_owned(),
-            kind: match dead.kind {
-                DeadKind::Closed => ChannelErrorKind::Closed,
-                DeadKind::Disconnected => ChannelErrorKind::Disconnected,
-                DeadKind::NoRoute => ChannelErrorKind::NoRoute,
-                DeadKind::NoHandle => ChannelErrorKind::NoHandle,
-                DeadKind::Refused => ChannelErrorKind::Refused,
-                DeadKind::TooLarge => ChannelErrorKind::TooLarge,
-                DeadKind::Exhausted => ChannelErrorKind::Exhausted,
-                DeadKind::Malformed => ChannelErrorKind::Malformed,
-            },
+            kind: dead.kind,
             reason: dead.reason.clone(),
             may_have_run: false,
         }

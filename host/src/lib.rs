@@ -38,15 +38,13 @@ pub use {
     blocking::{Broker, block_on},
     connect::{Doas, Local, Ssh, Su, Sudo},
     context::{CallChain, Context},
-    error::{
-        CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error, LatchError, SelectError,
-    },
+    error::{ChannelError, ChannelErrorKind, Error, LatchError, SelectError},
     identity::{context_id, is_controller, parent_id, parent_ids},
     latch::Latch,
     messages::{Channel, Handler, Listen, Message, Receiver, Sender, Values},
     offshoot_abi::{
-        Blob, Function, FunctionInfo, Grant, Inspection, InvalidModule, Manifest, Portable, Secret,
-        Type, Want,
+        Blob, CallError, CallErrorKind, CallFailure, Function, FunctionInfo, Grant, GuestError,
+        Inspection, InvalidModule, Manifest, Portable, Secret, Type, Want,
     },
     offshoot_macros::main,
     offshoot_node::launch::StreamError,

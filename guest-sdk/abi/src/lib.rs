@@ -16,6 +16,7 @@ extern crate std;
 mod address;
 mod blob;
 mod envelope;
+mod failure;
 mod function;
 mod grant;
 #[cfg(feature = "inspect")]
@@ -31,6 +32,7 @@ mod secret;
 pub use address::{ContextAddress, Portable, SENDER_ADDRESS_LEN, SENDER_MAGIC, SenderAddress};
 pub use blob::Blob;
 pub use envelope::{Envelope, GuestError, Outcome};
+pub use failure::{CallError, CallErrorKind, CallFailure};
 pub use function::Function;
 pub use grant::{Grant, ParseGrantError, Want};
 #[cfg(feature = "inspect")]

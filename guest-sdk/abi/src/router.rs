@@ -10,9 +10,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use offshoot_text::Shown;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, ContextAddress, GuestError};
+use crate::{Blob, CallError, ContextAddress};
 
 /// Receivers that one [`Request::Receive`] may name.
 pub const RECEIVERS_MAX: usize = 1 << 16;
@@ -215,65 +216,6 @@ pub enum RequestError {
     Usage(String),
 }
 
-/// A call that its context answered without a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallError {
-    /// Name of the context that ran it.
-    pub context: String,
-    /// `plugin::function`.
-    pub function: String,
-    /// What kind of end it was.
-    pub kind: CallErrorKind,
-    /// What the function said; for other kinds of end only the message and the backtrace.
-    pub error: GuestError,
-}
-
-/// The kinds of end without a value. Variants are appended, never moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CallErrorKind {
-    /// The function returned an error.
-    Function,
-    /// The function did not understand its arguments and did not run.
-    BadArguments,
-    /// The plugin has no such function.
-    UnknownFunction,
-    /// The caller was compiled with other types than the function.
-    SignatureMismatch,
-    /// The plugin panicked or trapped; its state is gone.
-    Trapped,
-    /// The plugin wanted more than its limits; its state is gone.
-    LimitExceeded,
-    /// The plugin broke the contract; its state is gone.
-    Misbehaved,
-    /// The plugin could not be made ready, and the function did not run.
-    CannotLoad,
-    /// The call was taken back.
-    Cancelled,
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}: ", self.function, self.context)?;
-        f.write_str(match self.kind {
-            CallErrorKind::Function | CallErrorKind::Misbehaved => "",
-            CallErrorKind::BadArguments => "bad arguments: ",
-            CallErrorKind::UnknownFunction => "unknown function: ",
-            CallErrorKind::SignatureMismatch => "version mismatch: ",
-            CallErrorKind::Trapped => "the plugin crashed: ",
-            CallErrorKind::LimitExceeded => "limit exceeded: ",
-            CallErrorKind::CannotLoad => "cannot load the plugin: ",
-            CallErrorKind::Cancelled => "cancelled: ",
-        })?;
-        f.write_str(&self.error.message)?;
-        for cause in &self.error.causes {
-            write!(f, ": {cause}")?;
-        }
-        Ok(())
-    }
-}
-
-impl core::error::Error for CallError {}
-
 /// Why there will be no answer, or no further message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelError {
@@ -288,9 +230,9 @@ pub struct ChannelError {
 impl fmt::Display for ChannelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.context.is_empty() {
-            write!(f, "no answer from {}: ", self.context)?;
+            write!(f, "no answer from {}: ", Shown(&self.context))?;
         }
-        f.write_str(&self.reason)?;
+        Shown(&self.reason).fmt(f)?;
         if self.may_have_run {
             f.write_str("; the function may have run")?;
         }
@@ -303,6 +245,7 @@ impl core::error::Error for ChannelError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{CallErrorKind, CallFailure};
     use alloc::string::ToString;
     use alloc::vec;
 
@@ -409,8 +352,7 @@ mod tests {
         let call = CallError {
             context: "c".to_string(),
             function: "f".to_string(),
-            kind: CallErrorKind::Cancelled,
-            error: GuestError::default(),
+            failure: CallFailure::new(CallErrorKind::Cancelled, ""),
         };
         let bytes = [1, 0, 1, b'c', 1, b'f', 8, 0, 0, 0, 0, 0];
         check(failure(RequestError::Call(Box::new(call))), &bytes);

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use offshoot_abi::router::{CallError, ChannelError, RequestError};
+use offshoot_abi::CallError;
+use offshoot_abi::router::{ChannelError, RequestError};
 
 /// Why something between contexts did not happen, split by who must act.
 ///
@@ -36,7 +37,9 @@ impl RouterError {
     /// How a report calls the error's type.
     pub(crate) fn type_name(&self) -> &str {
         match self {
-            Self::Call(error) if !error.error.type_name.is_empty() => &error.error.type_name,
+            Self::Call(error) if !error.failure.error.type_name.is_empty() => {
+                &error.failure.error.type_name
+            }
             Self::Call(_) => "offshoot_guest::CallError",
             Self::Channel(_) => "offshoot_guest::ChannelError",
             Self::Timeout(_) => "offshoot_guest::TimeoutError",

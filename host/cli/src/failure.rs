@@ -10,6 +10,7 @@ pub(super) fn to_json(error: &Error) -> Value {
     let mut object = json!({"kind": error.kind(), "message": error.to_string()});
     match error {
         Error::Call(call) => {
+            let call = &call.failure.error;
             object["message"] = call.message.as_str().into();
             if !call.type_name.is_empty() {
                 object["type"] = call.type_name.as_str().into();
@@ -42,8 +43,8 @@ pub(super) fn to_text(error: &Error, detail: Detail) -> String {
 pub(super) fn reason(error: &Error, target: &str) -> String {
     let text = match error {
         Error::Call(call) => {
-            let mut text = call.message.clone();
-            for cause in &call.causes {
+            let mut text = call.failure.error.message.clone();
+            for cause in &call.failure.error.causes {
                 text.push_str(": ");
                 text.push_str(cause);
             }

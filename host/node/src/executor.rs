@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Instant;
 
 use foldhash::HashMap;
-use offshoot_abi::HostInfo;
+use offshoot_abi::{CallErrorKind, CallFailure, HostInfo};
 use offshoot_proto::CallKey;
 use offshoot_proto::Run;
-use offshoot_proto::control::{BindingKey, CallFailure, CallOutcome};
+use offshoot_proto::control::{BindingKey, CallOutcome};
 
 use crate::allocator;
 use crate::driver::Driver;
@@ -41,7 +41,8 @@ impl Executor {
         let plugin = match self.plugin(driver, &run) {
             Ok(plugin) => plugin,
             Err(reason) => {
-                let outcome = CallOutcome::Failed(CallFailure::CannotLoad(reason));
+                let outcome =
+                    CallOutcome::Failed(CallFailure::new(CallErrorKind::CannotLoad, reason));
                 return Some(end(driver, noted.as_ref(), outcome));
             }
         };
@@ -180,12 +181,10 @@ fn end(driver: &Driver, noted: Option<&CallRecord>, outcome: CallOutcome) -> Cal
         profile.note(&noted.function, noted.began.elapsed());
     }
     if let (CallOutcome::Failed(failure), false) = (&outcome, noted.is_awaited) {
-        let reason = crate::outcome::explain(failure.clone())
-            .map_or_else(|| "time was up".to_owned(), |(_, error)| error.message);
         driver.log(
             1,
             &noted.function,
-            &format!("a call that nobody waits for failed: {reason}"),
+            &format!("a call that nobody waits for failed: {failure}"),
         );
     }
     outcome
@@ -209,28 +208,52 @@ impl LogSink for Log {
     }
 }
 
-fn outcome(finish: Completion) -> CallOutcome {
-    CallOutcome::Failed(match finish {
+/// What the caller is told of a call's end.
+fn outcome(completion: Completion) -> CallOutcome {
+    let failed = CallFailure::new;
+    CallOutcome::Failed(match completion {
         Completion::Value(value) => {
             if value.len() > allocator::LARGE {
                 allocator::keep();
             }
             return CallOutcome::Value(value.into());
         }
-        Completion::Error(error) => CallFailure::Function(error),
-        Completion::BadArguments(reason) => CallFailure::BadArguments(reason),
-        Completion::UnknownFunction { known } => CallFailure::UnknownFunction(known),
-        Completion::SignatureMismatch => CallFailure::SignatureMismatch,
-        Completion::Trapped { message, backtrace } => CallFailure::Trapped { message, backtrace },
-        Completion::DeadlineExceeded => CallFailure::DeadlineExceeded,
-        Completion::Cancelled => CallFailure::Cancelled,
-        Completion::ResultTooLarge { size, max } => {
-            CallFailure::LimitExceeded(format!("a result of {size} bytes is too large (max {max})"))
+        Completion::Error(error) => error.into(),
+        Completion::BadArguments(reason) => failed(CallErrorKind::BadArguments, reason),
+        Completion::UnknownFunction { known } => failed(
+            CallErrorKind::UnknownFunction,
+            format!("the plugin has {}", known.join(", ")),
+        ),
+        Completion::SignatureMismatch => failed(
+            CallErrorKind::SignatureMismatch,
+            "the function's types are not those that the caller knows".to_owned(),
+        ),
+        Completion::Trapped { message, backtrace } => {
+            let mut failure = failed(CallErrorKind::Trapped, message);
+            failure.error.backtrace = backtrace;
+            failure
         }
-        Completion::Limit(what) => CallFailure::LimitExceeded(what),
-        Completion::BadGuest(what) => CallFailure::Misbehaved(what),
-        Completion::Busy => CallFailure::CannotLoad("another call of it runs".to_owned()),
-        Completion::Failed(reason) => CallFailure::CannotLoad(reason),
+        Completion::DeadlineExceeded => {
+            failed(CallErrorKind::DeadlineExceeded, "time was up".to_owned())
+        }
+        Completion::Cancelled => failed(
+            CallErrorKind::Cancelled,
+            "the call was taken back".to_owned(),
+        ),
+        Completion::ResultTooLarge { size, max } => failed(
+            CallErrorKind::LimitExceeded,
+            format!("a result of {size} bytes is too large (max {max})"),
+        ),
+        Completion::Limit(what) => failed(CallErrorKind::LimitExceeded, what),
+        Completion::BadGuest(what) => failed(
+            CallErrorKind::Misbehaved,
+            format!("the plugin broke its contract: {what}"),
+        ),
+        Completion::Busy => failed(
+            CallErrorKind::CannotLoad,
+            "another call of it runs".to_owned(),
+        ),
+        Completion::Failed(reason) => failed(CallErrorKind::CannotLoad, reason),
     })
 }
 

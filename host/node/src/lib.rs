@@ -17,7 +17,6 @@ pub mod identity;
 pub mod launch;
 pub mod logs;
 pub mod mailbox;
-mod outcome;
 mod plugin_router;
 pub mod serve;
 pub mod text;
@@ -25,5 +24,3 @@ pub mod transport;
 
 /// Names the sources that this program was built from: parent and child must come from the same.
 pub const BUILD_ID: &str = env!("OFFSHOOT_BUILD_ID");
-
-pub use outcome::explain;

@@ -14,10 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use foldhash::HashMap;
-use offshoot_abi::router::{
-    self, Body, CallError, ChannelError, Received, Request, RequestError, Response,
-};
-use offshoot_abi::{Blob, ContextAddress};
+use offshoot_abi::router::{self, Body, ChannelError, Received, Request, RequestError, Response};
+use offshoot_abi::{Blob, CallError, CallErrorKind, ContextAddress};
 use offshoot_proto::control::{Arguments, CallOutcome, Traces};
 use offshoot_proto::{
     Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, SendError,
@@ -27,7 +25,6 @@ use offshoot_wasm::{Exchange, PluginRouter, PluginRouters, Profile, Target};
 use crate::driver::{Driver, PutEnd, StreamHandle, Subscription};
 use crate::launch::{self, CONNECT_TIMEOUT, ConnectError, ConnectRequest, LocalSpec};
 use crate::mailbox::{self, Notify, QueuedMessage, WakerSlot, Watched};
-use crate::outcome;
 
 /// Receivers that one instance may have open.
 const RECEIVERS_MAX: usize = router::RECEIVERS_MAX;
@@ -507,14 +504,13 @@ impl Receiver {
         };
         match CallOutcome::parse(bytes) {
             Some(CallOutcome::Value(value)) => Body::Value(Blob::from(value.to_vec())),
-            Some(CallOutcome::Failed(failure)) => Body::Failed(match outcome::explain(failure) {
-                Some((kind, error)) => RequestError::Call(Box::new(CallError {
+            Some(CallOutcome::Failed(failure)) => Body::Failed(match failure.kind {
+                CallErrorKind::DeadlineExceeded => self.timed_out(driver),
+                _ => RequestError::Call(Box::new(CallError {
                     context: driver.name(*dst).to_string(),
                     function: function.clone(),
-                    kind,
-                    error,
+                    failure,
                 })),
-                None => self.timed_out(driver),
             }),
             None => {
                 let dead = Dead::new(DeadKind::Malformed, "its answer makes no sense");

@@ -1,16 +1,13 @@
 //! Text of other processes, made safe to print: bounded, and without control characters.
 
-use offshoot_proto::commands_a_terminal;
+use offshoot_proto::{Shown, commands_a_terminal};
 
 /// Bytes of a line; a longer one is cut.
 const LINE_MAX: usize = 8 * 1024;
 
 /// Another context's words in an error of ours: of a bounded length, and safe to print.
 pub fn quote(text: &str) -> String {
-    let end = (0..=LINE_MAX.min(text.len()))
-        .rev()
-        .find(|&end| text.is_char_boundary(end));
-    clean(&text[..end.unwrap_or(0)])
+    Shown(text).to_string()
 }
 
 /// Takes out what a terminal would act on.

@@ -7,8 +7,10 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
+use offshoot_abi::{CallErrorKind, CallFailure};
+
 use crate::chains::{ChainKey, Chains};
-use crate::control::{Bind, CallBody, CallFailure, CallOutcome};
+use crate::control::{Bind, CallBody, CallOutcome};
 use crate::id::{ContextId, Handle};
 use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX};
 use crate::{Map, Set};
@@ -114,14 +116,15 @@ impl CallQueue {
                 self.chains.release(chain);
                 continue;
             }
-            if let Some(failure) = self.chains.failure(chain).cloned() {
+            if let Some(failure) = self.chains.failure(chain) {
+                let failure = failure_of_later(failure);
                 self.chains.release(chain);
                 return Some(Next::Fail(call.caller, failure));
             }
             if readiness(&call.bind) == Readiness::Missing {
                 let reason = "the plugin's image did not arrive whole: a context on the way \
                               damaged it, or had no room for it";
-                let failure = CallFailure::CannotLoad(reason.into());
+                let failure = CallFailure::new(CallErrorKind::CannotLoad, reason);
                 self.chains.fail(chain, &failure);
                 self.chains.release(chain);
                 return Some(Next::Fail(call.caller, failure));
@@ -202,6 +205,18 @@ impl CallQueue {
         };
         self.running.insert(key, running);
         key
+    }
+}
+
+/// How the calls behind one that failed so fail.
+fn failure_of_later(failure: &CallFailure) -> CallFailure {
+    match failure.kind {
+        // They had time left, or no deadline.
+        CallErrorKind::DeadlineExceeded => CallFailure::new(
+            CallErrorKind::ChainTimedOut,
+            "an earlier call of its chain did not end in time",
+        ),
+        _ => failure.clone(),
     }
 }
 

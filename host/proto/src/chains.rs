@@ -4,9 +4,9 @@
 //! and what the caller makes next under that number is another chain.
 
 use hashbrown::hash_map::Entry;
+use offshoot_abi::CallFailure;
 
 use crate::Map;
-use crate::control::CallFailure;
 use crate::id::ContextId;
 use crate::limits::CHAINS_MAX;
 
@@ -129,7 +129,13 @@ impl Chains {
 mod tests {
     use super::*;
 
+    use offshoot_abi::CallErrorKind;
+
     const CALLER: ContextId = ContextId::CONTROLLER;
+
+    fn cancelled() -> CallFailure {
+        CallFailure::new(CallErrorKind::Cancelled, "")
+    }
 
     #[test]
     fn b020_a_chain_that_is_forgotten_while_its_calls_wait_leaves_nothing() {
@@ -137,7 +143,7 @@ mod tests {
         let calls = [1, 1, 2].map(|chain| chains.join(CALLER, chain).unwrap());
         chains.remove(CALLER, 1);
         let anew = chains.join(CALLER, 1).unwrap();
-        chains.fail(calls[0], &CallFailure::Cancelled);
+        chains.fail(calls[0], &cancelled());
         chains.release(calls[0]);
         assert!(chains.failure(calls[1]).is_some(), "they belong together");
         assert_eq!(chains.failure(anew), None);
@@ -151,7 +157,7 @@ mod tests {
     fn b020_a_failure_is_remembered_until_the_chain_is_forgotten() {
         let mut chains = Chains::default();
         let key = chains.join(CALLER, 1).unwrap();
-        chains.fail(key, &CallFailure::Cancelled);
+        chains.fail(key, &cancelled());
         chains.release(key);
         let next = chains.join(CALLER, 1).unwrap();
         assert!(chains.failure(next).is_some());
@@ -168,7 +174,7 @@ mod tests {
         }
         for chain in 1..=CHAINS_MAX as u64 {
             let key = chains.current[&(CALLER, chain)];
-            chains.fail(key, &CallFailure::Cancelled);
+            chains.fail(key, &cancelled());
             chains.release(key);
         }
         assert_eq!(chains.join(CALLER, u64::MAX), None);

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use offshoot_abi::{Grant, GuestError};
+use offshoot_abi::{CallFailure, Grant};
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{RefusedDirectory, Stage};
@@ -397,36 +397,6 @@ pub enum CallOutcome {
     Value(Bytes),
     /// There is no value, and why.
     Failed(CallFailure),
-}
-
-/// Why a call that reached its context has no value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CallFailure {
-    /// The function returned an error.
-    Function(GuestError),
-    /// The function did not understand the arguments.
-    BadArguments(String),
-    /// The plugin has no such function; these are there.
-    UnknownFunction(Vec<String>),
-    /// The function's types are not those that the caller was compiled with.
-    SignatureMismatch,
-    /// The plugin panicked or trapped.
-    Trapped {
-        /// What it said, and where.
-        message: String,
-        /// Names of the functions on its stack, innermost first.
-        backtrace: Vec<String>,
-    },
-    /// Time was up.
-    DeadlineExceeded,
-    /// The caller took the call back.
-    Cancelled,
-    /// The plugin wanted more than its limits.
-    LimitExceeded(String),
-    /// The plugin broke the ABI.
-    Misbehaved(String),
-    /// The image or its grants could not be made ready.
-    CannotLoad(String),
 }
 
 const VALUE: u8 = 0;

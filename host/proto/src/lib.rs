@@ -66,7 +66,7 @@ pub use node::{
     Stats,
 };
 #[doc(hidden)]
-pub use offshoot_text::commands_a_terminal;
+pub use offshoot_text::{Shown, commands_a_terminal};
 #[doc(hidden)]
 pub use streams::OutgoingStream;
 pub use streams::Receipt;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 /// Version of the wire format and of the rules behind it. Neighbours must agree.
-pub const PROTOCOL_VERSION: u32 = 6;
+pub const PROTOCOL_VERSION: u32 = 7;
 
 /// How long the other end of a link that goes through another program or machine may give no sign
 /// of life, unless its maker says otherwise (`F6`).

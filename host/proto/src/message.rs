@@ -49,8 +49,9 @@ pub struct Dead {
     pub reason: String,
 }
 
-/// The kinds of reason.
+/// The kinds of reason why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum DeadKind {
     /// The other end closed on purpose.
     Closed,

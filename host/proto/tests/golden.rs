@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use offshoot_abi::{Grant, GuestError};
+use offshoot_abi::{CallErrorKind, CallFailure, Grant, GuestError};
 use offshoot_proto::control::{
-    self, Arguments, Bind, CallFailure, CallOutcome, Connect, ConnectFailure, Connected, Hello,
-    LogRecord, Method, Pause, PluginLimits, Welcome,
+    self, Arguments, Bind, CallOutcome, Connect, ConnectFailure, Connected, Hello, LogRecord,
+    Method, Pause, PluginLimits, Welcome,
 };
 use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, PROTOCOL_VERSION};
@@ -99,25 +99,23 @@ fn hello() -> Hello {
 /// Bodies that no part of the conversation below shows.
 fn bodies() -> Vectors {
     let failures = [
-        CallFailure::Function(GuestError {
+        CallFailure::from(GuestError {
             type_name: "io::Error".to_owned(),
             message: "no".to_owned(),
             causes: vec!["why".to_owned()],
             location: Some("a.rs:1:2".to_owned()),
             backtrace: vec!["f".to_owned()],
         }),
-        CallFailure::BadArguments("b".to_owned()),
-        CallFailure::UnknownFunction(vec!["walk".to_owned()]),
-        CallFailure::SignatureMismatch,
-        CallFailure::Trapped {
-            message: "m".to_owned(),
-            backtrace: vec!["f".to_owned()],
-        },
-        CallFailure::DeadlineExceeded,
-        CallFailure::Cancelled,
-        CallFailure::LimitExceeded("l".to_owned()),
-        CallFailure::Misbehaved("m".to_owned()),
-        CallFailure::CannotLoad("c".to_owned()),
+        CallFailure::new(CallErrorKind::BadArguments, "b"),
+        CallFailure::new(CallErrorKind::UnknownFunction, "u"),
+        CallFailure::new(CallErrorKind::SignatureMismatch, "s"),
+        CallFailure::new(CallErrorKind::Trapped, "t"),
+        CallFailure::new(CallErrorKind::LimitExceeded, "l"),
+        CallFailure::new(CallErrorKind::Misbehaved, "m"),
+        CallFailure::new(CallErrorKind::CannotLoad, "c"),
+        CallFailure::new(CallErrorKind::Cancelled, "c"),
+        CallFailure::new(CallErrorKind::DeadlineExceeded, "d"),
+        CallFailure::new(CallErrorKind::ChainTimedOut, "c"),
     ];
     let mut vectors: Vectors = failures
         .into_iter()

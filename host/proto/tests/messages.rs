@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use offshoot_proto::control::{
-    self, Arguments, Bind, CallFailure, CallOutcome, PluginLimits, Welcome,
-};
+use offshoot_abi::{CallErrorKind, CallFailure};
+use offshoot_proto::control::{self, Arguments, Bind, CallOutcome, PluginLimits, Welcome};
 use offshoot_proto::limits::{MESSAGE_MAX_DEFAULT, STREAM_WINDOW};
 use offshoot_proto::{
     Body, CallRequest, ContextId, DeadKind, Event, Handle, Instant, LinkId, Listen, ListenError,
@@ -275,7 +274,7 @@ fn b020_after_a_failure_the_rest_of_a_chain_fails_unrun() {
     }
     pair.settle();
     let run = next_run(&mut pair.child).unwrap();
-    let failure = CallFailure::BadArguments("no".to_owned());
+    let failure = CallFailure::new(CallErrorKind::BadArguments, "no");
     pair.child
         .finish(run, CallOutcome::Failed(failure.clone()), NOW);
     assert_eq!(next_run(&mut pair.child), None, "the others do not run");

@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use offshoot_abi::{CallError, CallErrorKind, CallFailure};
 use offshoot_proto::Body;
-use offshoot_proto::control::{CallFailure, CallOutcome};
+use offshoot_proto::control::CallOutcome;
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
-use crate::error::{CallError, CallErrorKind, ChannelError, ChannelErrorKind, Error};
+use crate::error::{ChannelError, ChannelErrorKind, Error};
 use crate::plugin::{Plugin, PluginError};
 use offshoot_node::driver::Subscription;
 use offshoot_node::mailbox::{Content, Received};
@@ -109,36 +110,14 @@ impl CallTarget {
     }
 
     fn failed(&self, failure: CallFailure) -> Error {
-        let Some((kind, error)) = offshoot_node::explain(failure) else {
+        if failure.kind == CallErrorKind::DeadlineExceeded {
             return self.timed_out();
-        };
+        }
         CallError {
             context: self.context.name().to_owned(),
             function: self.function_name(),
-            kind: kind.into(),
-            type_name: error.type_name,
-            message: error.message,
-            causes: error.causes,
-            location: error.location,
-            backtrace: error.backtrace,
+            failure,
         }
         .into()
-    }
-}
-
-impl From<offshoot_abi::router::CallErrorKind> for CallErrorKind {
-    fn from(kind: offshoot_abi::router::CallErrorKind) -> Self {
-        use offshoot_abi::router::CallErrorKind as Kind;
-        match kind {
-            Kind::Function => Self::Function,
-            Kind::BadArguments => Self::BadArguments,
-            Kind::UnknownFunction => Self::UnknownFunction,
-            Kind::SignatureMismatch => Self::SignatureMismatch,
-            Kind::Trapped => Self::Trapped,
-            Kind::LimitExceeded => Self::LimitExceeded,
-            Kind::Misbehaved => Self::Misbehaved,
-            Kind::CannotLoad => Self::CannotLoad,
-            Kind::Cancelled => Self::Cancelled,
-        }
     }
 }

@@ -16,4 +16,4 @@ mod shown;
 
 pub use hop::{Hop, HopError};
 pub use name::{NameError, NameKind, check_host, check_user};
-pub use shown::commands_a_terminal;
+pub use shown::{Shown, commands_a_terminal};

@@ -46,9 +46,9 @@ fn s108_an_error_brings_type_message_and_stack() {
             .await
             .unwrap_err();
         let error = call_error(error);
-        assert_eq!(error.kind, CallErrorKind::Function);
-        assert_eq!(error.message, "`key` was not found");
-        assert_eq!(error.type_name, "e2e_plugin::NotFound");
+        assert_eq!(error.failure.kind, CallErrorKind::Function);
+        assert_eq!(error.failure.error.message, "`key` was not found");
+        assert_eq!(error.failure.error.type_name, "e2e_plugin::NotFound");
         assert_eq!(error.function, "e2e-plugin::fail");
 
         let error = call_error(
@@ -57,15 +57,19 @@ fn s108_an_error_brings_type_message_and_stack() {
                 .await
                 .unwrap_err(),
         );
-        assert_eq!(error.message, "invalid digit found in string");
+        assert_eq!(error.failure.error.message, "invalid digit found in string");
         assert!(
             error
+                .failure
+                .error
                 .location
                 .as_ref()
                 .is_some_and(|place| place.contains("lib.rs")),
             "{error:#}"
         );
         let named = error
+            .failure
+            .error
             .backtrace
             .iter()
             .any(|name| name.contains("parse_inner"));
@@ -84,11 +88,16 @@ fn a_panic_brings_its_message_and_place_and_the_context_lives_on() {
                 .await
                 .unwrap_err(),
         );
-        assert_eq!(error.kind, CallErrorKind::Trapped);
-        assert!(error.message.contains("ouch"), "{error:#}");
-        assert!(error.message.contains("lib.rs"), "{error:#}");
+        assert_eq!(error.failure.kind, CallErrorKind::Trapped);
+        assert!(error.failure.error.message.contains("ouch"), "{error:#}");
+        assert!(error.failure.error.message.contains("lib.rs"), "{error:#}");
         assert!(
-            error.backtrace.iter().any(|name| name.contains("crash")),
+            error
+                .failure
+                .error
+                .backtrace
+                .iter()
+                .any(|name| name.contains("crash")),
             "{error:#}"
         );
         // The crash took the plugin's state with it.
@@ -203,7 +212,10 @@ fn b044_a_result_over_the_limit_is_an_error() {
             .await
             .unwrap_err();
         let error = call_error(error);
-        assert!(error.message.contains("more than 64 MiB"), "{error}");
+        assert!(
+            error.failure.error.message.contains("more than 64 MiB"),
+            "{error}"
+        );
         assert_eq!(context.call::<guest::add>((1, 2)).await.unwrap(), 3);
     });
 }
@@ -214,7 +226,11 @@ fn a_memory_hog_is_stopped() {
         let context = router.local().await.unwrap();
         let error = context.call::<guest::hoard>((1024,)).await.unwrap_err();
         let error = call_error(error);
-        assert_eq!(error.kind, CallErrorKind::LimitExceeded, "{error:#}");
+        assert_eq!(
+            error.failure.kind,
+            CallErrorKind::LimitExceeded,
+            "{error:#}"
+        );
         assert_eq!(context.call::<guest::add>((1, 2)).await.unwrap(), 3);
     });
 }
@@ -278,6 +294,6 @@ fn a_function_by_name_takes_any_types_that_fit() {
             .call_named::<u64>(&plugin, "add", &("text",))
             .await
             .unwrap_err();
-        assert_eq!(call_error(error).kind, CallErrorKind::BadArguments);
+        assert_eq!(call_error(error).failure.kind, CallErrorKind::BadArguments);
     });
 }

@@ -50,8 +50,11 @@ fn s011_without_the_grant_a_plugin_makes_nothing() {
         let context = router.local().await.unwrap();
         let error = context.call::<fanout::fan_out>((1, 1)).await.unwrap_err();
         let error = call_error(error);
-        assert!(error.message.contains("not granted `router`"), "{error}");
-        assert_eq!(error.type_name, "offshoot_guest::RouterError");
+        assert!(
+            error.failure.error.message.contains("not granted `router`"),
+            "{error}"
+        );
+        assert_eq!(error.failure.error.type_name, "offshoot_guest::RouterError");
     });
 }
 
@@ -89,7 +92,11 @@ fn b029_a_slow_reader_holds_the_producer_and_closing_ends_it() {
         receiver.close();
         let error = call_error(call.get().await.unwrap_err());
         assert!(
-            error.message.contains("of 1000000 numbers were sent"),
+            error
+                .failure
+                .error
+                .message
+                .contains("of 1000000 numbers were sent"),
             "{error}"
         );
     });

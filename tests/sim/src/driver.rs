@@ -2,10 +2,8 @@
 //! makes its children, and checks each thing that it is told against what really happened.
 
 use bytes::Bytes;
-use offshoot_abi::GuestError;
-use offshoot_proto::control::{
-    CallFailure, CallOutcome, ConnectFailure, Connected, Hello, LogRecord, Welcome,
-};
+use offshoot_abi::{CallErrorKind, CallFailure, GuestError};
+use offshoot_proto::control::{CallOutcome, ConnectFailure, Connected, Hello, LogRecord, Welcome};
 use offshoot_proto::limits::MESSAGE_MAX_DEFAULT;
 use offshoot_proto::{Body, CallKey, ContextId, Event, Handle, LinkId, Node, Run};
 
@@ -237,7 +235,8 @@ impl World {
         let end = self.now + busy;
         match deadline {
             Some(deadline) if deadline.0 <= end => {
-                let outcome = CallOutcome::Failed(CallFailure::DeadlineExceeded);
+                let outcome =
+                    CallOutcome::Failed(CallFailure::new(CallErrorKind::DeadlineExceeded, ""));
                 self.finish(process, key, Some(outcome));
             }
             _ if busy == 0 => self.finish(process, key, None),
@@ -282,7 +281,7 @@ impl World {
                 let call = &mut self.model.calls[number];
                 call.returned = true;
                 match call.plan {
-                    Plan::Fail => CallOutcome::Failed(CallFailure::Function(GuestError::default())),
+                    Plan::Fail => CallOutcome::Failed(GuestError::default().into()),
                     _ => CallOutcome::Value(payload(number, call.result).into()),
                 }
             }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use offshoot_proto::control::{CallFailure, CallOutcome};
+use offshoot_abi::CallErrorKind;
+use offshoot_proto::control::CallOutcome;
 use offshoot_proto::{Body, Dead, DeadKind, Handle};
 
 /// What a caller waits beyond a call's own timeout (as in `host/proto`).
@@ -225,9 +226,12 @@ fn check_answer(number: usize, call: &Call, bytes: &Bytes) -> Verdict {
                 Err(format!("another value: {} bytes", value.len()))
             }
         }
-        (CallOutcome::Failed(CallFailure::Function(_)), Plan::Fail) if call.returned => Ok(()),
-        (CallOutcome::Failed(CallFailure::CannotLoad(_)), Plan::Missing) => Ok(()),
-        (CallOutcome::Failed(CallFailure::DeadlineExceeded), _) if call.due.is_some() => Ok(()),
+        (CallOutcome::Failed(failure), plan) => match (failure.kind, plan) {
+            (CallErrorKind::Function, Plan::Fail) if call.returned => Ok(()),
+            (CallErrorKind::CannotLoad, Plan::Missing) => Ok(()),
+            (CallErrorKind::DeadlineExceeded, _) if call.due.is_some() => Ok(()),
+            _ => Err(format!("unexpected {failure:?}")),
+        },
         (outcome, _) => Err(format!("unexpected {outcome:?}")),
     }
 }
@@ -235,7 +239,12 @@ fn check_answer(number: usize, call: &Call, bytes: &Bytes) -> Verdict {
 /// The answer of a call that did not run because one before it in its chain had failed.
 fn check_chain(bytes: &Bytes) -> Verdict {
     match CallOutcome::parse(bytes.clone()) {
-        Some(CallOutcome::Failed(CallFailure::Function(_) | CallFailure::DeadlineExceeded)) => {
+        Some(CallOutcome::Failed(failure))
+            if matches!(
+                failure.kind,
+                CallErrorKind::Function | CallErrorKind::ChainTimedOut
+            ) =>
+        {
             Ok(())
         }
         outcome => Err(format!("unexpected in a failed chain: {outcome:?}")),

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use offshoot_proto::control::{
-    self, CallFailure, CallHead, CallOutcome, Connected, Hello, Welcome,
-};
+use offshoot_abi::{CallErrorKind, CallFailure, GuestError};
+use offshoot_proto::control::{self, CallHead, CallOutcome, Connected, Hello, Welcome};
 use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::{ContextId, Handle, Header};
 use sim::Rng;
@@ -203,9 +202,13 @@ fn control_bodies() -> Vec<Vec<u8>> {
     };
     let mut call = head.start(9);
     call.extend_from_slice(b"arguments");
-    let trapped = CallOutcome::Failed(CallFailure::Trapped {
-        message: "unreachable".to_owned(),
-        backtrace: vec!["a".to_owned(), "b".to_owned()],
+    let trapped = CallOutcome::Failed(CallFailure {
+        kind: CallErrorKind::Trapped,
+        error: GuestError {
+            message: "unreachable".to_owned(),
+            backtrace: vec!["a".to_owned(), "b".to_owned()],
+            ..GuestError::default()
+        },
     });
     let up = Connected::Up {
         hello: hello(),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use offshoot_abi::router::{CallErrorKind, Method};
-use offshoot_abi::{Function, GuestError, record};
+use offshoot_abi::router::Method;
+use offshoot_abi::{CallFailure, Function, GuestError, record};
 
 use super::host::{asked, deliver, fail, gone};
 use super::*;
@@ -29,12 +29,11 @@ fn failed() -> RequestError {
     RequestError::Call(Box::new(CallError {
         context: "local.7".to_owned(),
         function: "sums::double".to_owned(),
-        kind: CallErrorKind::Function,
-        error: GuestError {
+        failure: CallFailure::from(GuestError {
             type_name: "sums::TooLarge".to_owned(),
             message: "it does not fit".to_owned(),
             ..GuestError::default()
-        },
+        }),
     }))
 }
 

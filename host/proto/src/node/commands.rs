@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use bytes::Bytes;
+use offshoot_abi::{CallErrorKind, CallFailure};
 
 use super::{Node, timeout_micros};
 use crate::call_queue::{CallKey, Caller};
@@ -303,7 +304,7 @@ impl Node {
         let body = if body.len() > self.message_max as usize {
             let (size, max) = (body.len(), self.message_max);
             let reason = format!("a result of {size} bytes is too large (max {max})");
-            CallOutcome::Failed(control::CallFailure::LimitExceeded(reason)).encode()
+            CallOutcome::Failed(CallFailure::new(CallErrorKind::LimitExceeded, reason)).encode()
         } else {
             body
         };

@@ -2,9 +2,11 @@
 
 use alloc::format;
 
+use offshoot_abi::{CallErrorKind, CallFailure};
+
 use super::{Event, Node, Run};
 use crate::call_queue::{Caller, Incoming, Next, Readiness};
-use crate::control::{self, AddRoute, Bind, CallBody, CallFailure, CallOutcome, Connect, DelRoute};
+use crate::control::{self, AddRoute, Bind, CallBody, CallOutcome, Connect, DelRoute};
 use crate::depot::Delivery;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::BINDINGS_MAX;
@@ -211,7 +213,7 @@ impl Node {
         if !self.call_queue.push(Incoming { caller, bind, body }) {
             let reason = format!("context {} has too many calls waiting", self.topology.me);
             // What comes behind it in its chain must not run either.
-            let failure = CallFailure::LimitExceeded(reason.clone());
+            let failure = CallFailure::new(CallErrorKind::LimitExceeded, reason.clone());
             self.call_queue.fail_chain(message.src, chain, &failure);
             self.refuse(message, DeadKind::Exhausted, &reason);
             return true;

@@ -8,10 +8,8 @@ use std::future::poll_fn;
 use std::sync::MutexGuard;
 use std::task::{Context, Poll, Waker};
 
-use offshoot_abi::router::{
-    Body, CallError, CallErrorKind, ChannelError, Received, Request, RequestError, Response,
-};
-use offshoot_abi::{Blob, ContextAddress, SenderAddress};
+use offshoot_abi::router::{Body, ChannelError, Received, Request, RequestError, Response};
+use offshoot_abi::{Blob, CallError, ContextAddress, SenderAddress};
 
 use super::*;
 
@@ -167,8 +165,7 @@ fn failed(context: String, function: String, finish: Completion) -> RequestError
     RequestError::Call(Box::new(CallError {
         context,
         function,
-        kind: CallErrorKind::Function,
-        error,
+        failure: error.into(),
     }))
 }
 

@@ -6,10 +6,9 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use offshoot_abi::router::{
-    Body, Call, CallError, CallErrorKind, Connect, Listen, Receive, Received, Request,
-    RequestError, Response,
+    Body, Call, Connect, Listen, Receive, Received, Request, RequestError, Response,
 };
-use offshoot_abi::{Blob, ContextAddress, GuestError, SenderAddress};
+use offshoot_abi::{Blob, CallError, ContextAddress, GuestError, SenderAddress};
 
 use super::*;
 
@@ -118,8 +117,7 @@ impl PluginRouter for Busy {
                 Request::Call(call) => Err(RequestError::Call(Box::new(CallError {
                     context: format!("context {}", call.context),
                     function: call.function,
-                    kind: CallErrorKind::Function,
-                    error: GuestError::default(),
+                    failure: GuestError::default().into(),
                 }))),
                 Request::Shutdown { .. } => panic!("a bug of the tree's"),
                 _ => Ok(Response::Done),

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
+use offshoot_abi::{CallErrorKind, CallFailure};
 use offshoot_proto::control::{
-    self, AddRoute, CallFailure, CallOutcome, ConnectFailure, Connected, DelRoute, Hello, LogRecord,
+    self, AddRoute, CallOutcome, ConnectFailure, Connected, DelRoute, Hello, LogRecord,
 };
 use offshoot_proto::handshake::first_frame;
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, HOPS_MAX, MESSAGE_MAX_DEFAULT};
@@ -306,10 +307,8 @@ fn strike(attack: &str, wire: &mut Wire, call: &Frame) {
             wire.answer(call, HONEST);
         }
         "an endless failure" => {
-            let failure = CallFailure::Trapped {
-                message: "\x1b[2J".repeat(100_000),
-                backtrace: vec!["\x1b[2J".to_owned(); 1000],
-            };
+            let mut failure = CallFailure::new(CallErrorKind::Trapped, "\x1b[2J".repeat(100_000));
+            failure.error.backtrace = vec!["\x1b[2J".to_owned(); 1000];
             let body = CallOutcome::Failed(failure).encode();
             let last = body.chunks(FRAME_PAYLOAD_MAX).len() - 1;
             for (index, part) in body.chunks(FRAME_PAYLOAD_MAX).enumerate() {

@@ -38,7 +38,7 @@ fn check_ends(cases: &[(Plugin, CallErrorKind, &str)]) {
             // Twice: the first time leaves nothing behind that makes the second one different.
             for _ in 0..2 {
                 let error = call_error(call_f(&context, plugin).await);
-                assert_eq!(error.kind, *kind, "{want}: {error:#}");
+                assert_eq!(error.failure.kind, *kind, "{want}: {error:#}");
                 assert!(error.to_string().contains(want), "{want}: {error}");
             }
         }

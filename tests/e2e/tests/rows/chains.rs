@@ -19,8 +19,7 @@ fn b020_after_the_first_failure_the_rest_fails_alike_and_does_not_run() {
         let error = call_error(fails.get().await);
         for later in [later, alone] {
             let later = call_error(later.get().await);
-            assert_eq!(later.message, error.message);
-            assert_eq!(later.kind, error.kind);
+            assert_eq!(later.failure, error.failure);
         }
         // Other calls, and other chains, are not of it.
         assert_eq!(context.call::<guest::count>(()).await.unwrap(), 2);
@@ -92,7 +91,10 @@ fn b020_ten_thousand_calls_behind_a_failure_all_fail() {
         }
         call_error(fails.get().await);
         for call in behind {
-            assert_eq!(call_error(call.get().await).message, "`it` was not found");
+            assert_eq!(
+                call_error(call.get().await).failure.error.message,
+                "`it` was not found"
+            );
         }
     });
 }

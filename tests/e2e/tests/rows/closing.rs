@@ -107,7 +107,10 @@ fn s034_an_error_says_which_source_and_takes_it_out() {
         let first = select.get().await.unwrap();
         assert!(first.source == fails.untyped());
         assert_eq!(first.context(), Some(&context));
-        assert_eq!(call_error(first.value).message, "`it` was not found");
+        assert_eq!(
+            call_error(first.value).failure.error.message,
+            "`it` was not found"
+        );
         let second = select.get().await.unwrap();
         assert!(second.source == works.untyped());
         assert!(second.value.is_ok());

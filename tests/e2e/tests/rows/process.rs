@@ -50,7 +50,7 @@ fn b033_a_program_gives_what_its_main_gives_and_leaves_nothing() {
             .call::<guest::crash>(("on purpose".to_owned(),))
             .await
     });
-    let message = crate::call_error(failed).message;
+    let message = crate::call_error(failed).failure.error.message;
     assert!(message.ends_with(": on purpose"), "{message}");
     before.assert_nothing_new();
     let panicked = std::panic::catch_unwind(|| {

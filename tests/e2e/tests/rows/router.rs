@@ -129,8 +129,8 @@ fn b044_calls_and_results_that_are_too_large_are_errors_and_the_context_lives_on
         assert_eq!(error.kind, ChannelErrorKind::TooLarge);
         assert!(!error.may_have_run);
         let error = call_error(context.call::<guest::large>((17 << 20,)).await);
-        assert_eq!(error.kind, CallErrorKind::LimitExceeded);
-        assert!(error.message.contains("too large"), "{error}");
+        assert_eq!(error.failure.kind, CallErrorKind::LimitExceeded);
+        assert!(error.failure.error.message.contains("too large"), "{error}");
         assert_eq!(context.call::<guest::add>((1, 2)).await.unwrap(), 3);
         router.shutdown().await;
     });

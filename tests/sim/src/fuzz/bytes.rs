@@ -1,9 +1,10 @@
 //! Bytes in, values out: what does not depend on anything that came before.
 
 use bytes::Bytes;
+use offshoot_abi::CallFailure;
 use offshoot_proto::control::{
-    self, AddRoute, AllocateId, Bind, CallBody, CallFailure, CallHead, CallOutcome, Connect,
-    Connected, DelRoute, GrantIds, Hello, IdBlock, LogRecord, Welcome,
+    self, AddRoute, AllocateId, Bind, CallBody, CallHead, CallOutcome, Connect, Connected,
+    DelRoute, GrantIds, Hello, IdBlock, LogRecord, Welcome,
 };
 use offshoot_proto::handshake::{ExpectHello, ExpectWelcome, HandshakeError, first_body};
 use offshoot_proto::{Decoder, Frame, FrameError, Handle};

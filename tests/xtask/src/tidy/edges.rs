@@ -18,7 +18,7 @@ struct Rule {
 const RULES: &[Rule] = &[
     Rule {
         package: "offshoot-abi",
-        ours: &[],
+        ours: &["offshoot-text"],
         theirs: Some(&["postcard", "serde", "wasmparser"]),
     },
     Rule {
