@@ -2,18 +2,20 @@
 //!
 //! Calls run one at a time in the order of their arrival (`S105`, `S180`); those marked
 //! concurrent run beside them. A call whose image is still on its way waits, and so do those
-//! behind it.
+//! behind it. A call that is cancelled, or whose deadline passes, while it waits is not run.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BinaryHeap, VecDeque};
 use alloc::sync::Arc;
+use core::cmp::Reverse;
 
 use offshoot_abi::{CallErrorKind, CallFailure};
 
+use crate::Map;
 use crate::chains::{ChainKey, Chains};
 use crate::control::{Bind, CallBody, CallOutcome};
 use crate::id::{ContextId, Handle};
 use crate::limits::{CALLS_CONCURRENT_MAX, CALLS_QUEUED_BYTES_MAX, CALLS_QUEUED_MAX};
-use crate::{Map, Set};
+use crate::time::Instant;
 
 /// Names a call that runs here. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,8 @@ pub(crate) struct Incoming {
     pub(crate) caller: Caller,
     pub(crate) bind: Arc<Bind>,
     pub(crate) body: CallBody,
+    /// When it must be over, from the moment of its arrival.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// Who waits for a call's outcome, and where.
@@ -46,8 +50,8 @@ pub(crate) enum Readiness {
 #[derive(Debug)]
 pub(crate) enum Next {
     Run(CallKey, Incoming),
-    /// It fails, unrun: its image is not here, or an earlier call of its chain has failed
-    /// (`B020`).
+    /// It fails, unrun: its time is up, its image is not here, or an earlier call of its chain has
+    /// failed (`B020`).
     Fail(Caller, CallFailure),
 }
 
@@ -58,22 +62,36 @@ struct Running {
     chain: ChainKey,
 }
 
+/// A call that waits.
+#[derive(Debug)]
+struct Queued {
+    number: u64,
+    chain: ChainKey,
+    /// `None` once it was cancelled, or its time was up.
+    call: Option<Incoming>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct CallQueue {
-    serial: VecDeque<(ChainKey, Incoming)>,
-    concurrent: VecDeque<(ChainKey, Incoming)>,
+    serial: VecDeque<Queued>,
+    concurrent: VecDeque<Queued>,
     queued_bytes: usize,
     running: Map<CallKey, Running>,
     serial_busy: bool,
-    /// Calls that were taken back before they began. Empty unless someone cancels, so that the
-    /// path of a call does not pay for it.
-    cancelled: Set<Caller>,
+    /// Numbers of the calls that wait, for those that cancel them. A call that begins at once is
+    /// not entered, so that the path of a call does not pay for it.
+    waiting: Map<Caller, u64>,
+    /// Their deadlines. Entries of calls that wait no more are dropped when they come up, or when
+    /// they prevail.
+    deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     chains: Chains,
+    last_number: u64,
     next_key: u64,
 }
 
 impl CallQueue {
-    /// Queues a call; refuses it when there are too many.
+    /// Queues a call; refuses it when there are too many. [`enter_last`](Self::enter_last) follows,
+    /// once it has had its chance to begin.
     #[must_use = "a call that was refused must be answered"]
     pub(crate) fn push(&mut self, call: Incoming) -> bool {
         let bytes = self.queued_bytes + call.body.arguments().len();
@@ -84,16 +102,42 @@ impl CallQueue {
             return false;
         };
         self.queued_bytes = bytes;
-        if call.body.concurrent {
-            self.concurrent.push_back((chain, call));
-        } else {
-            self.serial.push_back((chain, call));
-        }
+        self.last_number += 1;
+        let queue = match call.body.concurrent {
+            true => &mut self.concurrent,
+            false => &mut self.serial,
+        };
+        queue.push_back(Queued {
+            number: self.last_number,
+            chain,
+            call: Some(call),
+        });
         true
     }
 
+    /// Notes the caller and the deadline of the call that was queued last, if it still waits.
+    pub(crate) fn enter_last(&mut self) {
+        let last = [&self.serial, &self.concurrent]
+            .into_iter()
+            .filter_map(|queue| queue.back())
+            .find(|queued| queued.number == self.last_number);
+        let Some((number, call)) = last.and_then(|it| Some((it.number, it.call.as_ref()?))) else {
+            return;
+        };
+        if call.caller.reply_to != Handle::NONE {
+            self.waiting.insert(call.caller, number);
+        }
+        if let Some(deadline) = call.deadline {
+            self.arm(deadline, number);
+        }
+    }
+
     /// The next call that can go on, if one can.
-    pub(crate) fn next(&mut self, readiness: impl Fn(&Bind) -> Readiness) -> Option<Next> {
+    pub(crate) fn next(
+        &mut self,
+        now: Instant,
+        readiness: impl Fn(&Bind) -> Readiness,
+    ) -> Option<Next> {
         let concurrent = self.running.len() - usize::from(self.serial_busy);
         loop {
             let serial = !self.serial_busy && may_go(self.serial.front(), &readiness);
@@ -106,31 +150,42 @@ impl CallQueue {
             } else {
                 return None;
             };
-            let (chain, call) = queue.pop_front()?;
-            self.queued_bytes -= call.body.arguments().len();
-            let taken_back = !self.cancelled.is_empty() && self.cancelled.remove(&call.caller);
-            if self.queued() == 0 {
-                self.cancelled.clear();
-            }
-            if taken_back {
-                self.chains.release(chain);
+            let Queued {
+                number,
+                chain,
+                call,
+            } = queue.pop_front()?;
+            let Some(call) = call else {
                 continue;
-            }
-            if let Some(failure) = self.chains.failure(chain) {
-                let failure = failure_of_later(failure);
-                self.chains.release(chain);
-                return Some(Next::Fail(call.caller, failure));
-            }
-            if readiness(&call.bind) == Readiness::Missing {
-                let reason = "the plugin's image did not arrive whole: a context on the way \
-                              damaged it, or had no room for it";
-                let failure = CallFailure::new(CallErrorKind::CannotLoad, reason);
+            };
+            self.remove_waiting(number, &call);
+            if let Some(failure) = self.failure_of(&call, chain, now, &readiness) {
                 self.chains.fail(chain, &failure);
                 self.chains.release(chain);
                 return Some(Next::Fail(call.caller, failure));
             }
             return Some(Next::Run(self.begin(&call, chain), call));
         }
+    }
+
+    /// Why a call cannot begin.
+    fn failure_of(
+        &self,
+        call: &Incoming,
+        chain: ChainKey,
+        now: Instant,
+        readiness: impl Fn(&Bind) -> Readiness,
+    ) -> Option<CallFailure> {
+        if let Some(failure) = self.chains.failure(chain) {
+            return Some(failure_of_later(failure));
+        }
+        if call.deadline.is_some_and(|deadline| deadline <= now) {
+            return Some(time_is_up());
+        }
+        let reason = "the plugin's image did not arrive whole: a context on the way damaged it, or \
+                      had no room for it";
+        (readiness(&call.bind) == Readiness::Missing)
+            .then(|| CallFailure::new(CallErrorKind::CannotLoad, reason))
     }
 
     /// Ends a running call; gives who waits for it.
@@ -146,21 +201,85 @@ impl CallQueue {
         Some(running.caller)
     }
 
-    /// Takes a call back; gives its key when it already runs.
+    /// Cancels a call; gives its key when it already runs.
     pub(crate) fn cancel(&mut self, caller: Caller) -> Option<CallKey> {
-        let running = self
-            .running
-            .iter()
-            .find(|(_, running)| running.caller == caller);
-        if let Some((&key, _)) = running {
-            return Some(key);
+        if let Some(number) = self.waiting.get(&caller).copied() {
+            self.take(number);
+            return None;
         }
-        // One that has ended already must not take the place of one that waits.
-        let waiting = self.serial.iter().chain(&self.concurrent);
-        if waiting.map(|(_, call)| call.caller).any(|it| it == caller) {
-            self.cancelled.insert(caller);
+        let mut running = self.running.iter();
+        let (&key, _) = running.find(|(_, running)| running.caller == caller)?;
+        Some(key)
+    }
+
+    /// The deadline of a call that waits which passes next.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some(&Reverse((deadline, number))) = self.deadlines.peek() {
+            if self.is_waiting(number) {
+                return Some(deadline);
+            }
+            self.deadlines.pop();
         }
         None
+    }
+
+    /// Ends a call that waits and whose deadline has passed; gives who waits for it.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<(Caller, CallFailure)> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        let Reverse((_, number)) = self.deadlines.pop()?;
+        let failure = time_is_up();
+        let (queue, at) = self.position(number)?;
+        let chain = queue[at].chain;
+        self.chains.fail(chain, &failure);
+        Some((self.take(number)?.caller, failure))
+    }
+
+    /// Takes a call out of the queue.
+    fn take(&mut self, number: u64) -> Option<Incoming> {
+        let (queue, at) = self.position(number)?;
+        let (chain, call) = (queue[at].chain, queue[at].call.take()?);
+        // The queue ends with it, also while no call can begin.
+        while queue.front().is_some_and(|queued| queued.call.is_none()) {
+            queue.pop_front();
+        }
+        self.remove_waiting(number, &call);
+        self.chains.release(chain);
+        Some(call)
+    }
+
+    /// Where a call waits. Each queue is in the order of its numbers.
+    fn position(&mut self, number: u64) -> Option<(&mut VecDeque<Queued>, usize)> {
+        [&mut self.serial, &mut self.concurrent]
+            .into_iter()
+            .find_map(|queue| {
+                let found = queue.binary_search_by_key(&number, |queued| queued.number);
+                Some((queue, found.ok()?))
+            })
+    }
+
+    fn is_waiting(&mut self, number: u64) -> bool {
+        let position = self.position(number);
+        position.is_some_and(|(queue, at)| queue[at].call.is_some())
+    }
+
+    fn remove_waiting(&mut self, number: u64, call: &Incoming) {
+        self.queued_bytes -= call.body.arguments().len();
+        if !self.waiting.is_empty() && self.waiting.get(&call.caller) == Some(&number) {
+            self.waiting.remove(&call.caller);
+        }
+    }
+
+    fn arm(&mut self, deadline: Instant, number: u64) {
+        // Without this, the heap would hold every call that has ever waited until its deadline.
+        const SLACK: usize = 1024;
+        if self.deadlines.len() > 2 * self.queued() + SLACK {
+            let mut deadlines = core::mem::take(&mut self.deadlines);
+            deadlines.retain(|&Reverse((_, number))| self.is_waiting(number));
+            self.deadlines = deadlines;
+        }
+        self.deadlines.push(Reverse((deadline, number)));
     }
 
     /// Notes that a call of a chain, which was refused, has failed.
@@ -188,9 +307,9 @@ impl CallQueue {
         self.chains.len()
     }
 
-    /// Bytes of arguments that wait, and calls that were taken back before they began.
+    /// Bytes of arguments that wait, and callers that may cancel a call that waits.
     pub(crate) fn gauges(&self) -> (usize, usize) {
-        (self.queued_bytes, self.cancelled.len())
+        (self.queued_bytes, self.waiting.len())
     }
 
     fn begin(&mut self, call: &Incoming, chain: ChainKey) -> CallKey {
@@ -220,8 +339,14 @@ fn failure_of_later(failure: &CallFailure) -> CallFailure {
     }
 }
 
-fn may_go(front: Option<&(ChainKey, Incoming)>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
-    front.is_some_and(|(_, call)| readiness(&call.bind) != Readiness::OnItsWay)
+fn time_is_up() -> CallFailure {
+    let reason = "its time was up before it could begin";
+    CallFailure::new(CallErrorKind::DeadlineExceeded, reason)
+}
+
+fn may_go(front: Option<&Queued>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
+    let waits_for_image = |call: &Incoming| readiness(&call.bind) == Readiness::OnItsWay;
+    front.is_some_and(|queued| !queued.call.as_ref().is_some_and(waits_for_image))
 }
 
 #[cfg(test)]
@@ -248,6 +373,7 @@ mod tests {
             caller: caller(reply_to),
             bind: bind.into(),
             body: CallBody::parse(body.into()).unwrap(),
+            deadline: None,
         }
     }
 
@@ -261,25 +387,108 @@ mod tests {
     }
 
     fn run(queue: &mut CallQueue) -> Option<CallKey> {
-        match queue.next(|_| Readiness::Ready)? {
+        match queue.next(Instant(0), |_| Readiness::Ready)? {
             Next::Run(key, _) => Some(key),
             Next::Fail(..) => None,
         }
     }
 
+    fn push(queue: &mut CallQueue, call: Incoming) {
+        assert!(queue.push(call));
+        queue.enter_last();
+    }
+
     #[test]
     fn a_cancel_that_comes_too_late_does_not_stand_in_for_one_that_does_not() {
-        let mut callee = CallQueue::default();
+        let mut queue = CallQueue::default();
         for number in 1..=3 {
-            assert!(callee.push(call(number)));
+            push(&mut queue, call(number));
         }
-        let first = run(&mut callee).unwrap();
-        callee.finish(first, &VALUE);
-        let second = run(&mut callee).unwrap();
-        assert_eq!(callee.cancel(caller(1)), None);
-        assert_eq!(callee.cancel(caller(3)), None);
-        callee.finish(second, &VALUE);
-        assert_eq!(run(&mut callee), None, "the third was taken back");
-        assert_eq!(callee.gauges(), (0, 0));
+        let first = run(&mut queue).unwrap();
+        queue.finish(first, &VALUE);
+        let second = run(&mut queue).unwrap();
+        assert_eq!(queue.cancel(caller(1)), None);
+        assert_eq!(queue.cancel(caller(3)), None);
+        queue.finish(second, &VALUE);
+        assert_eq!(run(&mut queue), None, "the third was cancelled");
+        assert_eq!((queue.gauges(), queue.queued()), ((0, 0), 0));
+    }
+
+    #[test]
+    fn l9_a_call_that_waits_ends_at_its_deadline_and_is_not_begun() {
+        let mut queue = CallQueue::default();
+        push(&mut queue, call(1));
+        let first = run(&mut queue).unwrap();
+        for (number, deadline) in [(2, 50), (3, 40), (4, 60)] {
+            let deadline = Some(Instant(deadline));
+            push(
+                &mut queue,
+                Incoming {
+                    deadline,
+                    ..call(number)
+                },
+            );
+        }
+        push(&mut queue, call(5));
+        assert_eq!(queue.next_deadline(), Some(Instant(40)));
+        assert!(queue.expire(Instant(39)).is_none());
+        let (ended, failure) = queue.expire(Instant(50)).unwrap();
+        assert_eq!(
+            (ended, failure.kind),
+            (caller(3), CallErrorKind::DeadlineExceeded)
+        );
+        assert_eq!(queue.expire(Instant(50)).unwrap().0, caller(2));
+        assert!(queue.expire(Instant(50)).is_none());
+        queue.finish(first, &VALUE);
+        // The timer may be late; the fourth is not begun all the same.
+        let next = queue.next(Instant(60), |_| Readiness::Ready);
+        assert!(
+            matches!(next, Some(Next::Fail(it, _)) if it == caller(4)),
+            "{next:?}"
+        );
+        assert!(run(&mut queue).is_some(), "the fifth has no deadline");
+        assert_eq!((queue.next_deadline(), queue.gauges()), (None, (0, 0)));
+    }
+
+    #[test]
+    fn l9_deadlines_of_calls_that_have_begun_do_not_pile_up() {
+        let mut queue = CallQueue::default();
+        push(&mut queue, call(1));
+        for number in 2..100_000 {
+            let deadline = Some(Instant(u64::MAX));
+            push(
+                &mut queue,
+                Incoming {
+                    deadline,
+                    ..call(number)
+                },
+            );
+            let key = run(&mut queue).unwrap();
+            queue.finish(key, &VALUE);
+        }
+        assert!(queue.deadlines.len() < 3000, "{}", queue.deadlines.len());
+    }
+
+    #[test]
+    fn l20_calls_behind_one_whose_time_was_up_say_that() {
+        let mut queue = CallQueue::default();
+        let mut chained = call(1);
+        let mut body = Vec::new();
+        let head = CallHead {
+            function: "f",
+            chain: 7,
+            ..CallHead::default()
+        };
+        body.extend_from_slice(&head.start(0));
+        chained.body = CallBody::parse(body.into()).unwrap();
+        push(&mut queue, chained.clone());
+        let first = run(&mut queue).unwrap();
+        chained.caller = caller(2);
+        push(&mut queue, chained);
+        queue.finish(first, &CallOutcome::Failed(time_is_up()));
+        let Some(Next::Fail(_, failure)) = queue.next(Instant(0), |_| Readiness::Ready) else {
+            panic!("the second call began");
+        };
+        assert_eq!(failure.kind, CallErrorKind::ChainTimedOut);
     }
 }

@@ -294,6 +294,34 @@ fn b020_after_a_failure_the_rest_of_a_chain_fails_unrun() {
 }
 
 #[test]
+fn l9_a_call_whose_time_is_up_in_the_callees_queue_ends_there_and_then() {
+    let mut pair = Pair::new();
+    let bind = bind();
+    pair.root
+        .provide_image([0; 32], &Bytes::from_static(b"image"))
+        .unwrap();
+    pair.root.call(request(&bind, 0, true), NOW).unwrap();
+    let mut hurried = request(&bind, 0, true);
+    hurried.timeout = Some(Duration::from_millis(50));
+    pair.root.call(hurried, NOW).unwrap();
+    pair.settle();
+    let first = next_run(&mut pair.child).unwrap();
+    let due = NOW + Duration::from_millis(50);
+    assert_eq!(pair.child.poll_timeout(), Some(due));
+    pair.child.handle_timeout(due);
+    pair.settle();
+    let (text, _) = arrived(&mut pair.root).remove(0);
+    assert!(text.contains("its time was up"), "{text}");
+    pair.child
+        .finish(first, CallOutcome::Value(Bytes::new()), due);
+    assert_eq!(next_run(&mut pair.child), None, "it is not begun");
+    assert_eq!(
+        (pair.child.calls(), pair.child.poll_timeout()),
+        ((0, 0), None)
+    );
+}
+
+#[test]
 fn b021_nobody_is_told_of_a_call_that_nobody_waits_for() {
     let mut pair = Pair::new();
     let bind = bind();

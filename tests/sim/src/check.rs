@@ -41,11 +41,7 @@ impl World {
                 gauges.calls_running,
                 1 + CALLS_CONCURRENT_MAX,
             ),
-            (
-                "cancelled calls",
-                gauges.calls_cancelled,
-                gauges.calls_queued,
-            ),
+            ("cancelled calls", gauges.calls_waiting, gauges.calls_queued),
             (
                 "bindings",
                 gauges.bindings,

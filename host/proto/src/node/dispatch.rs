@@ -148,19 +148,16 @@ impl Node {
 
     /// Moves calls that can go on to the driver.
     pub(super) fn schedule(&mut self, now: Instant) {
-        while let Some(next) = self.next_call() {
+        while let Some(next) = self.next_call(now) {
             match next {
-                Next::Run(key, call) => {
-                    let timeout = call.body.timeout;
-                    self.events.push_back(Event::Run(Run {
-                        key,
-                        caller: call.caller.context,
-                        is_awaited: call.caller.reply_to != Handle::NONE,
-                        bind: call.bind,
-                        deadline: (timeout > 0).then(|| Instant(now.0.saturating_add(timeout))),
-                        body: call.body,
-                    }));
-                }
+                Next::Run(key, call) => self.events.push_back(Event::Run(Run {
+                    key,
+                    caller: call.caller.context,
+                    is_awaited: call.caller.reply_to != Handle::NONE,
+                    bind: call.bind,
+                    deadline: call.deadline,
+                    body: call.body,
+                })),
                 Next::Fail(caller, failure) => {
                     self.reply_call(caller, CallOutcome::Failed(failure));
                 }
@@ -168,9 +165,9 @@ impl Node {
         }
     }
 
-    fn next_call(&mut self) -> Option<Next> {
+    fn next_call(&mut self, now: Instant) -> Option<Next> {
         let depot = &self.depot;
-        self.call_queue.next(|bind| {
+        self.call_queue.next(now, |bind| {
             if depot.get(&bind.image).is_some() {
                 Readiness::Ready
             } else if depot.is_missing(&bind.image) {
@@ -209,8 +206,14 @@ impl Node {
             context: message.src,
             reply_to: message.reply_to,
         };
-        let (bind, chain) = (bind.clone(), body.chain);
-        if !self.call_queue.push(Incoming { caller, bind, body }) {
+        let (timeout, chain) = (body.timeout, body.chain);
+        let call = Incoming {
+            caller,
+            bind: bind.clone(),
+            body,
+            deadline: (timeout > 0).then(|| Instant(now.0.saturating_add(timeout))),
+        };
+        if !self.call_queue.push(call) {
             let reason = format!("context {} has too many calls waiting", self.topology.me);
             // What comes behind it in its chain must not run either.
             let failure = CallFailure::new(CallErrorKind::LimitExceeded, reason.clone());
@@ -219,6 +222,7 @@ impl Node {
             return true;
         }
         self.schedule(now);
+        self.call_queue.enter_last();
         true
     }
 

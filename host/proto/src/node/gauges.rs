@@ -24,8 +24,8 @@ pub struct Gauges {
     pub calls_queued_bytes: usize,
     /// Calls of others that run.
     pub calls_running: usize,
-    /// Calls that were taken back before they began.
-    pub calls_cancelled: usize,
+    /// Those of them that their callers may cancel.
+    pub calls_waiting: usize,
     /// Pairs of image and grants.
     pub bindings: usize,
     /// Contexts that were told of a binding.
@@ -54,7 +54,7 @@ impl Node {
     pub fn gauges(&self) -> Gauges {
         let outboxes = || self.links.values().map(|link| &link.outbox);
         let (assemblies, assembly_bytes) = self.assemblies.gauges();
-        let (calls_queued_bytes, calls_cancelled) = self.call_queue.gauges();
+        let (calls_queued_bytes, calls_waiting) = self.call_queue.gauges();
         let (streams_out, streams_in, held_bytes) = self.streams.gauges();
         Gauges {
             assemblies,
@@ -70,7 +70,7 @@ impl Node {
             calls_queued: self.call_queue.queued(),
             calls_queued_bytes,
             calls_running: self.call_queue.running(),
-            calls_cancelled,
+            calls_waiting,
             bindings: self.bindings.len(),
             told: self.bound.len(),
             links: self.links.len(),

@@ -29,7 +29,9 @@ use self::logs::Logs;
 use crate::assembly::Assemblies;
 use crate::blocks::Blocks;
 use crate::call_queue::{CallKey, CallQueue};
-use crate::control::{Bind, BindingKey, CallBody, Connect, ImageHash, LogRecord, Welcome};
+use crate::control::{
+    Bind, BindingKey, CallBody, CallOutcome, Connect, ImageHash, LogRecord, Welcome,
+};
 use crate::depot::{Depot, ImageState};
 use crate::handles::Handles;
 use crate::id::{ContextId, Handle, LinkId};
@@ -423,8 +425,9 @@ impl Node {
     /// [`handle_timeout`](Self::handle_timeout) every
     /// [`keepalive_interval`](Self::keepalive_interval) anyway.
     pub fn poll_timeout_of_waits(&mut self) -> Option<Instant> {
-        let deadline = self.handles.next_deadline();
-        deadline.into_iter().chain(self.next_log_note()).min()
+        let waits = self.handles.next_deadline().into_iter();
+        let calls = self.call_queue.next_deadline();
+        waits.chain(calls).chain(self.next_log_note()).min()
     }
 
     /// Ends the waits whose time is up, and checks the links that are kept alive.
@@ -433,6 +436,14 @@ impl Node {
         while let Some((handle, listener)) = self.handles.expire(now) {
             self.on_unsubscribed(handle, &listener);
             self.events.push_back(Event::Expired { handle });
+        }
+        let mut expired = false;
+        while let Some((caller, failure)) = self.call_queue.expire(now) {
+            expired = true;
+            self.reply_call(caller, CallOutcome::Failed(failure));
+        }
+        if expired {
+            self.schedule(now);
         }
         self.note_dropped_logs(now);
     }

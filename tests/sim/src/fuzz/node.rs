@@ -323,7 +323,7 @@ impl Rig {
             gauges.own_backlog <= OWN_BACKLOG_MAX + REFUSALS_BACKLOG_MAX,
             "{gauges:?}"
         );
-        assert!(gauges.calls_cancelled <= gauges.calls_queued, "{gauges:?}");
+        assert!(gauges.calls_waiting <= gauges.calls_queued, "{gauges:?}");
         assert!(
             gauges.calls_running <= 1 + CALLS_CONCURRENT_MAX,
             "{gauges:?}"
