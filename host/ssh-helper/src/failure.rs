@@ -125,7 +125,7 @@ fn with_words(error: NetworkError, said: ToolOutput) -> NetworkError {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
     fn timeout(after: Duration) -> SshError {
         SshError::Timeout {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn b011_our_own_time_is_told_from_that_of_the_configuration() {
-        let ours = explain(&timeout(PATIENCE), "ssh web1", PATIENCE);
+        let ours = explain(&timeout(DEFAULT_TIMEOUT), "ssh web1", DEFAULT_TIMEOUT);
         assert!(
             matches!(
                 ours,
@@ -149,7 +149,11 @@ mod tests {
             ),
             "{ours:?}"
         );
-        let theirs = explain(&timeout(Duration::from_secs(1)), "ssh web1", PATIENCE);
+        let theirs = explain(
+            &timeout(Duration::from_secs(1)),
+            "ssh web1",
+            DEFAULT_TIMEOUT,
+        );
         assert!(
             matches!(
                 theirs,
@@ -168,7 +172,7 @@ mod tests {
             hop: "gate".to_owned(),
             source: Box::new(refused),
         };
-        let error = explain(&error, "ssh web1", PATIENCE);
+        let error = explain(&error, "ssh web1", DEFAULT_TIMEOUT);
         let ConnectFailure::Login(LoginError::Network(NetworkError::Refused(said))) = &error else {
             panic!("{error:?}");
         };
@@ -182,7 +186,7 @@ mod tests {
                 command: "nc".to_owned(),
                 reason: reason.to_owned(),
             };
-            explain(&error, "ssh web1", PATIENCE)
+            explain(&error, "ssh web1", DEFAULT_TIMEOUT)
         };
         let refused = of("ended with exit status: 1: nc: Connection refused");
         assert!(

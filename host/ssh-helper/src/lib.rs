@@ -9,8 +9,8 @@ mod failure;
 use std::time::Duration;
 
 use offshoot_proto::control::{CheckHostKeys, ConnectFailure, Password, Ssh};
-use offshoot_ssh::config::{Hop, Overrides, Surroundings};
-use offshoot_ssh::{HostKeys, Opened, Request, Secret};
+use offshoot_ssh::config::{Environment, Hop, Overrides};
+use offshoot_ssh::{HostKeyPolicy, Request, Secret, StartedCommand};
 
 /// Connects, and starts a command: a line for the login shell there. Paths must be expanded.
 ///
@@ -27,7 +27,7 @@ pub async fn connect(
     ssh: &mut Ssh,
     line: String,
     patience: Duration,
-) -> Result<Opened, ConnectFailure> {
+) -> Result<StartedCommand, ConnectFailure> {
     let program = format!("ssh {}", ssh.hostname);
     let request = request(ssh, line, patience).map_err(ConnectFailure::Other)?;
     let opened = offshoot_ssh::connect(request).await;
@@ -35,16 +35,16 @@ pub async fn connect(
 }
 
 fn request(ssh: &mut Ssh, line: String, patience: Duration) -> Result<Request, String> {
-    let mut around = Surroundings::of_process();
+    let mut env = Environment::of_process();
     if let Some(file) = &ssh.config_file {
-        around = around.with_config(file.as_ref());
+        env = env.with_config(file.as_ref());
     }
     let secret = |password: Option<Password>| {
         password.map(|password| Secret::new(password.expose().to_owned()))
     };
     let (password, passphrase) = (secret(ssh.password.take()), secret(ssh.passphrase.take()));
     let jump = ssh.jump.as_deref().map(Hop::list).transpose();
-    let said = Overrides {
+    let overrides = Overrides {
         user: ssh.username.clone(),
         port: ssh.port,
         identity_file: ssh.identity_file.as_ref().map(Into::into),
@@ -58,16 +58,16 @@ fn request(ssh: &mut Ssh, line: String, patience: Duration) -> Result<Request, S
         jump: jump.map_err(|error| format!("jump {error}"))?,
     };
     Ok(Request {
-        said,
+        overrides,
         host_keys: ssh.check_host_keys.map(|check| match check {
-            CheckHostKeys::Enforce => HostKeys::Enforce,
-            CheckHostKeys::Accept => HostKeys::Accept,
-            CheckHostKeys::Ignore => HostKeys::Ignore,
+            CheckHostKeys::Enforce => HostKeyPolicy::Enforce,
+            CheckHostKeys::Accept => HostKeyPolicy::Accept,
+            CheckHostKeys::Ignore => HostKeyPolicy::Ignore,
         }),
         password,
         passphrase,
-        patience: Some(patience),
-        around,
+        timeout: Some(patience),
+        env,
         ..Request::new(&ssh.hostname, &line)
     })
 }

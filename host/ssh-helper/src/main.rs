@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use offshoot_proto::client::{self, Answer, HEAD, Misread, Order};
-use offshoot_ssh::{Ended, Ends, Opened};
+use offshoot_ssh::{Ended, StartedCommand, StdioPipes};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::oneshot;
@@ -52,7 +52,7 @@ fn leave_no_core() {
 }
 
 fn serve() -> std::io::Result<u8> {
-    let order = hear()?;
+    let order = read_order()?;
     let gone = watch_input()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -63,7 +63,7 @@ fn serve() -> std::io::Result<u8> {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            status = obey(order) => status,
+            status = execute(order) => status,
             () = gone => Ok(FAILED),
         }
     });
@@ -73,7 +73,7 @@ fn serve() -> std::io::Result<u8> {
 }
 
 /// Reads the order, and no byte more: what follows is for the command.
-fn hear() -> std::io::Result<Order> {
+fn read_order() -> std::io::Result<Order> {
     let mut input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let mut head = [0; HEAD];
     input.read_exact(&mut head)?;
@@ -101,7 +101,7 @@ fn watch_input() -> std::io::Result<oneshot::Receiver<()>> {
     Ok(gone)
 }
 
-async fn obey(order: Order) -> std::io::Result<u8> {
+async fn execute(order: Order) -> std::io::Result<u8> {
     let Order {
         mut ssh,
         line,
@@ -135,17 +135,17 @@ fn answer(answer: &Answer) -> std::io::Result<()> {
     std::io::stderr().write_all(&client::frame(answer).map_err(misread)?)
 }
 
-async fn run(opened: Opened) -> std::io::Result<Ended> {
-    let ends = Ends {
-        input: taken(std::io::stdin().as_fd().try_clone_to_owned()?)?,
-        output: taken(std::io::stdout().as_fd().try_clone_to_owned()?)?,
+async fn run(opened: StartedCommand) -> std::io::Result<Ended> {
+    let ends = StdioPipes {
+        input: enlarged(std::io::stdin().as_fd().try_clone_to_owned()?)?,
+        output: enlarged(std::io::stdout().as_fd().try_clone_to_owned()?)?,
         errors: std::io::stderr().as_fd().try_clone_to_owned()?,
     };
-    Ok(opened.between(ends)?.ended().await)
+    Ok(opened.attach(ends)?.ended().await)
 }
 
 /// Makes room in a pipe for large transfers, as far as the kernel allows.
-fn taken(pipe: OwnedFd) -> std::io::Result<OwnedFd> {
+fn enlarged(pipe: OwnedFd) -> std::io::Result<OwnedFd> {
     let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE_SIZE);
     Ok(pipe)
 }

@@ -12,8 +12,8 @@ mod pattern;
 mod secret;
 
 pub use client::{
-    CONNECT_TIMEOUT, Connection, Ended, Ends, HostKeys, Opened, PATIENCE, Request, Session,
-    connect, open,
+    CONNECT_TIMEOUT, Connection, DEFAULT_TIMEOUT, Ended, HostKeyPolicy, Request, Session,
+    StartedCommand, StdioPipes, connect, open,
 };
 pub use error::{Algorithm, HostKeyProblem, IdentityProblem, SshError, Stage};
 pub use secret::Secret;

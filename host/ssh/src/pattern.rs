@@ -1,10 +1,10 @@
 //! Patterns of names, as `ssh_config` and `known_hosts` have them: `*`, `?`, and lists with `!`.
 
-/// Whether a name fits a pattern with `*` and `?`.
+/// Whether a name matches a pattern with `*` and `?`.
 ///
 /// It goes back to the last `*` only, which is enough, and keeps it from taking longer than the
 /// product of the two lengths.
-pub(crate) fn fits(name: &str, pattern: &str) -> bool {
+pub(crate) fn matches(name: &str, pattern: &str) -> bool {
     let (name, pattern) = (name.as_bytes(), pattern.as_bytes());
     let (mut n, mut p) = (0, 0);
     let mut star = None;
@@ -30,9 +30,9 @@ pub(crate) fn fits(name: &str, pattern: &str) -> bool {
     pattern[p..].iter().all(|&c| c == b'*')
 }
 
-/// Whether a name fits one of several patterns and none that is negated. Patterns are put in
+/// Whether a name matches one of several patterns and none that is negated. Patterns are put in
 /// lower case first if so wanted.
-pub(crate) fn fits_list(name: &str, patterns: &str, case: Case) -> bool {
+pub(crate) fn matches_list(name: &str, patterns: &str, case: Case) -> bool {
     let mut found = false;
     for pattern in patterns.split(',') {
         let (pattern, negated) = match pattern.strip_prefix('!') {
@@ -40,8 +40,8 @@ pub(crate) fn fits_list(name: &str, patterns: &str, case: Case) -> bool {
             None => (pattern, false),
         };
         let matches = match case {
-            Case::AsIs => fits(name, pattern),
-            Case::Lower => fits(name, &pattern.to_ascii_lowercase()),
+            Case::AsIs => matches(name, pattern),
+            Case::Lower => matches(name, &pattern.to_ascii_lowercase()),
         };
         match (matches, negated) {
             (true, true) => return false,
@@ -61,7 +61,7 @@ pub(crate) enum Case {
 
 #[cfg(test)]
 mod tests {
-    use super::{Case, fits, fits_list};
+    use super::{Case, matches, matches_list};
 
     #[test]
     fn t12_patterns() {
@@ -79,7 +79,7 @@ mod tests {
             ("abc", "a**c", true),
             ("Web", "web", false),
         ] {
-            assert_eq!(fits(name, pattern), want, "{name:?} {pattern:?}");
+            assert_eq!(matches(name, pattern), want, "{name:?} {pattern:?}");
         }
     }
 
@@ -92,14 +92,14 @@ mod tests {
             ("!other.org", false),
             ("BAD.org", true),
         ] {
-            assert_eq!(fits_list("bad.org", list, Case::Lower), want, "{list}");
+            assert_eq!(matches_list("bad.org", list, Case::Lower), want, "{list}");
         }
-        assert!(!fits_list("bad.org", "BAD.org", Case::AsIs));
+        assert!(!matches_list("bad.org", "BAD.org", Case::AsIs));
     }
 
     #[test]
     fn t12_a_hostile_pattern_does_not_take_forever() {
         let name = "a".repeat(20_000);
-        assert!(!fits(&name, &("*a".repeat(400) + "b")));
+        assert!(!matches(&name, &("*a".repeat(400) + "b")));
     }
 }

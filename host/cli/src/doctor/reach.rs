@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use offshoot_ssh::config::{HostConfig, Overrides, Surroundings, Way};
+use offshoot_ssh::config::{Environment, HostConfig, Overrides, ProxyMethod};
 use offshoot_text::{check_host, check_user};
 
 use super::Hop;
@@ -135,16 +135,16 @@ fn place_of(hop: &Hop, connect: &ConnectArgs) -> Result<Place, Trouble> {
 }
 
 fn read_config(host: &str, said: &Overrides, connect: &ConnectArgs) -> Result<Place, Trouble> {
-    let mut around = Surroundings::of_process();
+    let mut around = Environment::of_process();
     if let Some(file) = &connect.ssh_config {
         around = around.with_config(file.as_ref());
     }
     let config = HostConfig::resolve(host, said, &around)
         .map_err(|error| trouble(error, "change that line of ssh_config"))?;
-    let proxy = match &config.way {
-        Way::Direct => None,
-        Way::Command(command) => Some(format!("`{command}`")),
-        Way::Jump(hops) => {
+    let proxy = match &config.proxy {
+        ProxyMethod::Direct => None,
+        ProxyMethod::Command(command) => Some(format!("`{command}`")),
+        ProxyMethod::Jump(hops) => {
             let hosts: Vec<&str> = hops.iter().map(|hop| hop.host.as_str()).collect();
             Some(format!("`{}`", hosts.join(",")))
         }

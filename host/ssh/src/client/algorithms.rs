@@ -7,7 +7,7 @@ use russh::{Preferred, cipher, compression, kex, mac};
 
 use crate::config::{ConfigError, HostConfig};
 use crate::known_hosts::KnownHost;
-use crate::pattern::fits;
+use crate::pattern::matches;
 
 /// Key exchanges, best first. Those in which the server chooses the group are not among them:
 /// checking a group costs more than anybody who lacks all of these is worth.
@@ -185,7 +185,7 @@ fn chosen<T>(
         '+' => ours.iter().copied().chain(listed()).collect(),
         '^' => listed().chain(ours.iter().copied()).collect(),
         '-' => {
-            let stays = |name: &&str| !listed().any(|pattern| fits(name, pattern));
+            let stays = |name: &&str| !listed().any(|pattern| matches(name, pattern));
             ours.iter().copied().filter(stays).collect()
         }
         _ => listed().collect(),

@@ -7,11 +7,11 @@ use russh::{MethodKind, MethodSet};
 
 use super::agent::Agent;
 use super::algorithms;
-use super::handler::{Client, Shared};
-use super::keys::{KeySigner, NoSignature};
+use super::handler::{ClientHandler, SharedState};
+use super::keys::{KeySigner, SignError};
 use super::offers::{Offer, Offers, Source};
-use super::prompts::{is_about_a_password, is_about_something_else, is_about_the_account};
-use super::traces::{Traces, fleeting};
+use super::password_scrubber::{PasswordScrubber, transient};
+use super::prompts::{names_closed_account, names_other_secret, names_password};
 use crate::config::HostConfig;
 use crate::error::{IdentityProblem, SshError, Stage, printable};
 use crate::secret::Secret;
@@ -45,30 +45,30 @@ const ORDER: &[MethodKind] = &[
 
 /// Authenticates a session.
 pub(crate) async fn authenticate(
-    handle: &mut Handle<Client>,
+    handle: &mut Handle<ClientHandler>,
     config: &HostConfig,
     credentials: Credentials<'_>,
-    notes: &Shared,
-) -> Result<Traces, SshError> {
+    state: &SharedState,
+) -> Result<PasswordScrubber, SshError> {
     let order = order(config);
     let mut offers = Offers::default();
     if order.contains(&MethodKind::PublicKey) {
         offers = Offers::collect(handle, config, credentials.passphrase).await?;
     }
-    let setback = offers.setback.take();
+    let first_problem = offers.first_problem.take();
     let attempt = Attempt {
         allowed: algorithms::user_keys(config)?,
         handle,
         config,
         credentials,
-        notes,
+        state,
         left: None,
-        setback,
+        first_problem,
         password_used: false,
-        heard: 0,
+        banner_read: 0,
         asked: false,
         rsa: None,
-        traces: Traces::default(),
+        scrubber: PasswordScrubber::default(),
     };
     attempt.run(&order, offers).await
 }
@@ -90,23 +90,23 @@ fn order(config: &HostConfig) -> Vec<MethodKind> {
 }
 
 struct Attempt<'a> {
-    handle: &'a mut Handle<Client>,
+    handle: &'a mut Handle<ClientHandler>,
     config: &'a HostConfig,
     credentials: Credentials<'a>,
-    notes: &'a Shared,
+    state: &'a SharedState,
     allowed: Vec<Algorithm>,
     /// The methods that the server would still take; nothing until it said so.
     left: Option<Vec<MethodKind>>,
     /// The first thing that kept a key from being used.
-    setback: Option<SshError>,
+    first_problem: Option<SshError>,
     password_used: bool,
     /// Bytes of the server's banner that came before its last refusal.
-    heard: usize,
+    banner_read: usize,
     /// Whether the server was let ask.
     asked: bool,
     /// Which signatures of RSA keys the server takes, once that was asked.
     rsa: Option<Option<HashAlg>>,
-    traces: Traces,
+    scrubber: PasswordScrubber,
 }
 
 /// What became of a method.
@@ -118,20 +118,28 @@ enum Outcome {
 }
 
 impl Attempt<'_> {
-    async fn run(mut self, order: &[MethodKind], offers: Offers) -> Result<Traces, SshError> {
-        match self.until_in(order, offers).await {
-            Ok(()) => Ok(self.traces),
+    async fn run(
+        mut self,
+        order: &[MethodKind],
+        offers: Offers,
+    ) -> Result<PasswordScrubber, SshError> {
+        match self.try_methods(order, offers).await {
+            Ok(()) => Ok(self.scrubber),
             Err(error) => {
-                self.traces.farewell(self.handle).await;
+                self.scrubber.disconnect(self.handle).await;
                 Err(error)
             }
         }
     }
 
-    async fn until_in(&mut self, order: &[MethodKind], mut offers: Offers) -> Result<(), SshError> {
+    async fn try_methods(
+        &mut self,
+        order: &[MethodKind],
+        mut offers: Offers,
+    ) -> Result<(), SshError> {
         // What the server takes is also learnt from the first refusal, which saves a round trip.
         let guess = order.first() == Some(&MethodKind::PublicKey) && !offers.list.is_empty();
-        if !guess && let Outcome::In = self.nothing().await? {
+        if !guess && let Outcome::In = self.try_none().await? {
             return Ok(());
         }
         loop {
@@ -143,7 +151,7 @@ impl Attempt<'_> {
                 Some(MethodKind::KeyboardInteractive) => self.questions().await?,
                 Some(_) => self.password().await?,
                 // No key was refused: none could be used.
-                None if self.left.is_none() => self.nothing().await?,
+                None if self.left.is_none() => self.try_none().await?,
                 None => break,
             };
             if let Outcome::In = outcome {
@@ -154,7 +162,7 @@ impl Attempt<'_> {
     }
 
     /// Shows nothing, which tells what the server wants to see.
-    async fn nothing(&mut self) -> Result<Outcome, SshError> {
+    async fn try_none(&mut self) -> Result<Outcome, SshError> {
         let user = self.config.user.as_str();
         let result = self.handle.authenticate_none(user).await;
         self.result(result)
@@ -183,7 +191,7 @@ impl Attempt<'_> {
             Algorithm::Rsa { .. } => match self.rsa_hash().await? {
                 Some(hash) => Some(hash),
                 None => {
-                    self.set_back(|| SshError::IdentityFile {
+                    self.note_problem(|| SshError::IdentityFile {
                         path: offer.path(),
                         why: IdentityProblem::Sha1,
                     });
@@ -227,15 +235,15 @@ impl Attempt<'_> {
         match result {
             Ok(result) => self.result(Ok(result)),
             // The server keeps waiting for the next attempt; what it takes has not changed.
-            Err(NoSignature::Key(error)) => {
-                self.set_back(|| error);
+            Err(SignError::Key(error)) => {
+                self.note_problem(|| error);
                 Ok(Outcome::Skipped)
             }
-            Err(NoSignature::Agent(error)) => {
+            Err(SignError::Agent(error)) => {
                 tracing::debug!(%error, "the agent did not sign");
                 Ok(Outcome::Skipped)
             }
-            Err(NoSignature::Gone) => Err(self.gone()),
+            Err(SignError::Gone) => Err(self.on_disconnect()),
         }
     }
 
@@ -249,7 +257,7 @@ impl Attempt<'_> {
             Ok(Some(hash)) => hash,
             // It does not say: servers of the last ten years take this.
             Ok(None) => Some(HashAlg::Sha512),
-            Err(_) => return Err(self.gone()),
+            Err(_) => return Err(self.on_disconnect()),
         };
         let mine = |hash: &HashAlg| self.allowed.contains(&Algorithm::Rsa { hash: Some(*hash) });
         let hash = match hash {
@@ -266,7 +274,7 @@ impl Attempt<'_> {
         };
         self.password_used = true;
         let user = self.config.user.as_str();
-        self.traces.of_password(user, password);
+        self.scrubber.add_password(user, password);
         // The library wipes its copy.
         let result = self
             .handle
@@ -291,14 +299,15 @@ impl Attempt<'_> {
                     return self.left(&remaining_methods);
                 }
                 Ok(Reply::InfoRequest { prompts, .. }) => prompts,
-                Err(_) => return Err(self.gone()),
+                Err(_) => return Err(self.on_disconnect()),
             };
             let answers = match prompts.as_slice() {
                 [] => Vec::new(),
                 [one] if !one.echo => vec![self.answer(&one.prompt)?],
                 several => {
-                    let words: Vec<&str> = several.iter().map(|one| one.prompt.as_str()).collect();
-                    return Err(self.prompt(&words.join(" ")));
+                    let describe: Vec<&str> =
+                        several.iter().map(|one| one.prompt.as_str()).collect();
+                    return Err(self.prompt(&describe.join(" ")));
                 }
             };
             reply = self
@@ -315,19 +324,19 @@ impl Attempt<'_> {
     /// The password, once, for a question that can be about it.
     fn answer(&mut self, prompt: &str) -> Result<String, SshError> {
         match self.credentials.password {
-            _ if is_about_something_else(prompt) => Err(self.prompt(prompt)),
+            _ if names_other_secret(prompt) => Err(self.prompt(prompt)),
             // It asks again: that was not the password, or it wants something new.
-            Some(_) if self.password_used => match is_about_a_password(prompt) {
+            Some(_) if self.password_used => match names_password(prompt) {
                 true => Err(self.incorrect()),
                 false => Err(self.prompt(prompt)),
             },
             Some(password) => {
                 self.password_used = true;
-                self.traces.of_answer(password);
-                Ok(fleeting(password))
+                self.scrubber.add_answer(password);
+                Ok(transient(password))
             }
-            None if is_about_a_password(prompt) => {
-                Err(self.setback.take().unwrap_or_else(|| self.required()))
+            None if names_password(prompt) => {
+                Err(self.first_problem.take().unwrap_or_else(|| self.required()))
             }
             None => Err(self.prompt(prompt)),
         }
@@ -339,22 +348,22 @@ impl Attempt<'_> {
             Ok(AuthResult::Failure {
                 remaining_methods, ..
             }) => self.left(&remaining_methods),
-            Err(_) => Err(self.gone()),
+            Err(_) => Err(self.on_disconnect()),
         }
     }
 
     fn left(&mut self, methods: &MethodSet) -> Result<Outcome, SshError> {
         // No methods at all: it hung up, or gave up.
         if methods.is_empty() {
-            return Err(self.gone());
+            return Err(self.on_disconnect());
         }
         self.left = Some(methods.to_vec());
-        self.heard = self.notes.lock().banner.len();
+        self.banner_read = self.state.lock().banner.len();
         Ok(Outcome::NotYet)
     }
 
-    fn set_back(&mut self, error: impl FnOnce() -> SshError) {
-        self.setback.get_or_insert_with(error);
+    fn note_problem(&mut self, error: impl FnOnce() -> SshError) {
+        self.first_problem.get_or_insert_with(error);
     }
 
     /// Why nothing worked.
@@ -364,8 +373,8 @@ impl Attempt<'_> {
         if self.password_used {
             return self.incorrect();
         }
-        if let Some(setback) = self.setback.take() {
-            return setback;
+        if let Some(first_problem) = self.first_problem.take() {
+            return first_problem;
         }
         if let Some(gssapi) = self
             .config
@@ -383,14 +392,14 @@ impl Attempt<'_> {
     }
 
     /// The session ended. A server that hangs up on us, or on everybody, says why at best.
-    fn gone(&mut self) -> SshError {
+    fn on_disconnect(&mut self) -> SshError {
         let last_words = self.last_words();
-        let said = self.notes.ended().unwrap_or_default();
+        let said = self.state.ended().unwrap_or_default();
         let said = match said.is_empty() {
             true => last_words,
             false => said,
         };
-        if is_about_the_account(&said) {
+        if names_closed_account(&said) {
             return SshError::AccountClosed {
                 user: self.config.user.clone(),
                 host: self.config.hostname.clone(),
@@ -402,7 +411,7 @@ impl Attempt<'_> {
         }
         match self.left {
             Some(_) => self
-                .setback
+                .first_problem
                 .take()
                 .unwrap_or_else(|| self.auth_refused(said)),
             None => SshError::Closed {
@@ -416,8 +425,8 @@ impl Attempt<'_> {
     /// What the server has said since it refused something: it has no other way to say why it
     /// hangs up on somebody who has shown the right key.
     fn last_words(&self) -> String {
-        let notes = self.notes.lock();
-        printable(notes.banner.get(self.heard..).unwrap_or_default())
+        let state = self.state.lock();
+        printable(state.banner.get(self.banner_read..).unwrap_or_default())
     }
 
     fn auth_refused(&self, said: String) -> SshError {

@@ -1,24 +1,26 @@
 //! From a host's configuration to an authenticated session, over other sessions if need be.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use offshoot_text::Hop;
 use russh::client::{self, Handle};
-use russh::{AlgorithmKind, ChannelOpenFailure, Disconnect, Limits};
+use russh::{AlgorithmKind, Limits};
 
+use super::algorithms;
 use super::authenticate::{Credentials, authenticate};
+use super::dial::ProxyCommand;
 use super::gate::{self, Attempts, Turn};
-use super::handler::{Client, Fault, Shared, is_end, words};
+use super::handler::{ClientHandler, HandlerError, SharedState, describe, is_disconnect};
 use super::host_key::{HostKeyCheck, Identity};
-use super::line::Hold;
-use super::progress::{Clock, Progress};
-use super::reach::ProxyCommand;
-use super::traces::Traces;
+use super::off_runtime::off_runtime;
+use super::progress::{ConnectTimer, Progress};
+use super::request::Request;
+use super::session::{AbortStreamsOnDrop, AuthenticatedSession, SessionGuard};
+use super::underlay::{ServerStream, Tunnel, Underlay, in_hop};
 use super::warnings::Warnings;
-use super::way::{Base, Carried};
-use super::{CutOnDrop, Request, algorithms, files};
-use crate::config::HostConfig;
+use crate::config::{HostConfig, Overrides, ProxyMethod};
 use crate::error::{Algorithm, SshError, Stage, printable};
 
 /// Bytes that may be under way to us. A long line carries this much in each round trip.
@@ -33,20 +35,12 @@ const REKEY: usize = 1 << 30;
 /// After how long they are made in any case.
 const REKEY_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// An authenticated session.
-pub(crate) struct Up {
-    pub(crate) handle: Handle<Client>,
-    pub(crate) notes: Shared,
-    /// What has to live as long, outermost first.
-    pub(crate) below: Vec<Kept>,
-    pub(crate) holds: Vec<Arc<Hold>>,
-    /// What is to be covered.
-    pub(crate) traces: Traces,
-}
+/// Machines on the way to another, at most.
+const HOPS_MAX: usize = 8;
 
 /// The way of one request.
 #[derive(Clone, Copy)]
-pub(crate) struct Route<'a> {
+pub(crate) struct ConnectTask<'a> {
     pub(crate) request: &'a Request,
     pub(crate) progress: &'a Progress,
     pub(crate) warnings: &'a Warnings,
@@ -54,11 +48,11 @@ pub(crate) struct Route<'a> {
     pub(crate) until: Instant,
 }
 
-type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SshError>> + Send + 'a>>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SshError>> + Send + 'a>>;
 
 /// What becomes of one attempt to shake hands with a server.
-enum Attempt {
-    Done(Box<Greeted>),
+enum HandshakeAttempt {
+    Done(Box<ServerHandshake>),
     /// It hung up before it said that it is a server.
     HungUp {
         error: SshError,
@@ -67,18 +61,18 @@ enum Attempt {
 }
 
 /// A server that has shown who it is.
-struct Greeted {
-    handle: Handle<Client>,
-    notes: Shared,
-    hold: CutOnDrop,
+struct ServerHandshake {
+    handle: Handle<ClientHandler>,
+    state: SharedState,
+    stream_guard: AbortStreamsOnDrop,
     proxy: Option<ProxyCommand>,
     /// Others wait for it, until the server lets us in.
     turn: Option<Turn>,
 }
 
-impl<'a> Route<'a> {
+impl<'a> ConnectTask<'a> {
     /// A session with the request's own host.
-    pub(crate) async fn target(self, config: HostConfig) -> Result<Up, SshError> {
+    pub(crate) async fn target(self, config: HostConfig) -> Result<AuthenticatedSession, SshError> {
         let credentials = Credentials {
             password: self.request.password.as_ref(),
             passphrase: self.request.passphrase.as_ref(),
@@ -92,7 +86,7 @@ impl<'a> Route<'a> {
         config: HostConfig,
         credentials: Credentials<'b>,
         depth: usize,
-    ) -> Later<'b, Up>
+    ) -> BoxFuture<'b, AuthenticatedSession>
     where
         'a: 'b,
     {
@@ -104,129 +98,135 @@ impl<'a> Route<'a> {
         config: HostConfig,
         credentials: Credentials<'_>,
         depth: usize,
-    ) -> Result<Up, SshError> {
+    ) -> Result<AuthenticatedSession, SshError> {
         if let Some(unsupported) = config.unsupported.clone() {
             return Err(SshError::UnsupportedDirective(unsupported));
         }
         // What the caller says is about the host, and not about those on the way to it.
         let host_keys = self.request.host_keys.filter(|_| depth == 0);
-        let (mut config, check) = files::apart(move || {
+        let (mut config, check) = off_runtime(move || {
             let check = HostKeyCheck::new(&config, host_keys);
             (config, check)
         })
         .await;
         let check = check?;
         let preferred = algorithms::preferred(&config, check.known())?;
-        let settings = Arc::new(settings(&config, preferred));
-        let base = self.base(&config, depth).await?;
-        let greeted = self.greeted(&base, &config, &settings, &check).await?;
-        let Greeted {
+        let russh_config = Arc::new(russh_config(&config, preferred));
+        let underlay = self.underlay(&config, depth).await?;
+        let handshake_with_retries = self
+            .handshake_with_retries(&underlay, &config, &russh_config, &check)
+            .await?;
+        let ServerHandshake {
             mut handle,
-            notes,
-            hold,
+            state,
+            stream_guard,
             proxy,
             turn,
-        } = greeted;
-        self.progress.at(Stage::Authentication);
+        } = handshake_with_retries;
+        self.progress.set_stage(Stage::Authentication);
         // Whoever listens for this learns what the way there has taken so far.
         tracing::debug!(target: "offshoot::step", "trusted {}", config.host);
-        let identity = std::mem::take(&mut notes.lock().identity);
-        let traces = match identity {
-            Identity::Verified => authenticate(&mut handle, &config, credentials, &notes).await?,
-            Identity::Doubtful(doubt) => {
+        let identity = std::mem::take(&mut state.lock().identity);
+        let scrubber = match identity {
+            Identity::Verified => authenticate(&mut handle, &config, credentials, &state).await?,
+            Identity::Unverified(doubt) => {
                 // A password would be the server's to use. A signature is good for this session
                 // only.
                 config.password = false;
                 config.keyboard_interactive = false;
                 let credentials = credentials.without_password();
-                let made = authenticate(&mut handle, &config, credentials, &notes).await;
+                let made = authenticate(&mut handle, &config, credentials, &state).await;
                 let warning = format!(
                     "{doubt}; going on without passwords, because the configuration lets any host \
                      key pass"
                 );
-                let traces = made.map_err(|error| withheld(doubt, error))?;
+                let scrubber = made.map_err(|error| withheld(doubt, error))?;
                 self.warnings.push(warning);
-                traces
+                scrubber
             }
         };
         drop(turn);
-        hold.trust();
-        let (mut below, mut holds) = base.keep();
-        below.extend(proxy.map(Kept::Proxy));
-        holds.extend(hold.keep());
-        Ok(Up {
+        stream_guard.lift_limit();
+        let (mut underlying, mut stream_guards) = underlay.keep();
+        underlying.extend(proxy.map(SessionGuard::Proxy));
+        stream_guards.extend(stream_guard.keep());
+        Ok(AuthenticatedSession {
             handle,
-            notes,
-            below,
-            holds,
-            traces,
+            state,
+            underlying,
+            stream_guards,
+            scrubber,
         })
     }
 
     /// Shakes hands, with as many attempts as a crowded server needs.
-    async fn greeted(
+    async fn handshake_with_retries(
         self,
-        base: &Base,
+        underlay: &Underlay,
         config: &HostConfig,
-        settings: &Arc<client::Config>,
+        russh_config: &Arc<client::Config>,
         check: &HostKeyCheck,
-    ) -> Result<Greeted, SshError> {
+    ) -> Result<ServerHandshake, SshError> {
         let mut attempts = Attempts::until(self.until);
         loop {
-            let attempt = self.greet(base, config, Arc::clone(settings), check.clone());
+            let attempt = self.handshake(underlay, config, Arc::clone(russh_config), check.clone());
             match attempt.await? {
-                Attempt::Done(greeted) => return Ok(*greeted),
-                Attempt::HungUp { error, said } if gate::is_worth_another(&said) => {
+                HandshakeAttempt::Done(handshake_with_retries) => {
+                    return Ok(*handshake_with_retries);
+                }
+                HandshakeAttempt::HungUp { error, said } if gate::is_worth_another(&said) => {
                     attempts.pause(error).await?;
                 }
-                Attempt::HungUp { error, .. } => return Err(error),
+                HandshakeAttempt::HungUp { error, .. } => return Err(error),
             }
         }
     }
 
-    async fn greet(
+    async fn handshake(
         self,
-        base: &Base,
+        underlay: &Underlay,
         config: &HostConfig,
-        settings: Arc<client::Config>,
+        russh_config: Arc<client::Config>,
         mut check: HostKeyCheck,
-    ) -> Result<Attempt, SshError> {
-        let mut clock = Clock::new(config, self.progress);
-        let Carried {
-            line,
-            hold,
-            here,
+    ) -> Result<HandshakeAttempt, SshError> {
+        let mut timer = ConnectTimer::new(config, self.progress);
+        let ServerStream {
+            stream,
+            stream_guard,
+            is_loopback,
             mut proxy,
             turn,
-        } = base.carry(config, self.progress, &mut clock).await?;
-        self.progress.of(&config.host);
-        self.progress.at(Stage::Handshake);
-        if here && config.no_check_for_localhost {
-            check.waive();
+        } = underlay
+            .open_stream(config, self.progress, &mut timer)
+            .await?;
+        self.progress.set_host(&config.host);
+        self.progress.set_stage(Stage::Handshake);
+        if is_loopback && config.no_check_for_localhost {
+            check.skip_check();
         }
-        let cut = CutOnDrop::new(vec![Arc::clone(&hold)]);
-        let notes = Shared::default();
-        let client = Client {
+        let cut = AbortStreamsOnDrop::new(vec![Arc::clone(&stream_guard)]);
+        let state = SharedState::default();
+        let client = ClientHandler {
             check,
             warnings: self.warnings.clone(),
-            notes: notes.clone(),
+            state: state.clone(),
         };
-        let connecting = client::connect_stream(settings, line, client);
-        match clock.within(connecting).await? {
-            Ok(handle) => Ok(Attempt::Done(Box::new(Greeted {
+        let connecting = client::connect_stream(russh_config, stream, client);
+        match timer.within(connecting).await? {
+            Ok(handle) => Ok(HandshakeAttempt::Done(Box::new(ServerHandshake {
                 handle,
-                notes,
-                hold: cut,
+                state,
+                stream_guard: cut,
                 proxy,
                 turn,
             }))),
-            Err(Fault::Russh(error)) if is_end(&error) => {
+            Err(HandlerError::Russh(error)) if is_disconnect(&error) => {
                 if let Some(proxy) = &mut proxy
                     && let Some(failure) = proxy.failure().await
                 {
                     return Err(failure);
                 }
-                let said = hold.instead_of_greeting();
+                let said = stream_guard.before_version();
                 let error = SshError::Closed {
                     host: config.host.clone(),
                     stage: Stage::Handshake,
@@ -234,12 +234,76 @@ impl<'a> Route<'a> {
                 };
                 match said {
                     // What a command did is the command's to try again.
-                    Some(said) if proxy.is_none() => Ok(Attempt::HungUp { error, said }),
+                    Some(said) if proxy.is_none() => Ok(HandshakeAttempt::HungUp { error, said }),
                     _ => Err(error),
                 }
             }
             Err(fault) => Err(handshake_error(config, fault)),
         }
+    }
+}
+
+impl ConnectTask<'_> {
+    /// Makes what a host's lines are made over: a session with the machine on the way, if there is
+    /// one.
+    pub(crate) async fn underlay(
+        self,
+        config: &HostConfig,
+        depth: usize,
+    ) -> Result<Underlay, SshError> {
+        match &config.proxy {
+            ProxyMethod::Direct => Ok(Underlay::Network),
+            ProxyMethod::Command(command) => Ok(Underlay::Command(command.clone())),
+            ProxyMethod::Jump(hops) => {
+                let tunnel = self.tunnel(hops, config, depth).await?;
+                Ok(Underlay::Tunnel(Box::new(tunnel)))
+            }
+        }
+    }
+
+    /// Through other machines: the last of them tunnels to the host.
+    async fn tunnel(
+        self,
+        hops: &[Hop],
+        config: &HostConfig,
+        depth: usize,
+    ) -> Result<Tunnel, SshError> {
+        let too_many = |max| SshError::TooManyHops {
+            host: config.host.clone(),
+            max,
+        };
+        let (last, before) = hops.split_last().ok_or_else(|| too_many(0))?;
+        if depth + hops.len() > HOPS_MAX {
+            return Err(too_many(HOPS_MAX));
+        }
+        let overrides = Overrides {
+            user: last.user.clone(),
+            port: last.port,
+            jump: (!before.is_empty()).then(|| before.to_vec()),
+            keepalive_interval: self.request.overrides.keepalive_interval,
+            keepalive_count: self.request.overrides.keepalive_count,
+            connect_timeout: self.request.overrides.connect_timeout,
+            ..Overrides::default()
+        };
+        let (host, env) = (last.host.clone(), self.request.env.clone());
+        let resolved = off_runtime(move || HostConfig::resolve(&host, &overrides, &env)).await;
+        let mut hop = resolved.map_err(|error| in_hop(&last.host, error.into()))?;
+        // A rule for all hosts that names the jump host is not for the jump host.
+        if let ProxyMethod::Jump(own) = &hop.proxy
+            && before.is_empty()
+            && own.iter().any(|hop| hop.host == last.host)
+        {
+            hop.proxy = ProxyMethod::Direct;
+        }
+        let place = format!("{}:{}", hop.hostname, hop.port);
+        // The password is for the host itself.
+        let credentials = Credentials {
+            password: None,
+            passphrase: self.request.passphrase.as_ref(),
+        };
+        let session = self.session(hop, credentials, depth + 1).await;
+        let session = session.map_err(|error| in_hop(&last.host, error))?;
+        Ok(Tunnel::new(session, last.host.clone(), place))
     }
 }
 
@@ -254,40 +318,7 @@ fn withheld(doubt: SshError, refusal: SshError) -> SshError {
     }
 }
 
-/// How long a server may take to hang up once we have said goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// What has to live as long as a session.
-pub(crate) enum Kept {
-    /// Itself, or one that it goes through. Its handle can be sent to other threads, but not be
-    /// shared.
-    Session(Mutex<Handle<Client>>),
-    /// The command that carries it.
-    #[expect(dead_code, reason = "it is kept, not used")]
-    Proxy(ProxyCommand),
-}
-
-impl Kept {
-    pub(crate) fn session(handle: Handle<Client>) -> Self {
-        Self::Session(Mutex::new(handle))
-    }
-
-    /// Lets go of it, once the server knows.
-    pub(crate) async fn let_go(self) {
-        let Self::Session(handle) = self else {
-            return;
-        };
-        let Ok(handle) = handle.into_inner() else {
-            return;
-        };
-        let told = handle.disconnect(Disconnect::ByApplication, "", "").await;
-        if told.is_ok() {
-            let _ = tokio::time::timeout(GOODBYE, handle).await;
-        }
-    }
-}
-
-fn settings(config: &HostConfig, preferred: russh::Preferred) -> client::Config {
+fn russh_config(config: &HostConfig, preferred: russh::Preferred) -> client::Config {
     let rekey = config
         .rekey_bytes
         .and_then(|bytes| usize::try_from(bytes).ok())
@@ -313,28 +344,30 @@ fn settings(config: &HostConfig, preferred: russh::Preferred) -> client::Config 
     }
 }
 
-fn handshake_error(config: &HostConfig, fault: Fault) -> SshError {
+fn handshake_error(config: &HostConfig, fault: HandlerError) -> SshError {
     let host = config.host.clone();
     match fault {
-        Fault::Ours(error) => error,
-        Fault::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => SshError::NoAlgorithm {
-            host,
-            kind: algorithm_kind(&kind),
-            ours: algorithm_names(ours),
-            theirs: algorithm_names(theirs),
-        },
-        Fault::Russh(russh::Error::Version) => SshError::Protocol {
+        HandlerError::Ours(error) => error,
+        HandlerError::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
+            SshError::NoAlgorithm {
+                host,
+                kind: algorithm_kind(&kind),
+                ours: algorithm_names(ours),
+                theirs: algorithm_names(theirs),
+            }
+        }
+        HandlerError::Russh(russh::Error::Version) => SshError::Protocol {
             host,
             reason: format!("what listens on port {} is no ssh server", config.port),
         },
-        Fault::Russh(russh::Error::Kex) => SshError::Protocol {
+        HandlerError::Russh(russh::Error::Kex) => SshError::Protocol {
             host,
             reason: "its key exchange fails, or has no strict order where the cipher needs it"
                 .to_owned(),
         },
         fault => SshError::Protocol {
             host,
-            reason: words(&fault),
+            reason: describe(&fault),
         },
     }
 }
@@ -353,15 +386,4 @@ fn algorithm_kind(kind: &AlgorithmKind) -> Algorithm {
 fn algorithm_names(names: Vec<String>) -> Vec<String> {
     let says = |name: &String| name.starts_with("ext-info-") || name.starts_with("kex-strict-");
     names.into_iter().filter(|name| !says(name)).collect()
-}
-
-/// Why a channel was not opened.
-pub(crate) fn channel_words(why: &ChannelOpenFailure) -> String {
-    match why {
-        ChannelOpenFailure::AdministrativelyProhibited => "it is forbidden there".to_owned(),
-        ChannelOpenFailure::ConnectFailed => "it cannot connect to that".to_owned(),
-        ChannelOpenFailure::UnknownChannelType => "it does not know how".to_owned(),
-        ChannelOpenFailure::ResourceShortage => "it has no room".to_owned(),
-        ChannelOpenFailure::Other { reason, .. } => printable(reason),
-    }
 }

@@ -98,7 +98,7 @@ const CROWDED: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
 pub(crate) fn is_worth_another(said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
     let said = said.trim();
-    said.is_empty() || CROWDED.iter().any(|words| said.contains(words))
+    said.is_empty() || CROWDED.iter().any(|describe| said.contains(describe))
 }
 
 /// Attempts at a server that hangs up on us.
@@ -143,13 +143,13 @@ mod tests {
 
     #[tokio::test]
     async fn f50_no_more_than_eight_are_at_a_gate_and_it_goes_with_the_last() {
-        let here = "f50 test";
+        let is_loopback = "f50 test";
         let mut turns = Vec::new();
         for _ in 0..WAITING_MAX {
-            turns.push(turn(here).await);
+            turns.push(turn(is_loopback).await);
         }
-        let next = tokio::spawn(turn(here));
-        let given_up = tokio::spawn(turn(here));
+        let next = tokio::spawn(turn(is_loopback));
+        let given_up = tokio::spawn(turn(is_loopback));
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!next.is_finished());
         given_up.abort();
@@ -159,9 +159,9 @@ mod tests {
         assert!(!gates().contains_key("f50 elsewhere"));
         turns.pop();
         turns.push(next.await.unwrap());
-        assert!(gates().contains_key(here));
+        assert!(gates().contains_key(is_loopback));
         drop(turns);
-        assert!(!gates().contains_key(here));
+        assert!(!gates().contains_key(is_loopback));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_encoding::Error as Encoding;
-use russh::{Channel, Names, cipher};
+use russh::{Channel, ChannelOpenFailure, Names, cipher};
 
-use super::files;
 use super::host_key::{HostKeyCheck, Identity};
+use super::off_runtime::off_runtime;
 use super::warnings::Warnings;
 use crate::error::{SshError, printable};
 
@@ -17,7 +17,7 @@ const BANNER_MAX: usize = 8 * 1024;
 
 /// What is known of a session from outside.
 #[derive(Debug, Default)]
-pub(crate) struct Notes {
+pub(crate) struct SessionState {
     /// What the server says to everybody.
     pub(crate) banner: String,
     /// Why it ended; nothing while it runs.
@@ -26,12 +26,12 @@ pub(crate) struct Notes {
     pub(crate) identity: Identity,
 }
 
-/// Notes that the session writes and others read.
+/// SessionState that the session writes and others read.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shared(Arc<Mutex<Notes>>);
+pub(crate) struct SharedState(Arc<Mutex<SessionState>>);
 
-impl Shared {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Notes> {
+impl SharedState {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, SessionState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -43,22 +43,22 @@ impl Shared {
 
 /// What went wrong inside a session.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum HandlerError {
     Russh(russh::Error),
     Ours(SshError),
 }
 
-impl From<russh::Error> for Fault {
+impl From<russh::Error> for HandlerError {
     fn from(error: russh::Error) -> Self {
         Self::Russh(error)
     }
 }
 
 /// Answers the session.
-pub(crate) struct Client {
+pub(crate) struct ClientHandler {
     pub(crate) check: HostKeyCheck,
     pub(crate) warnings: Warnings,
-    pub(crate) notes: Shared,
+    pub(crate) state: SharedState,
 }
 
 /// The library's type has no copy of its own.
@@ -74,14 +74,17 @@ fn copy(shown: &PublicKeyOrCertificate) -> PublicKeyOrCertificate {
     }
 }
 
-impl Handler for Client {
-    type Error = Fault;
+impl Handler for ClientHandler {
+    type Error = HandlerError;
 
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, HandlerError> {
         let (check, shown) = (self.check.clone(), copy(shown));
         let warnings = self.warnings.clone();
-        let judged = files::apart(move || check.check(&shown, &warnings)).await;
-        self.notes.lock().identity = judged.map_err(Fault::Ours)?;
+        let judged = off_runtime(move || check.check(&shown, &warnings)).await;
+        self.state.lock().identity = judged.map_err(HandlerError::Ours)?;
         Ok(true)
     }
 
@@ -90,29 +93,36 @@ impl Handler for Client {
         _secret: Option<&[u8]>,
         names: &Names,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         // Without the strict order of messages, somebody in between could drop the first ones
         // unseen under this cipher (CVE-2023-48795).
         match names.cipher == cipher::CHACHA20_POLY1305 && !names.strict_kex() {
-            true => Err(Fault::Russh(russh::Error::Kex)),
+            true => Err(HandlerError::Russh(russh::Error::Kex)),
             false => Ok(()),
         }
     }
 
-    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Fault> {
-        let mut notes = self.notes.lock();
-        let room = BANNER_MAX.saturating_sub(notes.banner.len());
+    async fn auth_banner(
+        &mut self,
+        banner: &str,
+        _session: &mut Session,
+    ) -> Result<(), HandlerError> {
+        let mut state = self.state.lock();
+        let room = BANNER_MAX.saturating_sub(state.banner.len());
         let text: String = banner.chars().take(room / 4).collect();
-        notes.banner.push_str(&text);
+        state.banner.push_str(&text);
         Ok(())
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
-        let words = match &reason {
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<HandlerError>,
+    ) -> Result<(), HandlerError> {
+        let describe = match &reason {
             DisconnectReason::ReceivedDisconnect(said) => printable(&said.message),
-            DisconnectReason::Error(fault) => words(fault),
+            DisconnectReason::Error(fault) => describe(fault),
         };
-        self.notes.lock().ended.get_or_insert(words);
+        self.state.lock().ended.get_or_insert(describe);
         Ok(())
     }
 
@@ -127,7 +137,7 @@ impl Handler for Client {
         _originator_port: u32,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(())
     }
 
@@ -137,7 +147,7 @@ impl Handler for Client {
         _socket_path: &str,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(())
     }
 
@@ -146,7 +156,7 @@ impl Handler for Client {
         _channel: Channel<Msg>,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(())
     }
 
@@ -155,7 +165,7 @@ impl Handler for Client {
         _channel: Channel<Msg>,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(())
     }
 
@@ -168,7 +178,7 @@ impl Handler for Client {
         _originator_port: u32,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(())
     }
 
@@ -178,7 +188,7 @@ impl Handler for Client {
         _socket_path: &str,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(())
     }
 
@@ -189,35 +199,37 @@ impl Handler for Client {
         _originator_port: u32,
         _reply: ChannelOpenHandle,
         _session: &mut Session,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         Ok(())
     }
 }
 
 /// What a fault is called; nothing for a connection that just ended.
-pub(crate) fn words(fault: &Fault) -> String {
+pub(crate) fn describe(fault: &HandlerError) -> String {
     match fault {
-        Fault::Ours(error) => error.to_string(),
-        Fault::Russh(error) if is_end(error) => String::new(),
-        Fault::Russh(russh::Error::KeepaliveTimeout) => {
+        HandlerError::Ours(error) => error.to_string(),
+        HandlerError::Russh(error) if is_disconnect(error) => String::new(),
+        HandlerError::Russh(russh::Error::KeepaliveTimeout) => {
             "the server has not answered for too long".to_owned()
         }
-        Fault::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => printable(&format!(
-            "no {kind:?} algorithm in common: it offers {}, we take {}",
-            theirs.join(","),
-            ours.join(",")
-        )),
-        Fault::Russh(russh::Error::SshEncoding(Encoding::CharacterEncoding)) => {
+        HandlerError::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
+            printable(&format!(
+                "no {kind:?} algorithm in common: it offers {}, we take {}",
+                theirs.join(","),
+                ours.join(",")
+            ))
+        }
+        HandlerError::Russh(russh::Error::SshEncoding(Encoding::CharacterEncoding)) => {
             "it says something that is not UTF-8, in a banner or a question, which the in-process \
              client cannot read; set `ssh_path` to use the system's client"
                 .to_owned()
         }
-        Fault::Russh(error) => printable(&error.to_string()),
+        HandlerError::Russh(error) => printable(&error.to_string()),
     }
 }
 
 /// Whether it says no more than that the connection is over.
-pub(crate) fn is_end(error: &russh::Error) -> bool {
+pub(crate) fn is_disconnect(error: &russh::Error) -> bool {
     use std::io::ErrorKind;
     match error {
         russh::Error::Disconnect
@@ -229,5 +241,16 @@ pub(crate) fn is_end(error: &russh::Error) -> bool {
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
         ),
         _ => false,
+    }
+}
+
+/// Why a channel was not opened.
+pub(crate) fn describe_refusal(why: &ChannelOpenFailure) -> String {
+    match why {
+        ChannelOpenFailure::AdministrativelyProhibited => "it is forbidden there".to_owned(),
+        ChannelOpenFailure::ConnectFailed => "it cannot connect to that".to_owned(),
+        ChannelOpenFailure::UnknownChannelType => "it does not know how".to_owned(),
+        ChannelOpenFailure::ResourceShortage => "it has no room".to_owned(),
+        ChannelOpenFailure::Other { reason, .. } => printable(reason),
     }
 }

@@ -12,11 +12,11 @@ use super::warnings::Warnings;
 use crate::config::{HostConfig, Strict};
 use crate::error::{HostKeyProblem, SshError, printable};
 use crate::known_hosts::{self, FileError, Hash, KnownHost, LockedFile, Verdict};
-use crate::pattern::fits;
+use crate::pattern::matches;
 
 /// What is done about host keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostKeys {
+pub enum HostKeyPolicy {
     /// Only a known one will do.
     Enforce,
     /// That of an unknown host is learnt; a changed one is refused.
@@ -26,7 +26,7 @@ pub enum HostKeys {
     Ignore,
 }
 
-impl HostKeys {
+impl HostKeyPolicy {
     /// What the configuration says; there is nobody to ask.
     fn configured(config: &HostConfig) -> Self {
         match config.strict {
@@ -44,18 +44,18 @@ pub(crate) enum Identity {
     #[default]
     Verified,
     /// It may be another one, and the policy lets the connection go on all the same.
-    Doubtful(SshError),
+    Unverified(SshError),
 }
 
 /// What a server's key is looked up by.
 #[derive(Clone, Debug)]
-struct LookedUp {
+struct KnownHostsLookup {
     files: Vec<PathBuf>,
     name: String,
     plain: Option<String>,
 }
 
-impl LookedUp {
+impl KnownHostsLookup {
     fn read(&self) -> Result<KnownHost, FileError> {
         KnownHost::read(&self.files, &self.name, self.plain.as_deref())
     }
@@ -64,10 +64,10 @@ impl LookedUp {
 /// Judges the key of one server.
 #[derive(Clone, Debug)]
 pub(crate) struct HostKeyCheck {
-    policy: HostKeys,
+    policy: HostKeyPolicy,
     /// Whether no key is needed at all.
-    waived: bool,
-    looked_up: LookedUp,
+    skipped: bool,
+    looked_up: KnownHostsLookup,
     known: KnownHost,
     /// As the key is known, with the port.
     name: String,
@@ -82,8 +82,8 @@ pub(crate) struct HostKeyCheck {
 
 impl HostKeyCheck {
     /// Reads what is known of the host.
-    pub(crate) fn new(config: &HostConfig, said: Option<HostKeys>) -> Result<Self, SshError> {
-        let policy = said.unwrap_or_else(|| HostKeys::configured(config));
+    pub(crate) fn new(config: &HostConfig, said: Option<HostKeyPolicy>) -> Result<Self, SshError> {
+        let policy = said.unwrap_or_else(|| HostKeyPolicy::configured(config));
         let (name, plain) = match &config.host_key_alias {
             Some(alias) => (alias.clone(), None),
             None => {
@@ -94,7 +94,7 @@ impl HostKeyCheck {
                 )
             }
         };
-        let looked_up = LookedUp {
+        let looked_up = KnownHostsLookup {
             files: [&config.user_known_hosts[..], &config.global_known_hosts].concat(),
             name: name.clone(),
             plain: plain.map(str::to_owned),
@@ -102,7 +102,7 @@ impl HostKeyCheck {
         let known = looked_up.read()?;
         Ok(Self {
             policy,
-            waived: false,
+            skipped: false,
             looked_up,
             known,
             principal: config
@@ -125,8 +125,8 @@ impl HostKeyCheck {
     }
 
     /// Needs no key from here on: the server is this machine itself.
-    pub(crate) fn waive(&mut self) {
-        self.waived = true;
+    pub(crate) fn skip_check(&mut self) {
+        self.skipped = true;
     }
 
     /// Judges, and learns if that is wanted.
@@ -137,12 +137,12 @@ impl HostKeyCheck {
     ) -> Result<Identity, SshError> {
         let key = shown.public_key();
         self.length(&key)?;
-        if self.waived {
+        if self.skipped {
             return Ok(Identity::Verified);
         }
         match (self.judge(shown, &key, warnings), self.policy) {
-            (Err(error), HostKeys::Ignore) if error.is_of_another_server() => {
-                Ok(Identity::Doubtful(error))
+            (Err(error), HostKeyPolicy::Ignore) if error.is_of_another_server() => {
+                Ok(Identity::Unverified(error))
             }
             (judged, _) => judged.map(|()| Identity::Verified),
         }
@@ -157,18 +157,20 @@ impl HostKeyCheck {
         let mut doubt = None;
         if let Some(certificate) = shown.certificate() {
             match self.certificate(certificate, key)? {
-                Vouched::Yes => return Ok(()),
-                Vouched::Nobody => {}
-                Vouched::Invalid(why) => doubt = Some(why),
+                CertificateVerdict::Yes => return Ok(()),
+                CertificateVerdict::Nobody => {}
+                CertificateVerdict::Invalid(why) => doubt = Some(why),
             }
         }
         // As with OpenSSH, a key with a certificate that is of no use is still a key.
         match self.known.judge(&blob(key)) {
             Verdict::Known => Ok(()),
             Verdict::Unknown => match (doubt, self.policy) {
-                (_, HostKeys::Ignore) | (None, HostKeys::Accept) => self.learn(key, warnings),
+                (_, HostKeyPolicy::Ignore) | (None, HostKeyPolicy::Accept) => {
+                    self.learn(key, warnings)
+                }
                 (Some(why), _) => Err(self.problem(HostKeyProblem::Certificate(why))),
-                (None, HostKeys::Enforce) => Err(self.verdict(Verdict::Unknown, key)),
+                (None, HostKeyPolicy::Enforce) => Err(self.verdict(Verdict::Unknown, key)),
             },
             other => Err(self.verdict(other, key)),
         }
@@ -188,16 +190,20 @@ impl HostKeyCheck {
         }
     }
 
-    fn certificate(&self, certificate: &Certificate, key: &PublicKey) -> Result<Vouched, SshError> {
+    fn certificate(
+        &self,
+        certificate: &Certificate,
+        key: &PublicKey,
+    ) -> Result<CertificateVerdict, SshError> {
         let authority = PublicKey::new(certificate.signature_key().clone(), "");
         match self.known.judge_certificate(&blob(key), &blob(&authority)) {
             Verdict::Known => {}
             Verdict::Revoked { file, line } => {
                 return Err(self.verdict(Verdict::Revoked { file, line }, key));
             }
-            Verdict::Unknown | Verdict::Changed { .. } => return Ok(Vouched::Nobody),
+            Verdict::Unknown | Verdict::Changed { .. } => return Ok(CertificateVerdict::Nobody),
         }
-        let invalid = |why: &str| Ok(Vouched::Invalid(why.to_owned()));
+        let invalid = |why: &str| Ok(CertificateVerdict::Invalid(why.to_owned()));
         if certificate.cert_type() != CertType::Host {
             return invalid("it is not one for hosts");
         }
@@ -217,21 +223,21 @@ impl HostKeyCheck {
             return invalid("its time is over or yet to come, or its signature is wrong");
         }
         if !certificate.critical_options().is_empty() {
-            return invalid("it has conditions that are not known here");
+            return invalid("it has conditions that are not known is_loopback");
         }
         let names = certificate.valid_principals();
         let host = self.principal.to_ascii_lowercase();
         if !names.is_empty()
             && !names
                 .iter()
-                .any(|name| fits(&host, &name.to_ascii_lowercase()))
+                .any(|name| matches(&host, &name.to_ascii_lowercase()))
         {
             let names = printable(&names.join(", "));
-            return Ok(Vouched::Invalid(format!(
+            return Ok(CertificateVerdict::Invalid(format!(
                 "it is for {names}, not for {host}"
             )));
         }
-        Ok(Vouched::Yes)
+        Ok(CertificateVerdict::Yes)
     }
 
     /// Writes the key down, unless another connection has done so, or has learnt another one.
@@ -306,7 +312,7 @@ impl HostKeyCheck {
 }
 
 /// What a certificate is worth.
-enum Vouched {
+enum CertificateVerdict {
     Yes,
     /// No authority that is known for the host has signed it.
     Nobody,

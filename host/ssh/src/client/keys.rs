@@ -172,7 +172,7 @@ pub(crate) enum KeySigner<'a> {
 }
 
 /// Why there is no signature.
-pub(crate) enum NoSignature {
+pub(crate) enum SignError {
     /// The session is over.
     Gone,
     /// The agent does not sign.
@@ -181,37 +181,37 @@ pub(crate) enum NoSignature {
     Key(SshError),
 }
 
-impl From<SendError> for NoSignature {
+impl From<SendError> for SignError {
     fn from(_: SendError) -> Self {
         Self::Gone
     }
 }
 
 impl Signer for KeySigner<'_> {
-    type Error = NoSignature;
+    type Error = SignError;
 
     async fn auth_sign(
         &mut self,
         identity: &AgentIdentity,
         hash: Option<HashAlg>,
         text: Vec<u8>,
-    ) -> Result<Vec<u8>, NoSignature> {
+    ) -> Result<Vec<u8>, SignError> {
         match self {
             Self::Agent(agent) => {
                 let signed = agent.sign_request(identity, hash, text).await;
-                signed.map_err(NoSignature::Agent)
+                signed.map_err(SignError::Agent)
             }
             Self::File { key, passphrase } => {
-                let private = open(key, *passphrase).await.map_err(NoSignature::Key)?;
+                let private = open(key, *passphrase).await.map_err(SignError::Key)?;
                 let signature = sign(&private, hash, &text).map_err(|error| {
-                    NoSignature::Key(SshError::IdentityFile {
+                    SignError::Key(SshError::IdentityFile {
                         path: key.path.clone(),
                         why: IdentityProblem::Format(error.to_string()),
                     })
                 })?;
                 let mut signed = text;
                 let encoded = signature.encode_prefixed(&mut signed);
-                encoded.map_err(|error| NoSignature::Agent(error.into()))?;
+                encoded.map_err(|error| SignError::Agent(error.into()))?;
                 Ok(signed)
             }
         }

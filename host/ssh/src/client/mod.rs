@@ -4,23 +4,24 @@ mod agent;
 mod algorithms;
 mod authenticate;
 mod connect;
-mod files;
+mod dial;
 mod gate;
+mod guarded_stream;
 mod handler;
 mod host_key;
 mod keys;
-mod line;
+mod off_runtime;
 mod offers;
+mod password_scrubber;
 mod progress;
 mod prompts;
 mod pump;
-mod reach;
-mod traces;
+mod request;
+mod session;
+mod underlay;
 mod warnings;
-mod way;
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::client::Msg;
@@ -28,64 +29,19 @@ use russh::{Channel, ChannelMsg};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::connect::{Kept, Route, Up};
-pub use self::host_key::HostKeys;
-use self::line::Hold;
+use self::connect::ConnectTask;
+use self::handler::describe_refusal;
+pub use self::host_key::HostKeyPolicy;
+use self::off_runtime::off_runtime;
+pub use self::progress::CONNECT_TIMEOUT;
 use self::progress::Progress;
-pub use self::pump::Ended;
-use self::pump::Held;
+use self::pump::SessionResources;
+pub use self::pump::{Ended, StdioPipes};
+pub use self::request::{DEFAULT_TIMEOUT, Request};
+use self::session::{AbortStreamsOnDrop, AuthenticatedSession, SessionGuard};
 use self::warnings::Warnings;
-use crate::config::{HostConfig, Overrides, Surroundings};
+use crate::config::HostConfig;
 use crate::error::{SshError, Stage};
-use crate::secret::Secret;
-
-/// How long it may take until the server has shown who it is, if nobody says.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long it may take until the command has started, if nobody says. Servers give up on whoever
-/// takes longer to show who he is.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Which host, and what to run there.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The host, as the user calls it: `Host` blocks are for this name.
-    pub host: String,
-    /// What beats the configuration.
-    pub said: Overrides,
-    /// What is done about host keys; what the configuration says, if nothing.
-    pub host_keys: Option<HostKeys>,
-    /// The password of the user there. It is not shown to hosts on the way.
-    pub password: Option<Secret>,
-    /// The passphrase of encrypted keys.
-    pub passphrase: Option<Secret>,
-    /// What to run: a text for the login shell there.
-    pub command: String,
-    /// How long all of it may take, up to the command's start; [`PATIENCE`], if nothing.
-    ///
-    /// `ConnectTimeout`, of the configuration or [said](Overrides::connect_timeout), is about less: it
-    /// ends at each host when that has shown who it is. Whoever is slow to let us in, such as a
-    /// server that asks others about a password, has all of this.
-    pub patience: Option<Duration>,
-    /// Whose configuration it is.
-    pub around: Surroundings,
-}
-
-impl Request {
-    /// A request with nothing said about it, by the user of this process.
-    pub fn new(host: &str, command: &str) -> Self {
-        Self {
-            host: host.to_owned(),
-            said: Overrides::default(),
-            host_keys: None,
-            password: None,
-            passphrase: None,
-            command: command.to_owned(),
-            patience: None,
-            around: Surroundings::of_process(),
-        }
-    }
-}
 
 /// A command that runs on another machine.
 #[derive(Debug)]
@@ -110,7 +66,8 @@ pub struct Session {
 pub struct Connection {
     ended: watch::Receiver<Option<Ended>>,
     pump: tokio::task::JoinHandle<()>,
-    holds: Vec<Arc<Hold>>,
+    #[expect(dead_code, reason = "dropping it aborts the streams")]
+    streams: AbortStreamsOnDrop,
 }
 
 impl Connection {
@@ -142,9 +99,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.pump.abort();
-        for hold in &self.holds {
-            hold.cut();
-        }
     }
 }
 
@@ -173,7 +127,7 @@ pub async fn open(request: Request) -> Result<Session, SshError> {
 /// # Cancel safety
 ///
 /// Dropping the future ends the connection, wherever it has come to.
-pub async fn connect(request: Request) -> Result<Opened, SshError> {
+pub async fn connect(request: Request) -> Result<StartedCommand, SshError> {
     let host = request.host.clone();
     // In a task of its own, so that a panic in the library is the end of this connection only.
     let mut task = JoinSet::new();
@@ -189,28 +143,17 @@ pub async fn connect(request: Request) -> Result<Opened, SshError> {
 
 /// A command that has started on another machine, and that nobody hears yet. It ends when this is
 /// dropped.
-pub struct Opened {
+pub struct StartedCommand {
     channel: Channel<Msg>,
-    held: Held,
-    holds: CutOnDrop,
+    held: SessionResources,
+    streams: AbortStreamsOnDrop,
     /// What the server says to everybody before it lets in, as it came.
     pub banner: String,
     /// What the user should know of a connection that was made all the same.
     pub warnings: Vec<String>,
 }
 
-/// Pipes of the caller's for a command: it reads the first and writes the others.
-#[derive(Debug)]
-pub struct Ends {
-    /// Where its input comes from.
-    pub input: OwnedFd,
-    /// Where its output goes.
-    pub output: OwnedFd,
-    /// Where its standard error goes.
-    pub errors: OwnedFd,
-}
-
-impl Opened {
+impl StartedCommand {
     /// Makes pipes to the command.
     ///
     /// # Errors
@@ -219,7 +162,7 @@ impl Opened {
     pub fn with_pipes(self) -> std::io::Result<Session> {
         let (ours, ends) = pump::pipes()?;
         let (banner, warnings) = (self.banner.clone(), self.warnings.clone());
-        let connection = self.between(ends)?;
+        let connection = self.attach(ends)?;
         Ok(Session {
             output: ours.output,
             input: ours.input,
@@ -235,34 +178,34 @@ impl Opened {
     /// # Errors
     ///
     /// Fails when they are no pipes.
-    pub fn between(self, ends: Ends) -> std::io::Result<Connection> {
+    pub fn attach(self, ends: StdioPipes) -> std::io::Result<Connection> {
         let (ended, pump) = pump::start(ends, self.channel, self.held)?;
         Ok(Connection {
             ended,
             pump,
-            holds: self.holds.keep(),
+            streams: self.streams,
         })
     }
 }
 
-async fn open_in_time(request: Request) -> Result<Opened, SshError> {
+async fn open_in_time(request: Request) -> Result<StartedCommand, SshError> {
     let started = Instant::now();
     let progress = Progress::new(&request.host);
-    let patience = request.patience.unwrap_or(PATIENCE);
-    let config = within(patience, &progress, async {
-        let (host, said, around) = (
+    let timeout = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let config = within(timeout, &progress, async {
+        let (host, overrides, env) = (
             request.host.clone(),
-            request.said.clone(),
-            request.around.clone(),
+            request.overrides.clone(),
+            request.env.clone(),
         );
-        Ok(files::apart(move || HostConfig::resolve(&host, &said, &around)).await?)
+        Ok(off_runtime(move || HostConfig::resolve(&host, &overrides, &env)).await?)
     })
     .await?;
-    let after = request.patience.unwrap_or_else(|| {
+    let after = request.timeout.unwrap_or_else(|| {
         // Whoever wants to wait long for a connection has it.
-        PATIENCE.max(config.connect_timeout.unwrap_or_default())
+        DEFAULT_TIMEOUT.max(config.connect_timeout.unwrap_or_default())
     });
-    progress.of(&config.host);
+    progress.set_host(&config.host);
     let until = started + after.min(LONGEST);
     within(
         after,
@@ -290,29 +233,29 @@ async fn open_now(
     config: HostConfig,
     progress: &Progress,
     until: Instant,
-) -> Result<Opened, SshError> {
+) -> Result<StartedCommand, SshError> {
     let warnings = Warnings::default();
-    let route = Route {
+    let route = ConnectTask {
         request,
         progress,
         warnings: &warnings,
         until,
     };
     let environment = environment(&config);
-    let Up {
+    let AuthenticatedSession {
         handle,
-        notes,
-        below,
-        holds,
-        traces,
+        state,
+        underlying,
+        stream_guards,
+        scrubber,
     } = route.target(config).await?;
     // If this future is dropped from here on, the session is too.
-    let cut = CutOnDrop::new(holds);
-    progress.at(Stage::Command);
+    let streams = AbortStreamsOnDrop::new(stream_guards);
+    progress.set_stage(Stage::Command);
     let failed = || SshError::Closed {
         host: request.host.clone(),
         stage: Stage::Command,
-        reason: notes.ended().unwrap_or_default(),
+        reason: state.ended().unwrap_or_default(),
     };
     let refused = |said: String| SshError::ExecRefused {
         host: request.host.clone(),
@@ -321,11 +264,11 @@ async fn open_now(
     let mut channel = match handle.channel_open_session().await {
         Ok(channel) => channel,
         Err(russh::Error::ChannelOpenFailure(why)) => {
-            return Err(refused(connect::channel_words(&why)));
+            return Err(refused(describe_refusal(&why)));
         }
         Err(_) => return Err(failed()),
     };
-    if let Some((name, value)) = traces.variable() {
+    if let Some((name, value)) = scrubber.variable() {
         channel
             .set_env(false, name, value)
             .await
@@ -352,41 +295,16 @@ async fn open_now(
             Some(_) => {}
         }
     }
-    let banner = std::mem::take(&mut notes.lock().banner);
-    let mut sessions = below;
-    sessions.push(Kept::session(handle));
-    Ok(Opened {
+    let banner = std::mem::take(&mut state.lock().banner);
+    let mut sessions = underlying;
+    sessions.push(SessionGuard::session(handle));
+    Ok(StartedCommand {
         channel,
-        held: Held { sessions, notes },
-        holds: cut,
+        held: SessionResources { sessions, state },
+        streams,
         banner,
         warnings: warnings.take(),
     })
-}
-
-/// Cuts lines that nobody took over.
-pub(crate) struct CutOnDrop(Vec<Arc<Hold>>);
-
-impl CutOnDrop {
-    pub(crate) fn new(holds: Vec<Arc<Hold>>) -> Self {
-        Self(holds)
-    }
-
-    /// Lets the lines carry as much as they like.
-    pub(crate) fn trust(&self) {
-        self.0.iter().for_each(|hold| hold.trust());
-    }
-
-    /// Takes them over.
-    pub(crate) fn keep(mut self) -> Vec<Arc<Hold>> {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Drop for CutOnDrop {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|hold| hold.cut());
-    }
 }
 
 /// Variables that go along.
@@ -397,9 +315,9 @@ fn environment(config: &HostConfig) -> Vec<(String, String)> {
         let mut wanted = false;
         for pattern in &config.send_env {
             match pattern.strip_prefix('-') {
-                Some(pattern) if crate::pattern::fits(name, pattern) => wanted = false,
+                Some(pattern) if crate::pattern::matches(name, pattern) => wanted = false,
                 Some(_) => {}
-                None => wanted |= crate::pattern::fits(name, pattern),
+                None => wanted |= crate::pattern::matches(name, pattern),
             }
         }
         wanted

@@ -11,9 +11,10 @@ use russh::client::Handle;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, Certificate, PublicKey};
 
-use super::handler::Client;
+use super::agent;
+use super::handler::ClientHandler;
 use super::keys::{KeyFile, certificate};
-use super::{agent, files};
+use super::off_runtime::off_runtime;
 use crate::config::{Agent, HostConfig};
 use crate::error::{IdentityProblem, SshError};
 use crate::secret::Secret;
@@ -56,7 +57,7 @@ pub(crate) struct Offers {
     pub(crate) list: VecDeque<Offer>,
     pub(crate) agent: Option<agent::Agent>,
     /// The first thing that kept a configured key away.
-    pub(crate) setback: Option<SshError>,
+    pub(crate) first_problem: Option<SshError>,
 }
 
 /// What is in the files of the configuration: keys, and certificates that are named.
@@ -69,7 +70,7 @@ async fn read(
         config.certificate_files.clone(),
     );
     let passphrase = passphrase.cloned();
-    files::apart(move || {
+    off_runtime(move || {
         let keys = keys.iter();
         let keys = keys.map(|path| KeyFile::read(path, passphrase.as_ref()));
         let certificates = certificates.iter().filter_map(|path| certificate(path));
@@ -80,7 +81,7 @@ async fn read(
 
 impl Offers {
     pub(crate) async fn collect(
-        handle: &Handle<Client>,
+        handle: &Handle<ClientHandler>,
         config: &HostConfig,
         passphrase: Option<&Secret>,
     ) -> Result<Self, SshError> {
@@ -95,12 +96,12 @@ impl Offers {
                     ..
                 }) if config.identities_are_default => {}
                 Err(error) => {
-                    offers.setback.get_or_insert(error);
+                    offers.first_problem.get_or_insert(error);
                 }
             }
         }
         // A key that was named is used without an agent wherever that can be.
-        let held = match config.identity_is_said && files.iter().all(|file| file.is_open()) {
+        let held = match config.identity_is_explicit && files.iter().all(|file| file.is_open()) {
             true => Vec::new(),
             false => offers.ask_agent(handle, config).await,
         };
@@ -150,7 +151,7 @@ impl Offers {
                     source: Source::File(file),
                 });
             } else if !config.identities_are_default {
-                offers.setback.get_or_insert(SshError::IdentityFile {
+                offers.first_problem.get_or_insert(SshError::IdentityFile {
                     path: file.path.clone(),
                     why: IdentityProblem::OnlyPublic,
                 });
@@ -162,11 +163,11 @@ impl Offers {
     /// What the agent holds. One that is not there, or does not answer well, holds nothing.
     async fn ask_agent(
         &mut self,
-        handle: &Handle<Client>,
+        handle: &Handle<ClientHandler>,
         config: &HostConfig,
     ) -> Vec<AgentIdentity> {
         let socket = match &config.agent {
-            Agent::Nobody => None,
+            Agent::None => None,
             Agent::Socket(path) => Some(path.clone()),
         };
         let Some(socket) = socket else {

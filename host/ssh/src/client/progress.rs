@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use crate::config::HostConfig;
 use crate::error::{SshError, Stage};
 
+/// How long it may take until the server has shown who it is, if nobody says.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How far a connection has come, and to whom.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress(Arc<Mutex<(String, Stage)>>);
@@ -19,12 +22,12 @@ impl Progress {
     }
 
     /// It is now about this host.
-    pub(crate) fn of(&self, host: &str) {
+    pub(crate) fn set_host(&self, host: &str) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         host.clone_into(&mut state.0);
     }
 
-    pub(crate) fn at(&self, stage: Stage) {
+    pub(crate) fn set_stage(&self, stage: Stage) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = stage;
     }
 
@@ -41,16 +44,16 @@ impl Progress {
 /// It runs only while something of that is under way, not while we wait for our turn, or for what
 /// a connection needs below it.
 #[derive(Debug)]
-pub(crate) struct Clock<'a> {
+pub(crate) struct ConnectTimer<'a> {
     progress: &'a Progress,
     after: Duration,
     left: Duration,
 }
 
-impl<'a> Clock<'a> {
+impl<'a> ConnectTimer<'a> {
     pub(crate) fn new(config: &HostConfig, progress: &'a Progress) -> Self {
         let said = config.connect_timeout.filter(|said| !said.is_zero());
-        let after = said.unwrap_or(super::CONNECT_TIMEOUT);
+        let after = said.unwrap_or(CONNECT_TIMEOUT);
         Self {
             progress,
             after,

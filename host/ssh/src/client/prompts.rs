@@ -4,7 +4,7 @@
 //! password's unless it names something else.
 
 /// Whether a question names a password.
-pub(crate) fn is_about_a_password(prompt: &str) -> bool {
+pub(crate) fn names_password(prompt: &str) -> bool {
     let prompt = prompt.to_lowercase();
     [
         "password",
@@ -19,9 +19,9 @@ pub(crate) fn is_about_a_password(prompt: &str) -> bool {
 }
 
 /// Whether it wants what no password is, whatever else it says.
-pub(crate) fn is_about_something_else(prompt: &str) -> bool {
+pub(crate) fn names_other_secret(prompt: &str) -> bool {
     let prompt = prompt.to_lowercase();
-    let mut words = prompt.split(|c: char| !c.is_alphanumeric());
+    let mut describe = prompt.split(|c: char| !c.is_alphanumeric());
     let other = [
         "code",
         "otp",
@@ -42,12 +42,12 @@ pub(crate) fn is_about_something_else(prompt: &str) -> bool {
         "2fa",
         "mfa",
     ];
-    words.any(|word| other.contains(&word)) || prompt.contains("one-time")
+    describe.any(|word| other.contains(&word)) || prompt.contains("one-time")
 }
 
 /// Whether a server's last words are about an account that nobody may use.
-pub(crate) fn is_about_the_account(words: &str) -> bool {
-    let words = words.to_lowercase();
+pub(crate) fn names_closed_account(describe: &str) -> bool {
+    let describe = describe.to_lowercase();
     [
         "account has expired",
         "account is expired",
@@ -59,18 +59,18 @@ pub(crate) fn is_about_the_account(words: &str) -> bool {
         "password expired",
     ]
     .iter()
-    .any(|known| words.contains(known))
+    .any(|known| describe.contains(known))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_about_a_password, is_about_something_else, is_about_the_account};
+    use super::{names_closed_account, names_other_secret, names_password};
 
     #[test]
     fn f46_a_closed_account_is_known_by_what_pam_says_of_it() {
         let said = "Your account has expired; please contact your system administrator.";
-        assert!(is_about_the_account(said));
-        assert!(!is_about_the_account("Use of this account is monitored."));
+        assert!(names_closed_account(said));
+        assert!(!names_closed_account("Use of this account is monitored."));
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
             "LDAP Password:",
             "암호: ",
         ] {
-            assert!(!is_about_something_else(prompt), "{prompt}");
+            assert!(!names_other_secret(prompt), "{prompt}");
         }
         for prompt in [
             "Verification code: ",
@@ -93,9 +93,9 @@ mod tests {
             "Current password: ",
             "Please touch the device.",
         ] {
-            assert!(is_about_something_else(prompt), "{prompt}");
+            assert!(names_other_secret(prompt), "{prompt}");
         }
-        assert!(is_about_a_password("root's PASSWORD:"));
-        assert!(!is_about_a_password("Name:"));
+        assert!(names_password("root's PASSWORD:"));
+        assert!(!names_password("Name:"));
     }
 }

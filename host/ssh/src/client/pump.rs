@@ -4,6 +4,7 @@
 //! by the channel's queue in the library, and what is to go there by its window.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -14,20 +15,19 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::watch;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Ends;
-use super::connect::Kept;
-use super::handler::Shared;
+use super::handler::SharedState;
+use super::session::SessionGuard;
 use crate::error::printable;
 
 /// Bytes that a pipe should hold: large transfers then need fewer turns.
 const PIPE_SIZE: usize = 256 * 1024;
 
 /// Bytes that are read from a pipe at once.
-const PIECE: usize = 128 * 1024;
+const READ_SIZE: usize = 128 * 1024;
 
 /// Bytes of a piece at most that may hold a password, which whoever writes one sends by itself. Such
 /// pieces are overwritten once they are sent. To do so with all would slow bulk down.
-const SHORT: usize = 16 * 1024;
+const SENSITIVE_MAX: usize = 16 * 1024;
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +42,20 @@ pub enum Ended {
     Lost(String),
 }
 
+/// Pipes of the caller's for a command: it reads the first and writes the others.
+#[derive(Debug)]
+pub struct StdioPipes {
+    /// Where its input comes from.
+    pub input: OwnedFd,
+    /// Where its output goes.
+    pub output: OwnedFd,
+    /// Where its standard error goes.
+    pub errors: OwnedFd,
+}
+
 /// Pipes for a command: the ends of whoever talks to it, in which its output is read and its input
 /// is written, and the command's.
-pub(crate) fn pipes() -> io::Result<(Ends, Ends)> {
+pub(crate) fn pipes() -> io::Result<(StdioPipes, StdioPipes)> {
     let (output, to_output) = pipe_with(PipeFlags::CLOEXEC)?;
     let (from_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
     let (errors, to_errors) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -52,12 +63,12 @@ pub(crate) fn pipes() -> io::Result<(Ends, Ends)> {
         // The kernel may refuse, per user: bulk is then slower, no more.
         let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
     }
-    let ours = Ends {
+    let ours = StdioPipes {
         input,
         output,
         errors,
     };
-    let theirs = Ends {
+    let theirs = StdioPipes {
         input: from_input,
         output: to_output,
         errors: to_errors,
@@ -66,18 +77,18 @@ pub(crate) fn pipes() -> io::Result<(Ends, Ends)> {
 }
 
 /// What a running session holds until it ends.
-pub(crate) struct Held {
+pub(crate) struct SessionResources {
     /// The command or the sessions that carry it, outermost first, and itself.
-    pub(crate) sessions: Vec<Kept>,
-    pub(crate) notes: Shared,
+    pub(crate) sessions: Vec<SessionGuard>,
+    pub(crate) state: SharedState,
 }
 
 /// Starts to copy. Gives the end, once it has come, and the task, which is done when all sessions
 /// are closed, too.
 pub(crate) fn start(
-    ends: Ends,
+    ends: StdioPipes,
     channel: Channel<Msg>,
-    held: Held,
+    held: SessionResources,
 ) -> io::Result<(watch::Receiver<Option<Ended>>, tokio::task::JoinHandle<()>)> {
     let from_input = Receiver::from_owned_fd(ends.input)?;
     let to_output = Sender::from_owned_fd(ends.output)?;
@@ -85,20 +96,20 @@ pub(crate) fn start(
     let (tell, ended) = watch::channel(None);
     let (reading, writing) = channel.split();
     let task = tokio::spawn(async move {
-        let writing = tokio::spawn(outward(from_input, writing));
+        let writing = tokio::spawn(copy_input(from_input, writing));
         // However this task ends, the other one does too.
         let _writing = AbortOnDrop(writing.abort_handle());
-        let status = inward(reading, to_output, to_errors).await;
+        let status = copy_output(reading, to_output, to_errors).await;
         let ended = match status {
             Some(status) => status,
-            None => match held.notes.ended() {
+            None => match held.state.ended() {
                 Some(reason) => Ended::Lost(reason),
                 None => Ended::Closed,
             },
         };
         let _ = tell.send(Some(ended));
         for session in held.sessions.into_iter().rev() {
-            session.let_go().await;
+            session.disconnect().await;
         }
     });
     Ok((ended, task))
@@ -113,7 +124,11 @@ impl Drop for AbortOnDrop {
 }
 
 /// From the network to the pipes, until the channel closes. Gives what is known of the command.
-async fn inward(mut channel: ChannelReadHalf, output: Sender, errors: Sender) -> Option<Ended> {
+async fn copy_output(
+    mut channel: ChannelReadHalf,
+    output: Sender,
+    errors: Sender,
+) -> Option<Ended> {
     let (mut output, mut errors) = (Some(output), Some(errors));
     let mut status = None;
     while let Some(message) = channel.wait().await {
@@ -153,15 +168,15 @@ fn signal(signal: &Sig) -> String {
 }
 
 /// From the pipe to the network, until the pipe's other end is closed.
-async fn outward(mut pipe: Receiver, channel: ChannelWriteHalf<Msg>) {
-    let mut buffer = vec![0; PIECE];
+async fn copy_input(mut pipe: Receiver, channel: ChannelWriteHalf<Msg>) {
+    let mut buffer = vec![0; READ_SIZE];
     loop {
         match pipe.read(&mut buffer).await {
             Ok(0) | Err(_) => break,
             Ok(count) => {
                 let piece = &mut buffer[..count];
                 let bytes = match count {
-                    0..=SHORT => {
+                    0..=SENSITIVE_MAX => {
                         let bytes = Zeroizing::new(piece.to_vec());
                         piece.zeroize();
                         Bytes::from_owner(bytes)

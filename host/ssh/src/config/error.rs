@@ -9,7 +9,7 @@ use super::tokens::ExpandError;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The file.
     pub file: PathBuf,
     /// The line, from 1 on.
@@ -20,12 +20,12 @@ pub struct Place {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A line makes no sense.
-    #[error("{}, line {}: {problem}", place.file.display(), place.line)]
+    #[error("{}, line {}: {problem}", location.file.display(), location.line)]
     Line {
         /// Where it is.
-        place: Place,
+        location: SourceLocation,
         /// What is wrong with it.
-        problem: Problem,
+        problem: LineProblem,
     },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", file.display())]
@@ -71,7 +71,7 @@ pub enum ConfigError {
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum LineProblem {
     /// Not even OpenSSH knows it.
     #[error("unknown directive `{0}`")]
     Unknown(String),

@@ -1,10 +1,10 @@
 //! What the user's and the machine's `ssh_config` say of a host, as OpenSSH reads them.
 
 mod directives;
+mod environment;
 mod error;
 mod reader;
 mod settings;
-mod surroundings;
 mod tokens;
 mod values;
 mod words;
@@ -18,12 +18,12 @@ use std::time::Duration;
 pub use offshoot_text::Hop;
 use offshoot_text::{check_host, check_user};
 
-pub use self::error::{ConfigError, Place, Problem};
+pub use self::environment::Environment;
+use self::environment::Kind;
+pub use self::error::{ConfigError, LineProblem, SourceLocation};
 use self::reader::{Permissions, Reader};
 pub use self::settings::{AddressFamily, Strict, Unsupported};
-use self::settings::{Settings, Through};
-use self::surroundings::Kind;
-pub use self::surroundings::Surroundings;
+use self::settings::{ProxyDirective, Settings};
 pub use self::tokens::ExpandError;
 use self::tokens::Tokens;
 
@@ -53,7 +53,7 @@ pub struct Overrides {
 
 /// How a host is reached, if not directly.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum ProxyMethod {
     /// By a connection to its address.
     Direct,
     /// Through other machines, one after the other.
@@ -66,7 +66,7 @@ pub enum Way {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Agent {
     /// None is asked.
-    Nobody,
+    None,
     /// This one.
     Socket(PathBuf),
 }
@@ -83,13 +83,13 @@ pub struct HostConfig {
     /// The port.
     pub port: u16,
     /// The way there.
-    pub way: Way,
+    pub proxy: ProxyMethod,
     /// Keys to offer, in order.
     pub identity_files: Vec<PathBuf>,
     /// Whether they were named by somebody, or are those that every user may have.
     pub identities_are_default: bool,
     /// Whether there is one that the caller named, which leaves an agent alone if it can.
-    pub identity_is_said: bool,
+    pub identity_is_explicit: bool,
     /// Certificates to offer.
     pub certificate_files: Vec<PathBuf>,
     /// Whether an agent's other keys are left alone.
@@ -188,29 +188,29 @@ impl HostConfig {
     /// this client cannot honour is in [`unsupported`](Self::unsupported).
     pub fn resolve(
         host: &str,
-        said: &Overrides,
-        around: &Surroundings,
+        overrides: &Overrides,
+        env: &Environment,
     ) -> Result<Self, ConfigError> {
         check_host(host)?;
-        let settings = settings_for(host, said, around)?;
-        Self::from_settings(host, said, settings, around)
+        let settings = settings_for(host, overrides, env)?;
+        Self::from_settings(host, overrides, settings, env)
     }
 
     fn from_settings(
         host: &str,
-        said: &Overrides,
+        overrides: &Overrides,
         settings: Settings,
-        around: &Surroundings,
+        env: &Environment,
     ) -> Result<Self, ConfigError> {
-        let hostname = hostname(&settings, host, around)?.to_ascii_lowercase();
-        let user = settings.user.clone().unwrap_or_else(|| around.user.clone());
+        let hostname = hostname(&settings, host, env)?.to_ascii_lowercase();
+        let user = settings.user.clone().unwrap_or_else(|| env.user.clone());
         // What a configuration makes of a name goes where the name would: into commands and paths,
         // and into `known_hosts`.
         check_host(&hostname)?;
         check_user(&user)?;
         let port = settings.port.unwrap_or(22);
-        let jump = match &settings.through {
-            Some(Through::Jump(jump)) => jump.clone(),
+        let jump = match &settings.proxy {
+            Some(ProxyDirective::Jump(jump)) => jump.clone(),
             _ => String::new(),
         };
         let key_name = settings.host_key_alias.clone();
@@ -222,13 +222,13 @@ impl HostConfig {
             user,
             jump,
         };
-        let way = match (&said.jump, &settings.through) {
-            (Some(hops), _) if !hops.is_empty() => Way::Jump(hops.clone()),
-            (Some(_), _) => Way::Direct,
-            (None, through) => way(through.as_ref(), &tokens, around)?,
+        let proxy = match (&overrides.jump, &settings.proxy) {
+            (Some(hops), _) if !hops.is_empty() => ProxyMethod::Jump(hops.clone()),
+            (Some(_), _) => ProxyMethod::Direct,
+            (None, directive) => proxy_method(directive.as_ref(), &tokens, env)?,
         };
         let path = |directive: &'static str, text: &str| {
-            tokens::path(text, &tokens, around).map_err(expanding(directive, text))
+            tokens::path(text, &tokens, env).map_err(expanding(directive, text))
         };
         let paths = |directive: &'static str, texts: &[String]| {
             let named = texts
@@ -239,8 +239,8 @@ impl HostConfig {
                 .collect::<Result<Vec<_>, _>>()
         };
         let identities_are_default =
-            said.identity_file.is_none() && settings.identity_files.is_empty();
-        let identity_files = match &said.identity_file {
+            overrides.identity_file.is_none() && settings.identity_files.is_empty();
+        let identity_files = match &overrides.identity_file {
             Some(file) => vec![file.clone()],
             None if identities_are_default => {
                 paths("IdentityFile", &DEFAULT_IDENTITIES.map_owned())?
@@ -250,7 +250,7 @@ impl HostConfig {
         let user_known_hosts = match &settings.user_known_hosts {
             Some(files) => paths("UserKnownHostsFile", files)?,
             None => ["known_hosts", "known_hosts2"]
-                .map(|file| around.folder().join(file))
+                .map(|file| env.ssh_dir().join(file))
                 .into(),
         };
         let global_known_hosts = match &settings.global_known_hosts {
@@ -264,12 +264,12 @@ impl HostConfig {
                 .into(),
         };
         let by_variable = |name: &str| {
-            let path = around.variable(name).filter(|path| !path.is_empty());
-            path.map_or(Agent::Nobody, |path| Agent::Socket(path.into()))
+            let path = env.variable(name).filter(|path| !path.is_empty());
+            path.map_or(Agent::None, |path| Agent::Socket(path.into()))
         };
         let agent = match settings.identity_agent.as_deref() {
             None | Some("SSH_AUTH_SOCK") => by_variable("SSH_AUTH_SOCK"),
-            Some("none") => Agent::Nobody,
+            Some("none") => Agent::None,
             Some(text) => match text.strip_prefix('$').filter(|name| !name.starts_with('{')) {
                 Some(name) => by_variable(name),
                 None => Agent::Socket(path("IdentityAgent", text)?),
@@ -278,10 +278,10 @@ impl HostConfig {
         Ok(Self {
             host: host.to_owned(),
             certificate_files: paths("CertificateFile", &settings.certificate_files)?,
-            way,
+            proxy,
             identity_files,
             identities_are_default,
-            identity_is_said: said.identity_file.is_some(),
+            identity_is_explicit: overrides.identity_file.is_some(),
             identities_only: settings.identities_only.unwrap_or(false),
             agent,
             user_known_hosts,
@@ -328,34 +328,34 @@ impl HostConfig {
 /// What the files say, with the first value of each directive.
 fn settings_for(
     host: &str,
-    said: &Overrides,
-    around: &Surroundings,
+    overrides: &Overrides,
+    env: &Environment,
 ) -> Result<Settings, ConfigError> {
     let mut settings = Settings {
-        user: said.user.clone(),
-        port: said.port,
-        identities_only: said.identities_only,
-        compression: said.compression,
-        connect_timeout: said.connect_timeout,
-        alive_interval: said.keepalive_interval,
-        alive_count_max: said.keepalive_count,
+        user: overrides.user.clone(),
+        port: overrides.port,
+        identities_only: overrides.identities_only,
+        compression: overrides.compression,
+        connect_timeout: overrides.connect_timeout,
+        alive_interval: overrides.keepalive_interval,
+        alive_count_max: overrides.keepalive_count,
         ..Settings::default()
     };
-    if said.jump.is_some() {
-        settings.through = Some(Through::Nothing);
+    if overrides.jump.is_some() {
+        settings.proxy = Some(ProxyDirective::Nothing);
     }
-    if said.identity_file.is_some() {
+    if overrides.identity_file.is_some() {
         settings.identities_only = Some(true);
     }
-    let mut reader = Reader::new(around, host, settings);
-    read(&mut reader, around)?;
+    let mut reader = Reader::new(env, host, settings);
+    read(&mut reader, env)?;
     if reader.wants_final {
         let mut settings = reader.settings;
-        let hostname = hostname(&settings, host, around)?;
+        let hostname = hostname(&settings, host, env)?;
         settings.hostname = Some(hostname.replace('%', "%%"));
-        reader = Reader::new(around, host, settings);
+        reader = Reader::new(env, host, settings);
         reader.is_final = true;
-        read(&mut reader, around)?;
+        read(&mut reader, env)?;
     }
     Ok(reader.settings)
 }
@@ -370,14 +370,14 @@ impl MapOwned for [&str] {
     }
 }
 
-fn read(reader: &mut Reader<'_>, around: &Surroundings) -> Result<(), ConfigError> {
-    if let Some(file) = &around.named_config {
+fn read(reader: &mut Reader<'_>, env: &Environment) -> Result<(), ConfigError> {
+    if let Some(file) = &env.named_config {
         reader.named(file)?;
     }
-    if let Some(file) = &around.user_config {
+    if let Some(file) = &env.user_config {
         reader.file(file, Kind::User, Permissions::Checked)?;
     }
-    if let Some(file) = &around.system_config {
+    if let Some(file) = &env.system_config {
         reader.file(file, Kind::System, Permissions::Unchecked)?;
     }
     Ok(())
@@ -395,7 +395,7 @@ fn expanding<'a>(
 }
 
 /// The name or address to connect to.
-fn hostname(settings: &Settings, host: &str, around: &Surroundings) -> Result<String, ConfigError> {
+fn hostname(settings: &Settings, host: &str, env: &Environment) -> Result<String, ConfigError> {
     let Some(name) = &settings.hostname else {
         return Ok(host.to_owned());
     };
@@ -407,25 +407,27 @@ fn hostname(settings: &Settings, host: &str, around: &Surroundings) -> Result<St
         key_name: String::new(),
         jump: String::new(),
     };
-    tokens::expand(name, "h", &tokens, around).map_err(expanding("HostName", name))
+    tokens::expand(name, "h", &tokens, env).map_err(expanding("HostName", name))
 }
 
-fn way(
-    through: Option<&Through>,
+fn proxy_method(
+    proxy: Option<&ProxyDirective>,
     tokens: &Tokens,
-    around: &Surroundings,
-) -> Result<Way, ConfigError> {
-    match through {
-        None | Some(Through::Nothing) => Ok(Way::Direct),
-        Some(Through::Command(command)) => {
-            let command = tokens::expand(command, "hnpr", tokens, around)
+    env: &Environment,
+) -> Result<ProxyMethod, ConfigError> {
+    match proxy {
+        None | Some(ProxyDirective::Nothing) => Ok(ProxyMethod::Direct),
+        Some(ProxyDirective::Command(command)) => {
+            let command = tokens::expand(command, "hnpr", tokens, env)
                 .map_err(expanding("ProxyCommand", command))?;
-            Ok(Way::Command(command))
+            Ok(ProxyMethod::Command(command))
         }
-        Some(Through::Jump(jump)) => {
-            let text = tokens::expand(jump, "hnpr", tokens, around)
-                .map_err(expanding("ProxyJump", jump))?;
-            Ok(Way::Jump(Hop::list(&text).map_err(ConfigError::Jump)?))
+        Some(ProxyDirective::Jump(jump)) => {
+            let text =
+                tokens::expand(jump, "hnpr", tokens, env).map_err(expanding("ProxyJump", jump))?;
+            Ok(ProxyMethod::Jump(
+                Hop::list(&text).map_err(ConfigError::Jump)?,
+            ))
         }
     }
 }

@@ -5,11 +5,11 @@ use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Place, Problem};
+use super::environment::{Environment, Kind};
+use super::error::{ConfigError, LineProblem, SourceLocation};
 use super::settings::{Line, Settings, Unsupported};
-use super::surroundings::{Kind, Surroundings};
 use super::{directives, tokens, words};
-use crate::pattern::{Case, fits, fits_list};
+use crate::pattern::{Case, matches, matches_list};
 
 /// How deep files may include each other; OpenSSH's own bound.
 const DEPTH_MAX: usize = 16;
@@ -29,7 +29,7 @@ pub(crate) enum Permissions {
 
 /// Reads files into settings.
 pub(crate) struct Reader<'a> {
-    pub(crate) around: &'a Surroundings,
+    pub(crate) env: &'a Environment,
     /// The host as it was asked for.
     pub(crate) host: &'a str,
     pub(crate) settings: Settings,
@@ -42,9 +42,9 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(around: &'a Surroundings, host: &'a str, settings: Settings) -> Self {
+    pub(crate) fn new(env: &'a Environment, host: &'a str, settings: Settings) -> Self {
         Self {
-            around,
+            env,
             host,
             settings,
             is_final: false,
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         };
         let about = file.metadata().map_err(failed)?;
         if permissions == Permissions::Checked {
-            let foreign = about.uid() != 0 && about.uid() != self.around.uid;
+            let foreign = about.uid() != 0 && about.uid() != self.env.uid;
             if foreign || about.mode() & 0o022 != 0 {
                 return Err(ConfigError::Permissions {
                     file: path.to_owned(),
@@ -109,22 +109,30 @@ impl<'a> Reader<'a> {
         self.files_left = self.files_left.saturating_sub(1);
         if length > limit || self.files_left == 0 {
             return Err(ConfigError::Line {
-                place: Place {
+                location: SourceLocation {
                     file: path.to_owned(),
                     line: 0,
                 },
-                problem: Problem::Size,
+                problem: LineProblem::Size,
             });
         }
         self.bytes_left -= length;
         let text = String::from_utf8_lossy(&bytes);
         let mut active = scope == Scope::All;
         for (number, line) in text.split('\n').enumerate() {
-            let place = Place {
+            let location = SourceLocation {
                 file: path.to_owned(),
                 line: number + 1,
             };
-            self.line(line, &place, &mut active, kind, permissions, scope, depth)?;
+            self.line(
+                line,
+                &location,
+                &mut active,
+                kind,
+                permissions,
+                scope,
+                depth,
+            )?;
         }
         Ok(())
     }
@@ -133,7 +141,7 @@ impl<'a> Reader<'a> {
     fn line(
         &mut self,
         line: &str,
-        place: &Place,
+        location: &SourceLocation,
         active: &mut bool,
         kind: Kind,
         permissions: Permissions,
@@ -141,31 +149,31 @@ impl<'a> Reader<'a> {
         depth: usize,
     ) -> Result<(), ConfigError> {
         let wrong = |problem| ConfigError::Line {
-            place: place.clone(),
+            location: location.clone(),
             problem,
         };
         let Some((keyword, rest)) = words::keyword(line) else {
             return Ok(());
         };
         if rest.is_empty() {
-            return Err(wrong(Problem::NoValue(keyword)));
+            return Err(wrong(LineProblem::NoValue(keyword)));
         }
         let keyword = directives::canonical(&keyword);
-        let words = words::words(rest).ok_or_else(|| wrong(Problem::Quote))?;
+        let words = words::words(rest).ok_or_else(|| wrong(LineProblem::Quote))?;
         match keyword {
             "host" => {
                 *active = scope == Scope::All && is_for(self.host, &words);
             }
             "match" => {
-                let matched = self.matches(&words, place, scope).map_err(wrong)?;
+                let matched = self.matches(&words, location, scope).map_err(wrong)?;
                 *active = scope == Scope::All && matched;
             }
             "include" => {
                 if words.is_empty() {
-                    return Err(wrong(Problem::NoValue(keyword.to_owned())));
+                    return Err(wrong(LineProblem::NoValue(keyword.to_owned())));
                 }
                 if depth == DEPTH_MAX {
-                    return Err(wrong(Problem::Depth(DEPTH_MAX)));
+                    return Err(wrong(LineProblem::Depth(DEPTH_MAX)));
                 }
                 let inner = if *active { scope } else { Scope::Nothing };
                 for path in &words {
@@ -179,11 +187,11 @@ impl<'a> Reader<'a> {
                     keyword,
                     words,
                     rest,
-                    place,
+                    location,
                     active: *active,
                 };
                 match self.settings.apply(&line) {
-                    Err(Problem::Unknown(name)) if self.is_ignored(&name) => {}
+                    Err(LineProblem::Unknown(name)) if self.is_ignored(&name) => {}
                     result => result.map_err(wrong)?,
                 }
             }
@@ -193,17 +201,17 @@ impl<'a> Reader<'a> {
 
     fn is_ignored(&self, keyword: &str) -> bool {
         let ignored = self.settings.ignore_unknown.as_deref();
-        ignored.is_some_and(|list| fits_list(keyword, list, Case::Lower))
+        ignored.is_some_and(|list| matches_list(keyword, list, Case::Lower))
     }
 
     /// The files that a path of an `Include` means, in order.
     fn found(&self, path: &str, kind: Kind) -> Vec<PathBuf> {
         let path = match path.starts_with('~') {
-            true => match tokens::home(path, self.around) {
+            true => match tokens::home(path, self.env) {
                 Ok(path) => path,
                 Err(_) => return Vec::new(),
             },
-            false => self.around.base(kind).join(path),
+            false => self.env.base(kind).join(path),
         };
         let options = glob::MatchOptions {
             case_sensitive: true,
@@ -220,8 +228,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether all criteria of a `Match` hold.
-    fn matches(&mut self, words: &[String], place: &Place, scope: Scope) -> Result<bool, Problem> {
-        let wrong = |text: String| Err(Problem::Match(text));
+    fn matches(
+        &mut self,
+        words: &[String],
+        location: &SourceLocation,
+        scope: Scope,
+    ) -> Result<bool, LineProblem> {
+        let wrong = |text: String| Err(LineProblem::Match(text));
         let mut result = scope == Scope::All;
         let mut seen = 0;
         let mut words = words
@@ -269,8 +282,8 @@ impl<'a> Reader<'a> {
                             .unsupported
                             .get_or_insert_with(|| Unsupported {
                                 name: format!("match {name}"),
-                                file: place.file.clone(),
-                                line: place.line,
+                                file: location.file.clone(),
+                                line: location.line,
                             });
                     }
                     false
@@ -288,18 +301,18 @@ impl<'a> Reader<'a> {
     fn holds(&self, criterion: &str, list: &str) -> bool {
         let settings = &self.settings;
         match criterion {
-            "originalhost" => fits_list(&self.host.to_ascii_lowercase(), list, Case::Lower),
-            "localuser" => fits_list(&self.around.user, list, Case::AsIs),
+            "originalhost" => matches_list(&self.host.to_ascii_lowercase(), list, Case::Lower),
+            "localuser" => matches_list(&self.env.user, list, Case::AsIs),
             "user" => {
-                let user = settings.user.as_deref().unwrap_or(&self.around.user);
-                fits_list(user, list, Case::AsIs)
+                let user = settings.user.as_deref().unwrap_or(&self.env.user);
+                matches_list(user, list, Case::AsIs)
             }
             _ => {
                 let host = match &settings.hostname {
                     Some(name) => name.replace("%h", self.host).replace("%%", "%"),
                     None => self.host.to_owned(),
                 };
-                fits_list(&host.to_ascii_lowercase(), list, Case::Lower)
+                matches_list(&host.to_ascii_lowercase(), list, Case::Lower)
             }
         }
     }
@@ -313,14 +326,14 @@ enum Scope {
     Nothing,
 }
 
-/// Whether a `Host` is for this one. The first negated pattern that fits decides.
+/// Whether a `Host` is for this one. The first negated pattern that matches decides.
 fn is_for(host: &str, patterns: &[String]) -> bool {
     let mut found = false;
     for pattern in patterns {
         match pattern.strip_prefix('!') {
-            Some(pattern) if fits(host, pattern) => return false,
+            Some(pattern) if matches(host, pattern) => return false,
             Some(_) => {}
-            None => found |= fits(host, pattern),
+            None => found |= matches(host, pattern),
         }
     }
     found

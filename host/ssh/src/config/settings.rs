@@ -7,7 +7,7 @@ use std::time::Duration;
 use offshoot_text::Hop;
 
 use super::directives::{HARMLESS, REFUSED};
-use super::error::{Place, Problem};
+use super::error::{LineProblem, SourceLocation};
 use super::values::{self, Expected};
 
 /// Identity files and the like that one configuration may name.
@@ -40,7 +40,7 @@ pub enum Strict {
 
 /// How another machine is reached, if not directly.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Through {
+pub(crate) enum ProxyDirective {
     /// `none`
     Nothing,
     /// `ProxyJump`, as it was written.
@@ -69,7 +69,7 @@ pub(crate) struct Settings {
     pub(crate) certificate_files: Vec<String>,
     pub(crate) identities_only: Option<bool>,
     pub(crate) identity_agent: Option<String>,
-    pub(crate) through: Option<Through>,
+    pub(crate) proxy: Option<ProxyDirective>,
     /// `ProxyJump none` keeps later jumps away, and a later `ProxyCommand` not.
     pub(crate) no_jump: bool,
     pub(crate) user_known_hosts: Option<Vec<String>>,
@@ -116,14 +116,14 @@ pub(crate) struct Line<'a> {
     pub(crate) words: Vec<String>,
     /// What follows the keyword, as it is.
     pub(crate) rest: &'a str,
-    pub(crate) place: &'a Place,
+    pub(crate) location: &'a SourceLocation,
     /// Whether it counts, or is in a block for others and only has to make sense.
     pub(crate) active: bool,
 }
 
 impl Line<'_> {
-    fn wrong(&self, expected: Expected) -> Problem {
-        Problem::Value {
+    fn wrong(&self, expected: Expected) -> LineProblem {
+        LineProblem::Value {
             directive: self.keyword.to_owned(),
             value: self.words.join(" "),
             expected,
@@ -131,11 +131,11 @@ impl Line<'_> {
     }
 
     /// Its only value.
-    fn one(&self) -> Result<&str, Problem> {
+    fn one(&self) -> Result<&str, LineProblem> {
         match self.words.as_slice() {
             [word] if !word.is_empty() => Ok(word),
-            [] | [_] => Err(Problem::NoValue(self.keyword.to_owned())),
-            [_, ..] => Err(Problem::TooMany(self.keyword.to_owned())),
+            [] | [_] => Err(LineProblem::NoValue(self.keyword.to_owned())),
+            [_, ..] => Err(LineProblem::TooMany(self.keyword.to_owned())),
         }
     }
 
@@ -143,14 +143,14 @@ impl Line<'_> {
         &self,
         slot: &mut Option<T>,
         read: impl FnOnce(&str) -> Result<T, Expected>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), LineProblem> {
         let value = read(self.one()?).map_err(|expected| self.wrong(expected))?;
         self.keep(slot, value);
         Ok(())
     }
 
     /// Its only value, a time. `none` leaves the word to later lines.
-    fn time(&self, slot: &mut Option<Duration>) -> Result<(), Problem> {
+    fn time(&self, slot: &mut Option<Duration>) -> Result<(), LineProblem> {
         match self.one()? {
             "none" => Ok(()),
             _ => self.set(slot, values::time),
@@ -163,23 +163,23 @@ impl Line<'_> {
         }
     }
 
-    fn append(&self, files: &mut Vec<String>) -> Result<(), Problem> {
+    fn append(&self, files: &mut Vec<String>) -> Result<(), LineProblem> {
         let file = self.one()?;
         if self.active && !files.iter().any(|known| known == file) {
             if files.len() == FILES_MAX {
-                return Err(Problem::TooMany(self.keyword.to_owned()));
+                return Err(LineProblem::TooMany(self.keyword.to_owned()));
             }
             files.push(file.to_owned());
         }
         Ok(())
     }
 
-    fn many(&self, slot: &mut Option<Vec<String>>) -> Result<(), Problem> {
+    fn many(&self, slot: &mut Option<Vec<String>>) -> Result<(), LineProblem> {
         if self.words.len() > FILES_MAX {
-            return Err(Problem::TooMany(self.keyword.to_owned()));
+            return Err(LineProblem::TooMany(self.keyword.to_owned()));
         }
         if self.words.iter().all(String::is_empty) {
-            return Err(Problem::NoValue(self.keyword.to_owned()));
+            return Err(LineProblem::NoValue(self.keyword.to_owned()));
         }
         self.keep(slot, self.words.clone());
         Ok(())
@@ -188,8 +188,8 @@ impl Line<'_> {
     fn unsupported(&self) -> Unsupported {
         Unsupported {
             name: self.keyword.to_owned(),
-            file: self.place.file.clone(),
-            line: self.place.line,
+            file: self.location.file.clone(),
+            line: self.location.line,
         }
     }
 }
@@ -204,7 +204,7 @@ fn text(word: &str) -> Result<String, Expected> {
 
 impl Settings {
     /// Takes a directive in; `Host`, `Match` and `Include` are not its business.
-    pub(crate) fn apply(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+    pub(crate) fn apply(&mut self, line: &Line<'_>) -> Result<(), LineProblem> {
         use values::{number, port, switch};
         match line.keyword {
             "hostname" => line.set(&mut self.hostname, text),
@@ -267,58 +267,58 @@ impl Settings {
                 }
                 Ok(())
             }
-            other => self.not_ours(other, line),
+            other => self.apply_unimplemented(other, line),
         }
     }
 
-    fn not_ours(&mut self, keyword: &str, line: &Line<'_>) -> Result<(), Problem> {
+    fn apply_unimplemented(&mut self, keyword: &str, line: &Line<'_>) -> Result<(), LineProblem> {
         if HARMLESS.contains(&keyword) {
             return Ok(());
         }
         if let Some((_, idle)) = REFUSED.iter().find(|(name, _)| *name == keyword) {
             let value = line.words.first().map(|word| word.to_ascii_lowercase());
-            let value = value.ok_or_else(|| Problem::NoValue(keyword.to_owned()))?;
+            let value = value.ok_or_else(|| LineProblem::NoValue(keyword.to_owned()))?;
             let counts = line.active && self.decided.insert(keyword.to_owned());
             if counts && !idle.contains(&value.as_str()) {
                 self.unsupported.get_or_insert_with(|| line.unsupported());
             }
             return Ok(());
         }
-        Err(Problem::Unknown(keyword.to_owned()))
+        Err(LineProblem::Unknown(keyword.to_owned()))
     }
 
-    fn jump(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+    fn jump(&mut self, line: &Line<'_>) -> Result<(), LineProblem> {
         let value = line.one()?;
         if value.eq_ignore_ascii_case("none") {
             self.no_jump |= line.active;
             return Ok(());
         }
         // Tokens are not there yet: a place-holder shows whether the rest makes sense.
-        Hop::list(&value.replace('%', "x")).map_err(Problem::Jump)?;
+        Hop::list(&value.replace('%', "x")).map_err(LineProblem::Jump)?;
         if !self.no_jump {
-            line.keep(&mut self.through, Through::Jump(value.to_owned()));
+            line.keep(&mut self.proxy, ProxyDirective::Jump(value.to_owned()));
         }
         Ok(())
     }
 
-    fn command(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+    fn command(&mut self, line: &Line<'_>) -> Result<(), LineProblem> {
         // The whole line, quotes and all, is a shell's to read.
         let command = line.rest.trim();
         let command = command.strip_prefix('=').unwrap_or(command).trim_start();
         if command.is_empty() {
-            return Err(Problem::NoValue(line.keyword.to_owned()));
+            return Err(LineProblem::NoValue(line.keyword.to_owned()));
         }
-        let through = match command.eq_ignore_ascii_case("none") {
-            true => Through::Nothing,
-            false => Through::Command(command.to_owned()),
+        let proxy = match command.eq_ignore_ascii_case("none") {
+            true => ProxyDirective::Nothing,
+            false => ProxyDirective::Command(command.to_owned()),
         };
-        line.keep(&mut self.through, through);
+        line.keep(&mut self.proxy, proxy);
         Ok(())
     }
 
-    fn rekey(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+    fn rekey(&mut self, line: &Line<'_>) -> Result<(), LineProblem> {
         let [amount, rest @ ..] = line.words.as_slice() else {
-            return Err(Problem::NoValue(line.keyword.to_owned()));
+            return Err(LineProblem::NoValue(line.keyword.to_owned()));
         };
         let amount = match amount.as_str() {
             "default" => None,
@@ -328,20 +328,20 @@ impl Settings {
             [] => None,
             [time] if time == "none" => None,
             [time] => Some(values::time(time).map_err(|expected| line.wrong(expected))?),
-            _ => return Err(Problem::TooMany(line.keyword.to_owned())),
+            _ => return Err(LineProblem::TooMany(line.keyword.to_owned())),
         };
         line.keep(&mut self.rekey, (amount, time));
         Ok(())
     }
 
-    fn set_environment(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+    fn set_environment(&mut self, line: &Line<'_>) -> Result<(), LineProblem> {
         let pairs = line.words.iter().map(|word| {
             let (name, value) = word
                 .split_once('=')
                 .ok_or_else(|| line.wrong("NAME=value"))?;
             Ok((name.to_owned(), value.to_owned()))
         });
-        let pairs = pairs.collect::<Result<_, Problem>>()?;
+        let pairs = pairs.collect::<Result<_, LineProblem>>()?;
         line.keep(&mut self.set_env, pairs);
         Ok(())
     }

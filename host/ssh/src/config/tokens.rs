@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::Surroundings;
+use super::Environment;
 
 /// What the tokens of a value stand for.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub(crate) fn expand(
     text: &str,
     allowed: &str,
     tokens: &Tokens,
-    around: &Surroundings,
+    env: &Environment,
 ) -> Result<String, ExpandError> {
     let mut out = String::new();
     let mut chars = text.chars();
@@ -67,15 +67,15 @@ pub(crate) fn expand(
             'r' => out.push_str(&tokens.user),
             'k' => out.push_str(&tokens.key_name),
             'j' => out.push_str(&tokens.jump),
-            'u' => out.push_str(&around.user),
-            'd' => out.push_str(&around.home.to_string_lossy()),
-            'l' => out.push_str(&around.hostname),
-            'L' => out.push_str(around.hostname.split('.').next().unwrap_or_default()),
+            'u' => out.push_str(&env.user),
+            'd' => out.push_str(&env.home.to_string_lossy()),
+            'l' => out.push_str(&env.hostname),
+            'L' => out.push_str(env.hostname.split('.').next().unwrap_or_default()),
             'p' => {
                 let _ = write!(out, "{}", tokens.port);
             }
             'i' => {
-                let _ = write!(out, "{}", around.uid);
+                let _ = write!(out, "{}", env.uid);
             }
             other => return Err(ExpandError::Token(other)),
         }
@@ -84,13 +84,13 @@ pub(crate) fn expand(
 }
 
 /// Replaces `${NAME}`.
-pub(crate) fn variables(text: &str, around: &Surroundings) -> Result<String, ExpandError> {
+pub(crate) fn variables(text: &str, env: &Environment) -> Result<String, ExpandError> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
         let (name, after) = after.split_once('}').ok_or(ExpandError::Unclosed)?;
-        let value = around.variable(name);
+        let value = env.variable(name);
         out.push_str(&value.ok_or_else(|| ExpandError::Variable(name.to_owned()))?);
         rest = after;
     }
@@ -99,15 +99,15 @@ pub(crate) fn variables(text: &str, around: &Surroundings) -> Result<String, Exp
 }
 
 /// Replaces a `~` in front.
-pub(crate) fn home(path: &str, around: &Surroundings) -> Result<PathBuf, ExpandError> {
+pub(crate) fn home(path: &str, env: &Environment) -> Result<PathBuf, ExpandError> {
     let Some(rest) = path.strip_prefix('~') else {
         return Ok(PathBuf::from(path));
     };
     let (user, rest) = rest.split_once('/').unwrap_or((rest, ""));
     let home = if user.is_empty() {
-        around.home.clone()
+        env.home.clone()
     } else {
-        let home = around.home_of(user);
+        let home = env.home_of(user);
         home.ok_or_else(|| ExpandError::Home(user.to_owned()))?
     };
     Ok(join(&home, rest))
@@ -124,12 +124,8 @@ fn join(home: &Path, rest: &str) -> PathBuf {
 pub(crate) const IN_PATHS: &str = "hnrkjudlLpi";
 
 /// A path with all of these.
-pub(crate) fn path(
-    text: &str,
-    tokens: &Tokens,
-    around: &Surroundings,
-) -> Result<PathBuf, ExpandError> {
-    let text = home(text, around)?;
-    let text = expand(&text.to_string_lossy(), IN_PATHS, tokens, around)?;
-    Ok(PathBuf::from(variables(&text, around)?))
+pub(crate) fn path(text: &str, tokens: &Tokens, env: &Environment) -> Result<PathBuf, ExpandError> {
+    let text = home(text, env)?;
+    let text = expand(&text.to_string_lossy(), IN_PATHS, tokens, env)?;
+    Ok(PathBuf::from(variables(&text, env)?))
 }

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 
-use crate::pattern::{Case, fits_list};
+use crate::pattern::{Case, matches_list};
 
 /// What a line says of the key in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl<'a> Entry<'a> {
     pub(crate) fn is_for(&self, name: &str) -> bool {
         match self.hosts.strip_prefix("|1|") {
             Some(hashed) => is_hash_of(hashed, name),
-            None => fits_list(name, self.hosts, Case::Lower),
+            None => matches_list(name, self.hosts, Case::Lower),
         }
     }
 }

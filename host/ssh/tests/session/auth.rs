@@ -36,7 +36,7 @@ async fn s091_a_command_runs_with_its_output_errors_and_status() {
 async fn s092_the_configured_user_is_used_unless_another_is_named() {
     let bench = plain();
     let mut request = bench.request("bob", "id -un", "");
-    request.said.user = Some("ann".to_owned());
+    request.overrides.user = Some("ann".to_owned());
     assert_eq!(run(request).await.unwrap().output, "ann\n");
 }
 
@@ -128,7 +128,7 @@ async fn s097_keys_with_passphrases() {
         bench.let_in("bob", &key);
         let with = |passphrase: Option<&str>| {
             let mut request = bench.request("bob", "id -un", "");
-            request.said.identity_file = Some(key.clone());
+            request.overrides.identity_file = Some(key.clone());
             request.passphrase = passphrase.and_then(secret);
             request
         };
@@ -161,7 +161,7 @@ async fn s097_rsa_keys_of_both_forms() {
         let key = bench.key(name, arguments);
         bench.let_in("bob", &key);
         let mut request = bench.request("bob", "id -un", "");
-        request.said.identity_file = Some(key);
+        request.overrides.identity_file = Some(key);
         assert_eq!(run(request).await.unwrap().output, "bob\n", "{name}");
     }
 }
@@ -179,7 +179,7 @@ async fn s097_an_identity_that_is_of_no_use_is_named_with_the_reason() {
     ] {
         let path = bench.path(name);
         let mut request = bench.request("bob", "true", "");
-        request.said = Overrides {
+        request.overrides = Overrides {
             identity_file: Some(path.clone()),
             ..Overrides::default()
         };
@@ -233,7 +233,7 @@ async fn s097_an_agent_signs_unless_only_configured_keys_are_wanted() {
         bench.let_in("bob", held);
         let with = |lines: &str| {
             let mut request = bench.request("bob", "id -un", lines);
-            request.around.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.1.clone())];
+            request.env.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.1.clone())];
             request
         };
         assert_eq!(run(with("")).await.unwrap().output, "bob\n");
@@ -270,7 +270,7 @@ async fn s097_a_key_of_the_agent_with_an_odd_comment_hides_no_other() {
     for key in [&odd, &good] {
         bench.let_in("bob", key);
         let mut request = bench.request("bob", "id -un", "");
-        request.around.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.1.clone())];
+        request.env.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.1.clone())];
         assert_eq!(run(request).await.unwrap().output, "bob\n");
     }
 }
@@ -298,8 +298,8 @@ async fn s097_an_agent_signs_with_a_named_key_that_the_file_does_not_have_open()
     bench.let_in("bob", &named);
     let with = |file: std::path::PathBuf, agent: &str| {
         let mut request = bench.request("bob", "id -un", "");
-        request.said.identity_file = Some(file);
-        request.around.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.to_owned())];
+        request.overrides.identity_file = Some(file);
+        request.env.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.to_owned())];
         request
     };
     let public = named.with_extension("pub");
@@ -367,7 +367,7 @@ async fn s097_a_certificate_beside_the_key_lets_in() {
     bench.machine.write("/etc/ssh/users_ca", &public, "644");
     bench.machine.sh("sed -i '1i TrustedUserCAKeys /etc/ssh/users_ca' /etc/ssh/bed_config; kill -HUP $(cat /run/sshd.pid); sleep 0.3");
     let mut request = bench.request("bob", "id -un", "");
-    request.said.identity_file = Some(key);
+    request.overrides.identity_file = Some(key);
     assert_eq!(run(request).await.unwrap().output, "bob\n");
 }
 
@@ -482,7 +482,7 @@ async fn t14_no_log_of_any_level_has_a_secret() {
     let key = bench.key("k", &["-t", "ed25519", "-N", "open sesame"]);
     bench.let_in("ann", &key);
     let mut request = bench.request("ann", "true", "");
-    request.said.identity_file = Some(key);
+    request.overrides.identity_file = Some(key);
     request.passphrase = secret("open sesame");
     run(request).await.unwrap();
     for (password, line) in [

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use offshoot_bed::{Machine, SshdOptions, User};
-use offshoot_ssh::config::Surroundings;
+use offshoot_ssh::config::Environment;
 use offshoot_ssh::{Ended, Request, Secret, Session, SshError, open};
 use tempfile::TempDir;
 
@@ -78,12 +78,12 @@ impl Bench {
         );
         fs::write(self.path("config"), config).unwrap();
         let mut request = Request::new("target", command);
-        request.around = Surroundings {
+        request.env = Environment {
             home: self.folder.path().to_owned(),
             user_config: Some(self.path("config")),
             system_config: None,
             variables: vec![("SSH_AUTH_SOCK".to_owned(), String::new())],
-            ..Surroundings::of_process()
+            ..Environment::of_process()
         };
         request
     }

@@ -54,7 +54,7 @@ async fn f50_eight_wait_at_one_server_and_who_waits_for_a_turn_is_not_out_of_tim
     let mut all = JoinSet::new();
     let began = Instant::now();
     let mut request = bench.request_to(addr, "ann", "true", "");
-    request.said.connect_timeout = Some(Duration::from_secs(1));
+    request.overrides.connect_timeout = Some(Duration::from_secs(1));
     for _ in 0..12 {
         all.spawn(run(request.clone()));
     }
@@ -80,7 +80,7 @@ async fn f50_a_patience_ends_what_waits_for_its_turn_too() {
         all.spawn(run(request.clone()));
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    request.patience = Some(Duration::from_secs(1));
+    request.timeout = Some(Duration::from_secs(1));
     match run(request).await.unwrap_err() {
         SshError::Timeout { stage, .. } => assert_eq!(stage, Stage::Connection),
         other => panic!("{other:?}"),
@@ -115,13 +115,13 @@ async fn f50_a_server_that_has_room_later_is_tried_again_and_its_words_are_told_
     });
     let request = || {
         let mut request = bench.request_to(addr, "ann", "id -un", "StrictHostKeyChecking no");
-        request.patience = Some(Duration::from_secs(10));
+        request.timeout = Some(Duration::from_secs(10));
         request
     };
     assert_eq!(run(request()).await.unwrap().output, "ann\n");
     crowded.store(usize::MAX, Ordering::SeqCst);
     let mut impatient = request();
-    impatient.patience = Some(Duration::from_secs(1));
+    impatient.timeout = Some(Duration::from_secs(1));
     match run(impatient).await.unwrap_err() {
         SshError::Closed { stage, reason, .. } => {
             assert_eq!(
@@ -144,8 +144,8 @@ async fn s098_a_server_slow_to_let_in_is_not_cut_by_the_connect_timeout() {
     let with = |patience| {
         let mut request = bench.request("bob", "id -un", "IdentityFile none");
         request.password = crate::bench::secret("bob's secret");
-        request.said.connect_timeout = Some(Duration::from_secs(2));
-        request.patience = patience;
+        request.overrides.connect_timeout = Some(Duration::from_secs(2));
+        request.timeout = patience;
         request
     };
     assert_eq!(run(with(None)).await.unwrap().output, "bob\n");

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use offshoot_bed::SshdOptions;
 use offshoot_ssh::config::Hop;
-use offshoot_ssh::{HostKeyProblem, HostKeys, SshError};
+use offshoot_ssh::{HostKeyPolicy, HostKeyProblem, SshError};
 
 use crate::bench::{Bench, run, secret};
 
@@ -38,7 +38,7 @@ fn theirs(bench: &Bench, strict: &str) -> Result<(), String> {
     }
 }
 
-async fn ours(bench: &Bench, mode: HostKeys) -> Result<(), SshError> {
+async fn ours(bench: &Bench, mode: HostKeyPolicy) -> Result<(), SshError> {
     let mut request = bench.request("ann", "true", "");
     request.host_keys = Some(mode);
     run(request).await.map(|_| ())
@@ -66,8 +66,8 @@ async fn check(
     accept: Result<(), &str>,
 ) {
     for (mode, strict, want) in [
-        (HostKeys::Enforce, "yes", enforce),
-        (HostKeys::Accept, "accept-new", accept),
+        (HostKeyPolicy::Enforce, "yes", enforce),
+        (HostKeyPolicy::Accept, "accept-new", accept),
     ] {
         bench.knows(lines);
         let theirs = theirs(bench, strict);
@@ -273,7 +273,7 @@ async fn t12_host_certificates() {
     check(&bench, "another name, the key known", &plain, ok, ok).await;
     let error = {
         bench.knows(&by_authority);
-        ours(&bench, HostKeys::Enforce).await.unwrap_err()
+        ours(&bench, HostKeyPolicy::Enforce).await.unwrap_err()
     };
     assert_eq!(name_of(&error), "certificate", "{error}");
     assert!(error.to_string().contains("elsewhere"), "{error}");
@@ -281,7 +281,7 @@ async fn t12_host_certificates() {
     present(&["-n", "127.0.0.1", "-V", "20200101:20200102"]);
     bench.knows(&by_authority);
     assert_eq!(
-        name_of(&ours(&bench, HostKeys::Enforce).await.unwrap_err()),
+        name_of(&ours(&bench, HostKeyPolicy::Enforce).await.unwrap_err()),
         "certificate"
     );
     assert!(theirs(&bench, "yes").is_err());
@@ -298,23 +298,23 @@ fn another_key(bench: &Bench) -> String {
 #[tokio::test]
 async fn b002_accept_and_ignore_learn_once() {
     let bench = Bench::new(SshdOptions::default());
-    for mode in [HostKeys::Accept, HostKeys::Ignore] {
+    for mode in [HostKeyPolicy::Accept, HostKeyPolicy::Ignore] {
         bench.knows("");
         for _ in 0..2 {
             ours(&bench, mode).await.unwrap();
             assert_eq!(bench.known(), bench.machine.known_hosts_line());
         }
     }
-    ours(&bench, HostKeys::Enforce).await.unwrap();
+    ours(&bench, HostKeyPolicy::Enforce).await.unwrap();
     theirs(&bench, "yes").unwrap();
     // A changed key is refused by accept, and passes with ignore, for who has a key.
     let line = another_key(&bench);
     bench.knows(&line);
     assert_eq!(
-        name_of(&ours(&bench, HostKeys::Accept).await.unwrap_err()),
+        name_of(&ours(&bench, HostKeyPolicy::Accept).await.unwrap_err()),
         "changed"
     );
-    ours(&bench, HostKeys::Ignore).await.unwrap();
+    ours(&bench, HostKeyPolicy::Ignore).await.unwrap();
     theirs(&bench, "no").unwrap();
     assert_eq!(bench.known(), line);
 }
@@ -327,7 +327,7 @@ async fn t12_no_password_is_shown_to_a_host_whose_key_has_changed_or_is_revoked(
     let states = [(another_key(&bench), "changed"), (revoked, "revoked")];
     for (lines, why) in &states {
         bench.knows(lines);
-        for said in [None, Some(HostKeys::Ignore)] {
+        for said in [None, Some(HostKeyPolicy::Ignore)] {
             let mut request = bench.request("bob", "true", "StrictHostKeyChecking no");
             request.host_keys = said;
             request.password = secret("bob's secret");
@@ -365,10 +365,10 @@ async fn t12_what_is_said_of_a_host_is_not_said_of_those_on_the_way_to_it() {
     let bench = Bench::new(SshdOptions::default());
     bench.knows(&another_key(&bench));
     let addr = bench.machine.ssh_addr();
-    for mode in [HostKeys::Accept, HostKeys::Ignore] {
+    for mode in [HostKeyPolicy::Accept, HostKeyPolicy::Ignore] {
         let mut request = bench.request("ann", "true", "");
         request.host_keys = Some(mode);
-        request.said.jump = Some(Hop::list(&format!("ann@{addr}")).unwrap());
+        request.overrides.jump = Some(Hop::list(&format!("ann@{addr}")).unwrap());
         let error = run(request).await.unwrap_err();
         let SshError::Jump { source, .. } = &error else {
             panic!("{error:?}");
@@ -407,7 +407,7 @@ async fn t12_of_many_connections_at_once_one_learns_and_the_others_judge_by_that
             let mut request = bench.request("ann", "true", &lines);
             let own = bench.path(&format!("config-{number}"));
             fs::rename(bench.path("config"), &own).unwrap();
-            request.around.user_config = Some(own);
+            request.env.user_config = Some(own);
             run(request)
         };
         let (ed, ec) = ("ssh-ed25519", "ecdsa-sha2-nistp256");
@@ -460,7 +460,7 @@ async fn f40_the_error_names_the_fingerprint_and_the_line() {
             .to_owned()
     };
     bench.knows("# nothing\n");
-    let error = ours(&bench, HostKeys::Enforce)
+    let error = ours(&bench, HostKeyPolicy::Enforce)
         .await
         .unwrap_err()
         .to_string();
@@ -477,7 +477,7 @@ async fn f40_the_error_names_the_fingerprint_and_the_line() {
         addr.ip(),
         addr.port()
     ));
-    match ours(&bench, HostKeys::Enforce).await.unwrap_err() {
+    match ours(&bench, HostKeyPolicy::Enforce).await.unwrap_err() {
         SshError::HostKey {
             problem: HostKeyProblem::Changed { line, file, .. },
             ..
@@ -493,7 +493,7 @@ async fn t12_a_known_hosts_that_cannot_be_read_is_no_empty_one() {
     let bench = Bench::new(SshdOptions::default());
     fs::remove_file(bench.path("known")).unwrap();
     fs::create_dir(bench.path("known")).unwrap();
-    for mode in [HostKeys::Enforce, HostKeys::Accept] {
+    for mode in [HostKeyPolicy::Enforce, HostKeyPolicy::Accept] {
         assert!(matches!(
             ours(&bench, mode).await.unwrap_err(),
             SshError::KnownHosts(_)

@@ -23,7 +23,7 @@ fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
 
 async fn meets(bench: &Bench, addr: SocketAddr) -> SshError {
     let mut request = bench.request_to(addr, "ann", "true", "StrictHostKeyChecking no");
-    request.said.connect_timeout = Some(Duration::from_secs(5));
+    request.overrides.connect_timeout = Some(Duration::from_secs(5));
     request.password = secret("do not leak");
     run(request).await.unwrap_err()
 }
@@ -95,7 +95,7 @@ async fn t12_a_byte_changed_on_the_way_never_gets_in() {
         });
         bench.knows("");
         let mut request = bench.request_to(addr, "ann", "true", "StrictHostKeyChecking no");
-        request.said.connect_timeout = Some(Duration::from_secs(3));
+        request.overrides.connect_timeout = Some(Duration::from_secs(3));
         match open(request).await {
             Err(_) => {}
             // Past the handshake: what was changed is noticed there, or not yet sent.

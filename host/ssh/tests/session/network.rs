@@ -47,7 +47,7 @@ async fn f50_a_server_that_says_nothing_is_left_in_time() {
     let bench = plain();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut request = bench.request_to(silent.local_addr().unwrap(), "ann", "true", "");
-    request.said.connect_timeout = Some(Duration::from_secs(1));
+    request.overrides.connect_timeout = Some(Duration::from_secs(1));
     let began = Instant::now();
     match run(request).await.unwrap_err() {
         SshError::Timeout { stage, after, .. } => {
@@ -73,7 +73,7 @@ async fn f50_a_server_that_hangs_up_or_is_none() {
             }
         });
         let mut request = bench.request_to(addr, "ann", "true", "");
-        request.patience = Some(Duration::from_secs(2));
+        request.timeout = Some(Duration::from_secs(2));
         let error = run(request).await.unwrap_err();
         assert!(
             matches!(error, SshError::Closed { .. } | SshError::Protocol { .. }),
@@ -95,7 +95,7 @@ async fn f50_a_connection_that_freezes_or_is_cut_at_any_point_ends_with_a_named_
             bench.knows("");
             let lines = "StrictHostKeyChecking accept-new";
             let mut request = bench.request_to(door.addr(), "ann", "true", lines);
-            request.patience = Some(Duration::from_secs(2));
+            request.timeout = Some(Duration::from_secs(2));
             let error = match run(request).await {
                 Ok(ran) if matches!(ran.ended, Ended::Lost(_)) => continue,
                 // All there was to say is shorter than that.

@@ -49,7 +49,7 @@ async fn b001_proxy_jump_goes_through_and_the_gate_sees_no_password() {
     let ran = run(request.clone()).await.unwrap();
     assert_eq!((ran.output.as_str(), ran.ended), ("carl\n", Ended::Exit(0)));
     // By password, which is for the inner one alone.
-    request.said.identity_file = Some(two.gate.key("none", &["-t", "ed25519", "-N", ""]));
+    request.overrides.identity_file = Some(two.gate.key("none", &["-t", "ed25519", "-N", ""]));
     request.password = secret("carl's secret");
     assert_eq!(run(request).await.unwrap().output, "carl\n");
     let log = two.gate.machine.sh("cat /var/log/sshd.log");
@@ -75,7 +75,7 @@ async fn b001_a_way_that_is_said_beats_the_configured_one() {
         host: host.to_owned(),
         port: None,
     };
-    request.said.jump = Some(vec![
+    request.overrides.jump = Some(vec![
         hop("ann", "target"),
         hop("root", "again"),
         hop("ann", "again"),

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::settings::{Settings, Through};
-use super::{AddressFamily, Agent, HostConfig, Overrides, Strict, Surroundings, settings_for};
+use super::settings::{ProxyDirective, Settings};
+use super::{AddressFamily, Agent, Environment, HostConfig, Overrides, Strict, settings_for};
 
 /// Keywords of `ssh -G` that are compared. The others are harmless or refused.
 const COMPARED: &[&str] = &[
@@ -46,11 +46,11 @@ const COMPARED: &[&str] = &[
     "userknownhostsfile",
 ];
 
-fn around(folder: &Path) -> Surroundings {
-    Surroundings {
+fn env(folder: &Path) -> Environment {
+    Environment {
         user_config: Some(folder.join("config")),
         system_config: None,
-        ..Surroundings::of_process()
+        ..Environment::of_process()
     }
 }
 
@@ -104,10 +104,10 @@ fn theirs(folder: &Path, host: &str, arguments: &[&str]) -> Result<Vec<String>, 
 }
 
 /// The same of ours.
-fn ours(folder: &Path, host: &str, said: &Overrides) -> Result<Vec<String>, String> {
-    let around = around(folder);
-    let settings = settings_for(host, said, &around).map_err(|error| error.to_string())?;
-    let config = HostConfig::from_settings(host, said, settings.clone(), &around);
+fn ours(folder: &Path, host: &str, overrides: &Overrides) -> Result<Vec<String>, String> {
+    let env = env(folder);
+    let settings = settings_for(host, overrides, &env).map_err(|error| error.to_string())?;
+    let config = HostConfig::from_settings(host, overrides, settings.clone(), &env);
     let config = config.map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
     let mut line = |keyword: &str, value: &str| lines.push(format!("{keyword} {value}"));
@@ -203,10 +203,10 @@ fn ours(folder: &Path, host: &str, said: &Overrides) -> Result<Vec<String>, Stri
 
 /// What `ssh -G` prints with its tokens.
 fn unexpanded(settings: &Settings, line: &mut impl FnMut(&str, &str)) {
-    match &settings.through {
-        Some(Through::Jump(jump)) => line("proxyjump", &jump.replace("ssh://", "")),
-        Some(Through::Command(command)) => line("proxycommand", command),
-        Some(Through::Nothing) | None => {}
+    match &settings.proxy {
+        Some(ProxyDirective::Jump(jump)) => line("proxyjump", &jump.replace("ssh://", "")),
+        Some(ProxyDirective::Command(command)) => line("proxycommand", command),
+        Some(ProxyDirective::Nothing) | None => {}
     }
     let defaults: Vec<String> = super::DEFAULT_IDENTITIES
         .iter()
@@ -293,7 +293,7 @@ fn b001_host_patterns_and_negation() {
 
 #[test]
 fn b001_match() {
-    let me = Surroundings::of_process().user;
+    let me = Environment::of_process().user;
     for criteria in [
         "all",
         "host web*",

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::super::{Agent, HostConfig, Overrides, Way};
-use super::{around, write};
+use super::super::{Agent, HostConfig, Overrides, ProxyMethod};
+use super::{env, write};
 
 #[test]
 fn s097_a_named_identity_is_the_only_one() {
@@ -16,16 +16,16 @@ fn s097_a_named_identity_is_the_only_one() {
         "config",
         "IdentityFile ~/other\nIdentityAgent /run/agent\n",
     );
-    let said = Overrides {
+    let overrides = Overrides {
         identity_file: Some("/k".into()),
         ..Overrides::default()
     };
-    let config = HostConfig::resolve("h", &said, &around(folder.path())).unwrap();
+    let config = HostConfig::resolve("h", &overrides, &env(folder.path())).unwrap();
     assert_eq!(config.identity_files, [Path::new("/k")]);
     // An agent may sign with it, and with nothing else.
     assert_eq!(config.agent, Agent::Socket("/run/agent".into()));
     assert!(config.identities_only);
-    assert!(config.identity_is_said);
+    assert!(config.identity_is_explicit);
 }
 
 #[test]
@@ -36,10 +36,10 @@ fn b001_tokens_and_variables_in_paths() {
         "config",
         "Host a\nHostName %h.example.org\nUser bob\nPort 23\nIdentityFile ~/%n-%h-%p-%r-%%\nIdentityFile ${WHERE}/x\nProxyCommand nc %h %p %r %n %%\n",
     );
-    let mut around = around(folder.path());
-    around.variables.push(("WHERE".to_owned(), "/w".to_owned()));
-    around.home = "/home/x".into();
-    let config = HostConfig::resolve("a", &Overrides::default(), &around).unwrap();
+    let mut env = env(folder.path());
+    env.variables.push(("WHERE".to_owned(), "/w".to_owned()));
+    env.home = "/home/x".into();
+    let config = HostConfig::resolve("a", &Overrides::default(), &env).unwrap();
     assert_eq!(
         config.identity_files,
         [
@@ -48,11 +48,11 @@ fn b001_tokens_and_variables_in_paths() {
         ]
     );
     assert_eq!(
-        config.way,
-        Way::Command("nc a.example.org 23 bob a %".to_owned())
+        config.proxy,
+        ProxyMethod::Command("nc a.example.org 23 bob a %".to_owned())
     );
-    around.variables.clear();
-    let error = HostConfig::resolve("a", &Overrides::default(), &around).unwrap_err();
+    env.variables.clear();
+    let error = HostConfig::resolve("a", &Overrides::default(), &env).unwrap_err();
     assert!(error.to_string().contains("WHERE"), "{error}");
 }
 
@@ -61,8 +61,7 @@ fn b001_what_cannot_be_honoured_is_named_with_its_line() {
     let unsupported = |text: &str| {
         let folder = TempDir::new().unwrap();
         write(folder.path(), "config", text);
-        let config =
-            HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap();
+        let config = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap();
         config.unsupported.map(|what| (what.name, what.line))
     };
     let named = |name: &str, line| Some((name.to_owned(), line));
@@ -90,9 +89,8 @@ fn b001_a_named_file_stands_for_all_others_and_has_to_be_there() {
     let at = folder.path();
     write(at, "config", "Port 1\n");
     write(at, "mine", "User bob\n");
-    let resolve =
-        |around: &super::Surroundings| HostConfig::resolve("h", &Overrides::default(), around);
-    let named = around(at).with_config(&at.join("mine"));
+    let resolve = |env: &super::Environment| HostConfig::resolve("h", &Overrides::default(), env);
+    let named = env(at).with_config(&at.join("mine"));
     let config = resolve(&named).unwrap();
     assert_eq!((config.user.as_str(), config.port), ("bob", 22));
     // Whoever names it answers for it, as with `ssh -F`.
@@ -101,7 +99,7 @@ fn b001_a_named_file_stands_for_all_others_and_has_to_be_there() {
     assert_eq!(resolve(&named).unwrap().user, "bob");
     let error = resolve(&named.with_config(&at.join("gone"))).unwrap_err();
     assert!(error.to_string().contains("gone"), "{error}");
-    let nothing = around(at).with_config(Path::new("none"));
+    let nothing = env(at).with_config(Path::new("none"));
     assert_eq!(resolve(&nothing).unwrap().port, 22);
 }
 
@@ -110,8 +108,7 @@ fn b001_new_keys_are_made_as_often_as_configured() {
     let folder = TempDir::new().unwrap();
     let rekey = |text: &str| {
         write(folder.path(), "config", text);
-        let config =
-            HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap();
+        let config = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap();
         (
             config.rekey_bytes,
             config.rekey_after.map(|after| after.as_secs()),
@@ -133,7 +130,7 @@ fn b001_every_directive_of_the_installed_client_is_known() {
         // Kinds of keys, and where it is not set, nothing.
         let folder = TempDir::new().unwrap();
         write(folder.path(), "config", line);
-        let read = HostConfig::resolve("h", &Overrides::default(), &around(folder.path()));
+        let read = HostConfig::resolve("h", &Overrides::default(), &env(folder.path()));
         let unsupported = read
             .unwrap_or_else(|error| panic!("{line}: {error}"))
             .unsupported;
@@ -149,13 +146,11 @@ fn b001_a_file_that_others_can_write_is_refused() {
     write(folder.path(), "config", "Port 1\n");
     let file = folder.path().join("config");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
-    let error =
-        HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap_err();
+    let error = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap_err();
     assert!(error.to_string().contains("chmod go-w"), "{error}");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    let error =
-        HostConfig::resolve("h", &Overrides::default(), &around(folder.path())).unwrap_err();
+    let error = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap_err();
     assert!(error.to_string().starts_with("cannot read"), "{error}");
 }

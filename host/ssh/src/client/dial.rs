@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::process::{Child, Command};
 
 use super::gate::{self, Turn};
-use super::progress::{Clock, Progress};
+use super::progress::{ConnectTimer, Progress};
 use crate::config::{AddressFamily, HostConfig};
 use crate::error::{SshError, Stage, printable};
 
@@ -23,10 +23,10 @@ const ADDRESSES_MAX: usize = 16;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to one of a host's addresses.
-pub(crate) struct Reached {
+pub(crate) struct Dialed {
     pub(crate) stream: TcpStream,
     /// Whether that is this machine itself.
-    pub(crate) here: bool,
+    pub(crate) is_loopback: bool,
     pub(crate) turn: Turn,
 }
 
@@ -34,23 +34,27 @@ pub(crate) struct Reached {
 pub(crate) async fn direct(
     config: &HostConfig,
     progress: &Progress,
-    clock: &mut Clock<'_>,
-) -> Result<Reached, SshError> {
-    progress.at(Stage::NameResolution);
-    let addresses = clock.within(addresses(config)).await??;
-    progress.at(Stage::Connection);
+    timer: &mut ConnectTimer<'_>,
+) -> Result<Dialed, SshError> {
+    progress.set_stage(Stage::NameResolution);
+    let addresses = timer.within(addresses(config)).await??;
+    progress.set_stage(Stage::Connection);
     let mut attempt = 1;
     loop {
-        match any(&addresses, config, clock).await {
+        match any(&addresses, config, timer).await {
             Ok((stream, turn)) => {
                 // Small messages are not to wait for company.
                 stream.set_nodelay(true).map_err(SshError::Local)?;
-                let here = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
-                return Ok(Reached { stream, here, turn });
+                let is_loopback = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
+                return Ok(Dialed {
+                    stream,
+                    is_loopback,
+                    turn,
+                });
             }
             Err(error @ SshError::Timeout { .. }) => return Err(error),
             Err(error) if attempt >= config.connection_attempts => return Err(error),
-            Err(_) => clock.within(tokio::time::sleep(PAUSE)).await?,
+            Err(_) => timer.within(tokio::time::sleep(PAUSE)).await?,
         }
         attempt += 1;
     }
@@ -86,13 +90,13 @@ async fn addresses(config: &HostConfig) -> Result<Vec<SocketAddr>, SshError> {
 async fn any(
     addresses: &[SocketAddr],
     config: &HostConfig,
-    clock: &mut Clock<'_>,
+    timer: &mut ConnectTimer<'_>,
 ) -> Result<(TcpStream, Turn), SshError> {
     let mut last = SshError::Local(ErrorKind::AddrNotAvailable.into());
     for &address in addresses {
         let turn = gate::turn(&address.to_string()).await;
         let connecting = one(address, config.bind_address.as_deref());
-        match clock.within(connecting).await? {
+        match timer.within(connecting).await? {
             Ok(stream) => return Ok((stream, turn)),
             Err(source) if source.kind() == ErrorKind::ConnectionRefused => {
                 last = SshError::Refused {
@@ -131,7 +135,7 @@ async fn one(address: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
 pub(crate) struct ProxyCommand {
     child: Child,
     command: String,
-    words: Arc<Mutex<Vec<u8>>>,
+    describe: Arc<Mutex<Vec<u8>>>,
 }
 
 /// Bytes of a command's last words that are kept.
@@ -139,7 +143,9 @@ const WORDS_MAX: usize = 2048;
 
 impl ProxyCommand {
     /// Starts it with the user's shell.
-    pub(crate) fn start(command: &str) -> Result<(Self, impl super::line::Stream), SshError> {
+    pub(crate) fn start(
+        command: &str,
+    ) -> Result<(Self, impl super::guarded_stream::Stream), SshError> {
         let failed = |reason: String| SshError::ProxyCommand {
             command: printable(command),
             reason,
@@ -163,8 +169,8 @@ impl ProxyCommand {
         else {
             return Err(failed("has no pipes".to_owned()));
         };
-        let words = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&words);
+        let describe = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&describe);
         tokio::spawn(async move {
             let mut buffer = [0; 1024];
             while let Ok(count @ 1..) = errors.read(&mut buffer).await {
@@ -177,7 +183,7 @@ impl ProxyCommand {
         let proxy = Self {
             child,
             command: command.to_owned(),
-            words,
+            describe,
         };
         Ok((proxy, join(output, input)))
     }
@@ -188,11 +194,11 @@ impl ProxyCommand {
         let status = ended.ok()?.ok()?;
         // Its last words are on their way.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let words = printable(&String::from_utf8_lossy(&words));
-        let reason = match words.as_str() {
+        let describe = self.describe.lock().unwrap_or_else(PoisonError::into_inner);
+        let describe = printable(&String::from_utf8_lossy(&describe));
+        let reason = match describe.as_str() {
             "" => format!("ended with {status}"),
-            words => format!("ended with {status}: {words}"),
+            describe => format!("ended with {status}: {describe}"),
         };
         Some(SshError::ProxyCommand {
             command: printable(&self.command),
@@ -205,7 +211,7 @@ impl ProxyCommand {
 const LOOKS: u32 = 100;
 
 impl Drop for ProxyCommand {
-    /// Ends it and what it has started, and leaves no zombie: the runtime, which would see to that,
+    /// StdioPipes it and what it has started, and leaves no zombie: the runtime, which would see to that,
     /// may end with us.
     fn drop(&mut self) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());

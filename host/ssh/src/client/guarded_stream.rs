@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that a server may send before it lets us in. A handshake with certificates and a long
 /// banner take a tenth.
-const BEFORE_AUTHENTICATION: u64 = 1 << 20;
+const UNAUTHENTICATED_MAX: u64 = 1 << 20;
 
 /// What a session can run over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -22,24 +22,24 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
 /// A byte stream with two holds on it.
-pub(crate) struct Line {
+pub(crate) struct GuardedStream {
     stream: Box<dyn Stream>,
-    hold: Arc<Hold>,
+    stream_guard: Arc<StreamGuard>,
 }
 
 /// A hold on a line.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct StreamGuard {
     cut: AtomicBool,
     left: AtomicU64,
-    greeting: Mutex<Greeting>,
+    greeting: Mutex<VersionExchange>,
     /// Who waits to read, and who to write.
     waiting: Mutex<[Option<Waker>; 2]>,
 }
 
-impl Hold {
-    /// Ends the line, in both directions.
-    pub(crate) fn cut(&self) {
+impl StreamGuard {
+    /// StdioPipes the line, in both directions.
+    pub(crate) fn abort(&self) {
         self.cut.store(true, Ordering::Release);
         let waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,26 +49,26 @@ impl Hold {
     }
 
     /// Lets the line carry as much as it likes.
-    pub(crate) fn trust(&self) {
+    pub(crate) fn lift_limit(&self) {
         self.left.store(u64::MAX, Ordering::Relaxed);
     }
 
     /// What was said instead of a server's first line; nothing once that has come.
-    pub(crate) fn instead_of_greeting(&self) -> Option<Vec<u8>> {
+    pub(crate) fn before_version(&self) -> Option<Vec<u8>> {
         let greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
         (!greeting.came).then(|| greeting.before.clone())
     }
 
-    fn hear(&self, bytes: &[u8]) {
+    fn on_bytes(&self, bytes: &[u8]) {
         // It comes with the first bytes, or not at all.
         if self.left.load(Ordering::Relaxed) != u64::MAX {
             let mut greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
-            greeting.hear(bytes);
+            greeting.on_bytes(bytes);
         }
     }
 
     /// Whether the line is cut. If it is not, whoever asks is woken when it will be.
-    fn is_cut(&self, place: usize, context: &Context<'_>) -> bool {
+    fn is_aborted(&self, place: usize, context: &Context<'_>) -> bool {
         {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             match &mut waiting[place] {
@@ -79,7 +79,7 @@ impl Hold {
         self.cut.load(Ordering::Acquire)
     }
 
-    fn spend(&self, bytes: usize) -> io::Result<()> {
+    fn spend_limit(&self, bytes: usize) -> io::Result<()> {
         let left = self.left.load(Ordering::Relaxed);
         if left == u64::MAX {
             return Ok(());
@@ -96,88 +96,90 @@ impl Hold {
 }
 
 /// Bytes before a server's first line that are kept.
-const BEFORE_GREETING: usize = 1024;
+const BEFORE_VERSION_MAX: usize = 1024;
 
 /// Whether a server has said that it is one.
 #[derive(Debug, Default)]
-struct Greeting {
+struct VersionExchange {
     came: bool,
     before: Vec<u8>,
 }
 
-impl Greeting {
-    fn hear(&mut self, bytes: &[u8]) {
+impl VersionExchange {
+    fn on_bytes(&mut self, bytes: &[u8]) {
         if self.came {
             return;
         }
-        let room = BEFORE_GREETING.saturating_sub(self.before.len());
+        let room = BEFORE_VERSION_MAX.saturating_sub(self.before.len());
         self.before.extend(bytes.iter().take(room));
         let mut lines = self.before.split_inclusive(|&byte| byte == b'\n');
-        self.came = lines.any(|line| line.starts_with(b"SSH-") && line.ends_with(b"\n"));
+        self.came = lines.any(|stream| stream.starts_with(b"SSH-") && stream.ends_with(b"\n"));
     }
 }
 
-impl Line {
-    pub(crate) fn over(stream: impl Stream) -> (Self, Arc<Hold>) {
-        let hold = Arc::new(Hold {
+impl GuardedStream {
+    pub(crate) fn over(stream: impl Stream) -> (Self, Arc<StreamGuard>) {
+        let stream_guard = Arc::new(StreamGuard {
             cut: AtomicBool::new(false),
-            left: AtomicU64::new(BEFORE_AUTHENTICATION),
+            left: AtomicU64::new(UNAUTHENTICATED_MAX),
             greeting: Mutex::default(),
             waiting: Mutex::default(),
         });
-        let line = Self {
+        let stream = Self {
             stream: Box::new(stream),
-            hold: Arc::clone(&hold),
+            stream_guard: Arc::clone(&stream_guard),
         };
-        (line, hold)
+        (stream, stream_guard)
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for GuardedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.hold.is_cut(0, context) {
+        if self.stream_guard.is_aborted(0, context) {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if matches!(read, Poll::Ready(Ok(()))) {
-            let spent = self.hold.spend(buffer.filled().len() - before);
+            let spent = self
+                .stream_guard
+                .spend_limit(buffer.filled().len() - before);
             if let Err(error) = spent {
                 // A reader that fails must not have read: some callers check.
                 buffer.set_filled(before);
                 return Poll::Ready(Err(error));
             }
-            self.hold.hear(&buffer.filled()[before..]);
+            self.stream_guard.on_bytes(&buffer.filled()[before..]);
         }
         read
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for GuardedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.hold.is_cut(1, context) {
+        if self.stream_guard.is_aborted(1, context) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.hold.is_cut(1, context) {
+        if self.stream_guard.is_aborted(1, context) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.hold.is_cut(1, context) {
+        if self.stream_guard.is_aborted(1, context) {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(context)
@@ -188,53 +190,53 @@ impl AsyncWrite for Line {
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
-    use super::{BEFORE_AUTHENTICATION, Line};
+    use super::{GuardedStream, UNAUTHENTICATED_MAX};
 
     #[tokio::test]
     async fn f50_a_cut_line_ends_whoever_waits_on_it() {
         let (near, _far) = duplex(16);
-        let (mut line, hold) = Line::over(near);
-        let waiting = tokio::spawn(async move { line.read(&mut [0; 8]).await.unwrap() });
+        let (mut stream, stream_guard) = GuardedStream::over(near);
+        let waiting = tokio::spawn(async move { stream.read(&mut [0; 8]).await.unwrap() });
         tokio::task::yield_now().await;
-        hold.cut();
+        stream_guard.abort();
         assert_eq!(waiting.await.unwrap(), 0);
     }
 
     #[tokio::test]
     async fn f50_what_is_said_before_the_first_line_is_known_until_that_comes() {
-        let heard = |said: &'static [&'static [u8]]| async move {
+        let banner_read = |said: &'static [&'static [u8]]| async move {
             let (near, mut far) = duplex(64);
-            let (mut line, hold) = Line::over(near);
+            let (mut stream, stream_guard) = GuardedStream::over(near);
             for piece in said {
                 far.write_all(piece).await.unwrap();
-                line.read_exact(&mut vec![0; piece.len()]).await.unwrap();
+                stream.read_exact(&mut vec![0; piece.len()]).await.unwrap();
             }
-            hold.instead_of_greeting()
+            stream_guard.before_version()
         };
-        assert_eq!(heard(&[]).await, Some(Vec::new()));
+        assert_eq!(banner_read(&[]).await, Some(Vec::new()));
         assert_eq!(
-            heard(&[b"Not ", b"now\r\n"]).await,
+            banner_read(&[b"Not ", b"now\r\n"]).await,
             Some(b"Not now\r\n".to_vec())
         );
-        assert_eq!(heard(&[b"hello\nSSH-2", b".0-x\r\n"]).await, None);
+        assert_eq!(banner_read(&[b"hello\nSSH-2", b".0-x\r\n"]).await, None);
     }
 
     #[tokio::test]
     async fn t12_a_server_that_floods_before_it_lets_us_in_is_left() {
         for trusted in [false, true] {
             let (near, mut far) = duplex(1 << 16);
-            let (mut line, hold) = Line::over(near);
+            let (mut stream, stream_guard) = GuardedStream::over(near);
             if trusted {
-                hold.trust();
+                stream_guard.lift_limit();
             }
             let flood = tokio::spawn(async move {
-                let bytes = vec![0; usize::try_from(BEFORE_AUTHENTICATION).unwrap() + 1];
+                let bytes = vec![0; usize::try_from(UNAUTHENTICATED_MAX).unwrap() + 1];
                 let _ = far.write_all(&bytes).await;
             });
             let mut all = Vec::new();
-            let result = line.read_to_end(&mut all).await;
+            let result = stream.read_to_end(&mut all).await;
             assert_eq!(result.is_ok(), trusted);
-            drop(line);
+            drop(stream);
             flood.await.unwrap();
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A value of this type stands for the whole outside world of a configuration, so that one can be
 /// resolved in a test without changing the environment of the process.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Environment {
     /// The user's name.
     pub user: String,
     /// The user's number.
@@ -26,7 +26,7 @@ pub struct Surroundings {
     pub named_config: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl Environment {
     /// Those of this process, with the files that OpenSSH reads.
     pub fn of_process() -> Self {
         let uid = rustix::process::getuid().as_raw();
@@ -77,14 +77,14 @@ impl Surroundings {
     }
 
     /// The folder that holds what belongs to the user's ssh.
-    pub(crate) fn folder(&self) -> PathBuf {
+    pub(crate) fn ssh_dir(&self) -> PathBuf {
         self.home.join(".ssh")
     }
 
     /// Where relative paths of a configuration file start.
     pub(crate) fn base(&self, kind: Kind) -> PathBuf {
         match kind {
-            Kind::User => self.folder(),
+            Kind::User => self.ssh_dir(),
             Kind::System => Path::new("/etc/ssh").to_owned(),
         }
     }
