@@ -12,14 +12,14 @@ use tokio::time::MissedTickBehavior;
 use super::args::CallArgs;
 use super::failure::{self, Detail};
 use super::finder::{self, Finder};
-use super::fleet::{self, Failure, Outcome, Work};
+use super::fleet::{self, Outcome, TargetError, Work};
 use super::grants;
 use super::interrupt;
-use super::output::{self, Unwritten};
+use super::output::{self, WriteError};
 use super::passwords::Passwords;
 use super::plan::Plan;
 use super::progress::{Counts, PERIOD, Progress};
-use super::report::{self, Problem, Status};
+use super::report::{self, Diagnostic, Status};
 use super::summary::Summary;
 use super::{targets, types};
 use offshoot::json::{ArgumentText, JsonError, JsonErrorKind, encode_arguments, near};
@@ -28,13 +28,13 @@ use offshoot::{Plugin, Router};
 /// Outcomes that wait to be printed; a reader that is slow slows the calls down.
 const OUTCOMES_MAX: usize = 64;
 
-pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Problem> {
+pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Diagnostic> {
     interrupt::listen();
     let work = Arc::new(prepare(args, verbosity)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Problem::failed(format!("cannot start: {error}")))?;
+        .map_err(|error| Diagnostic::failed(format!("cannot start: {error}")))?;
     let printer = Printer {
         work: work.clone(),
         json: args.json,
@@ -50,7 +50,7 @@ pub(super) fn run(args: &CallArgs, verbosity: i16) -> Result<ExitCode, Problem> 
 }
 
 /// Makes sure that the call can work, as far as that can be known before anything is started.
-fn prepare(args: &CallArgs, verbosity: i16) -> Result<Work, Problem> {
+fn prepare(args: &CallArgs, verbosity: i16) -> Result<Work, Diagnostic> {
     let targets = targets::resolve(&args.targets, &args.target)?;
     let (name, function) = split_function(&args.function)?;
     let path = match &args.plugin {
@@ -66,7 +66,7 @@ fn prepare(args: &CallArgs, verbosity: i16) -> Result<Work, Problem> {
     let plugin = finder::open(&path)?;
     let manifest = plugin.manifest();
     if !finder::is_same(&manifest.plugin, name) {
-        return Err(Problem::usage(format!(
+        return Err(Diagnostic::usage(format!(
             "{} is the plugin `{}`, not `{name}`",
             path.display(),
             manifest.plugin
@@ -94,17 +94,17 @@ fn prepare(args: &CallArgs, verbosity: i16) -> Result<Work, Problem> {
     })
 }
 
-fn split_function(text: &str) -> Result<(&str, &str), Problem> {
+fn split_function(text: &str) -> Result<(&str, &str), Diagnostic> {
     match text.split_once("::") {
         Some((plugin, function)) if !plugin.is_empty() && !function.is_empty() => {
             Ok((plugin, function))
         }
-        _ => Err(Problem::usage(format!("`{text}` names no function"))
+        _ => Err(Diagnostic::usage(format!("`{text}` names no function"))
             .help("write `PLUGIN::FUNCTION`, such as `facts::uptime`")),
     }
 }
 
-fn unknown_function(manifest: &Manifest, name: &str) -> Problem {
+fn unknown_function(manifest: &Manifest, name: &str) -> Diagnostic {
     let names = manifest.functions.iter().map(|it| it.name.as_str());
     let nearest = near(name, names);
     let (mut first, rest): (Vec<_>, Vec<_>) = manifest
@@ -114,7 +114,7 @@ fn unknown_function(manifest: &Manifest, name: &str) -> Problem {
     first.extend(rest);
     let list: Vec<String> = first.iter().map(ToString::to_string).collect();
     let plugin = &manifest.plugin;
-    let problem = Problem::usage(format!("plugin `{plugin}` has no function `{name}`"))
+    let problem = Diagnostic::usage(format!("plugin `{plugin}` has no function `{name}`"))
         .note(format!("its functions are\n{}", list.join("\n")));
     match nearest.first() {
         Some(guess) => problem.help(format!("did you mean `{plugin}::{guess}`?")),
@@ -127,12 +127,12 @@ fn bad_arguments(
     function: &FunctionInfo,
     given: &[String],
     error: &JsonError,
-) -> Problem {
+) -> Diagnostic {
     let name = format!("{}::{}", manifest.plugin, function.name);
     let mut signature = vec![format!("it is {function}")];
     signature.extend(types::of_arguments(function));
     let problem =
-        Problem::usage(format!("bad arguments of `{name}`: {error}")).note(signature.join("\n"));
+        Diagnostic::usage(format!("bad arguments of `{name}`: {error}")).note(signature.join("\n"));
     let wants_text = |expected: &str| matches!(expected, "String" | "Option<String>");
     match &*error.kind {
         JsonErrorKind::Mismatch { expected, .. } if wants_text(expected) => {
@@ -157,8 +157,8 @@ fn bad_arguments(
 }
 
 /// Calls in all targets and prints how each ended. `None` is success.
-async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, Problem> {
-    let router = Router::new().map_err(|error| Problem::failed(error.to_string()))?;
+async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, Diagnostic> {
+    let router = Router::new().map_err(|error| Diagnostic::failed(error.to_string()))?;
     let (stop, mut stopped) = mpsc::channel(1);
     interrupt::first(move |status| {
         let _ = stop.try_send(status);
@@ -188,11 +188,11 @@ async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, P
         summary.add(printer.target(&outcome), &outcome);
         match printer.print(&outcome) {
             Ok(()) => {}
-            Err(Unwritten::Closed) => {
+            Err(WriteError::Closed) => {
                 ended = Ok(Some(Status::PipeClosed));
                 break;
             }
-            Err(Unwritten::Problem(problem)) => {
+            Err(WriteError::Diagnostic(problem)) => {
                 ended = Err(problem);
                 break;
             }
@@ -226,7 +226,7 @@ impl Printer {
     }
 
     /// A line of standard output, or of standard error if it failed and a person reads.
-    fn print(&self, outcome: &Outcome) -> Result<(), Unwritten> {
+    fn print(&self, outcome: &Outcome) -> Result<(), WriteError> {
         let target = self.target(outcome);
         match &outcome.result {
             Ok(value) if !self.json => output::line(&format!("{target}\t{}", output::json(value))),
@@ -240,7 +240,7 @@ impl Printer {
                     Ok(value) => object["value"] = value.clone(),
                     Err(failure) => {
                         object["error"] = failure::to_json(failure.error());
-                        let is_unreachable = matches!(failure, Failure::Unreachable { .. });
+                        let is_unreachable = matches!(failure, TargetError::Unreachable { .. });
                         object["error"]["unreachable"] = is_unreachable.into();
                     }
                 }
@@ -251,14 +251,14 @@ impl Printer {
         }
     }
 
-    fn words_of(&self, failure: &Failure) -> String {
+    fn words_of(&self, failure: &TargetError) -> String {
         let detail = match self.verbosity {
             1.. => Detail::Full,
             _ => Detail::Brief,
         };
         let text = failure::to_text(failure.error(), detail);
         match failure {
-            Failure::Unreachable { at: Some(node), .. } => {
+            TargetError::Unreachable { at: Some(node), .. } => {
                 let parent = &self.work.plan.nodes[*node].name;
                 format!("its parent {parent} could not be made: {text}")
             }

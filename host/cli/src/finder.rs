@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::args::SearchArgs;
-use super::report::Problem;
+use super::report::Diagnostic;
 use offshoot::json::near;
 use offshoot::{NotOurs, Plugin, PluginError, SearchPlace, search_places};
 
@@ -27,7 +27,7 @@ impl Finder {
 
     /// The file of the plugin; hyphens equal underscores. One that another user could have put
     /// where it was found is refused, and not passed by: it may stand before the right one.
-    pub(super) fn find(&self, plugin: &str) -> Result<PathBuf, Problem> {
+    pub(super) fn find(&self, plugin: &str) -> Result<PathBuf, Diagnostic> {
         for place in &self.places {
             let files = plugins_in(&place.directory);
             let exact = files.iter().find(|(name, _)| name == plugin);
@@ -35,9 +35,9 @@ impl Finder {
             if let Some((_, path)) = exact.or_else(alike) {
                 let refused = |reason: NotOurs| {
                     let path = path.display();
-                    Problem::usage(format!("plugin {path} is not taken: {reason}")).help(format!(
-                        "if it is to be trusted, name it with `--plugin {path}`"
-                    ))
+                    Diagnostic::usage(format!("plugin {path} is not taken: {reason}")).help(
+                        format!("if it is to be trusted, name it with `--plugin {path}`"),
+                    )
                 };
                 place.check(path).map_err(refused)?;
                 return Ok(path.clone());
@@ -46,7 +46,7 @@ impl Finder {
         Err(self.unknown(plugin))
     }
 
-    fn unknown(&self, plugin: &str) -> Problem {
+    fn unknown(&self, plugin: &str) -> Diagnostic {
         let mut found: Vec<String> = self
             .places
             .iter()
@@ -55,7 +55,7 @@ impl Finder {
             .collect();
         found.sort();
         found.dedup();
-        let mut problem = Problem::usage(format!("unknown plugin `{plugin}`"));
+        let mut problem = Diagnostic::usage(format!("unknown plugin `{plugin}`"));
         for SearchPlace { directory, .. } in &self.places {
             let shown = directory.display();
             problem = problem.note(match directory.is_dir() {
@@ -78,14 +78,14 @@ impl Finder {
 }
 
 /// Reads a plugin's file.
-pub(super) fn open(path: &Path) -> Result<Plugin, Problem> {
+pub(super) fn open(path: &Path) -> Result<Plugin, Diagnostic> {
     Plugin::open(path).map_err(|error| match &error {
         PluginError::Read { source, .. } if source.kind() == ErrorKind::NotFound => {
-            Problem::usage(format!("there is no file {}", path.display()))
+            Diagnostic::usage(format!("there is no file {}", path.display()))
                 .help("`offshoot plugin build` prints where it puts a plugin")
         }
-        PluginError::Read { .. } => Problem::usage(error.to_string()),
-        _ => Problem::failed(error.to_string()),
+        PluginError::Read { .. } => Diagnostic::usage(error.to_string()),
+        _ => Diagnostic::failed(error.to_string()),
     })
 }
 
@@ -136,7 +136,7 @@ mod tests {
     fn an_unknown_name_says_where_we_looked_and_what_is_near() {
         let (root, finder) = finder(&["facts.wasm", "digest.wasm", "notes.txt"]);
         let shown = root.path().display();
-        let want = Problem::usage("unknown plugin `fatcs`")
+        let want = Diagnostic::usage("unknown plugin `fatcs`")
             .note(format!("there is no directory {shown}/none"))
             .note(format!("no `fatcs.wasm` is in {shown}"))
             .help("did you mean `facts`?")
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(find(SearchPlace::found).unwrap(), file);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o646)).unwrap();
         let path = file.display();
-        let want = Problem::usage(format!(
+        let want = Diagnostic::usage(format!(
             "plugin {path} is not taken: `{path}` can be written by others: its mode is 646"
         ))
         .help(format!(

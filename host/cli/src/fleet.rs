@@ -44,13 +44,13 @@ pub(super) struct Work {
 pub(super) struct Outcome {
     /// Where it is in the plan.
     pub(super) node: usize,
-    pub(super) result: Result<Value, Failure>,
+    pub(super) result: Result<Value, TargetError>,
     pub(super) elapsed: Duration,
 }
 
 /// Why a target has no value to show.
 #[derive(Clone, Debug)]
-pub(super) enum Failure {
+pub(super) enum TargetError {
     /// The call was made, or could have been.
     Call(Arc<Error>),
     /// There was no context to call in: nothing ran.
@@ -61,7 +61,7 @@ pub(super) enum Failure {
     },
 }
 
-impl Failure {
+impl TargetError {
     pub(super) fn error(&self) -> &Error {
         match self {
             Self::Call(error) | Self::Unreachable { error, .. } => error,
@@ -169,7 +169,7 @@ impl Fleet {
             match context {
                 Ok(context) if spec.is_target => {
                     let result = self.call(&context).await;
-                    let result = result.map_err(|error| Failure::Call(Arc::new(error)));
+                    let result = result.map_err(|error| TargetError::Call(Arc::new(error)));
                     self.report(node, result, &outcomes).await;
                     context.shutdown();
                 }
@@ -233,7 +233,7 @@ impl Fleet {
     async fn report(
         &self,
         node: usize,
-        result: Result<Value, Failure>,
+        result: Result<Value, TargetError>,
         outcomes: &mpsc::Sender<Outcome>,
     ) {
         let outcome = Outcome {
@@ -251,7 +251,7 @@ impl Fleet {
         let mut below = vec![node];
         while let Some(index) = below.pop() {
             if self.work.plan.nodes[index].is_target {
-                let failure = Failure::Unreachable {
+                let failure = TargetError::Unreachable {
                     error: error.clone(),
                     at: (index != node).then_some(node),
                 };

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use offshoot_abi::{Grant, Manifest, Want};
 
 use super::args::CallArgs;
-use super::report::{self, Problem};
+use super::report::{self, Diagnostic};
 
 /// The grants of a call. Those that come from the plugin's own wishes are printed first: a wish
 /// is not a right, and the user should see what was given.
@@ -13,7 +13,7 @@ use super::report::{self, Problem};
 /// # Errors
 ///
 /// Fails before any is printed if the plugin wishes for a whole machine that the user did not name.
-pub(super) fn chosen(args: &CallArgs, manifest: &Manifest) -> Result<Vec<Grant>, Problem> {
+pub(super) fn chosen(args: &CallArgs, manifest: &Manifest) -> Result<Vec<Grant>, Diagnostic> {
     let mut grants = args.grants.clone();
     if args.grant_wanted {
         let sweeping: Vec<&Want> = missing(manifest, &args.grants)
@@ -59,14 +59,14 @@ fn is_sweeping(grant: &Grant) -> bool {
     }
 }
 
-fn too_much(plugin: &str, wants: &[&Want]) -> Problem {
+fn too_much(plugin: &str, wants: &[&Want]) -> Diagnostic {
     let options: Vec<String> = wants
         .iter()
         .map(|want| format!("--grant {}", want.grant))
         .collect();
     let refused = "which `--grant-wanted` does not give";
     let shown: Vec<String> = wants.iter().map(|want| describe(want)).collect();
-    Problem::usage(format!("{plugin} wants {}, {refused}", shown.join(", ")))
+    Diagnostic::usage(format!("{plugin} wants {}, {refused}", shown.join(", ")))
         .note("it is, or leads to, all files, processes or devices of a machine")
         .help(format!(
             "if it is to have that, add `{}`",

@@ -17,6 +17,7 @@ mod output;
 mod passwords;
 mod plan;
 mod plugin;
+mod printable;
 mod progress;
 mod reach;
 mod report;

@@ -4,24 +4,24 @@ use std::io::{ErrorKind, Write};
 
 use offshoot_proto::commands_a_terminal;
 
-use super::report::{Problem, Status};
+use super::report::{Diagnostic, Status};
 use super::screen;
 
 /// Why a line could not be written.
-pub(super) enum Unwritten {
+pub(super) enum WriteError {
     /// Whoever read our output has seen enough, and wants no complaint.
     Closed,
     /// Something that the user should know.
-    Problem(Problem),
+    Diagnostic(Diagnostic),
 }
 
 /// Writes a line at once, so that a reader sees each result as it comes.
-pub(super) fn line(text: &str) -> Result<(), Unwritten> {
+pub(super) fn line(text: &str) -> Result<(), WriteError> {
     let mut stdout = std::io::stdout().lock();
     screen::around(|| writeln!(stdout, "{text}").and_then(|()| stdout.flush())).map_err(|error| {
         match error.kind() {
-            ErrorKind::BrokenPipe => Unwritten::Closed,
-            _ => Unwritten::Problem(Problem::failed(format!(
+            ErrorKind::BrokenPipe => WriteError::Closed,
+            _ => WriteError::Diagnostic(Diagnostic::failed(format!(
                 "cannot write to standard output: {error}"
             ))),
         }
@@ -29,11 +29,11 @@ pub(super) fn line(text: &str) -> Result<(), Unwritten> {
 }
 
 /// Writes a text; the exit status tells whether someone read it.
-pub(super) fn text(text: &str) -> Result<std::process::ExitCode, Problem> {
+pub(super) fn text(text: &str) -> Result<std::process::ExitCode, Diagnostic> {
     match line(text.trim_end_matches('\n')) {
         Ok(()) => Ok(std::process::ExitCode::SUCCESS),
-        Err(Unwritten::Closed) => Ok(Status::PipeClosed.into()),
-        Err(Unwritten::Problem(problem)) => Err(problem),
+        Err(WriteError::Closed) => Ok(Status::PipeClosed.into()),
+        Err(WriteError::Diagnostic(problem)) => Err(problem),
     }
 }
 

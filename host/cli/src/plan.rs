@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::passwords::Passwords;
-use super::target::Hop;
-use super::targets::Target;
+use super::target::{Hop, Target};
 use offshoot::Password;
 
 /// A forest of contexts, each after its parent.

@@ -3,13 +3,12 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use offshoot_proto::commands_a_terminal;
-
+use super::printable::printable;
 use super::screen;
 
 /// Something that stopped a command, in words for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct Diagnostic {
     status: Status,
     message: String,
     excerpt: Option<Excerpt>,
@@ -52,7 +51,7 @@ struct Excerpt {
     length: usize,
 }
 
-impl Problem {
+impl Diagnostic {
     /// The command line cannot work.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Status::Usage, message)
@@ -120,7 +119,7 @@ impl Problem {
 }
 
 /// Writes the problem to standard error.
-pub(super) fn print(problem: &Problem) {
+pub(super) fn print(problem: &Diagnostic) {
     let text = problem.render(Style::of_stderr());
     write(&text);
 }
@@ -147,22 +146,6 @@ pub(super) fn failure(target: &str, text: &str) {
     let text = format!("{target}: {text}");
     let line = Style::of_stderr().line(RED, "error", &text) + "\n";
     write(&line);
-}
-
-/// The text without characters that would command a terminal.
-///
-/// Plugins and their files choose names, docs and messages; they must not choose what the
-/// terminal does.
-pub(super) fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => clean.push(c),
-            c if commands_a_terminal(c) => clean.extend(c.escape_unicode()),
-            c => clean.push(c),
-        }
-    }
-    clean
 }
 
 const RED: &str = "\x1b[1;31m";
@@ -211,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_problem_shows_where_and_what_to_do() {
-        let problem = Problem::usage("unknown kind of hop `loca`")
+        let problem = Diagnostic::usage("unknown kind of hop `loca`")
             .excerpt("lökal/loca*3", 7..11)
             .note("one\ntwo")
             .help("write `local`");
@@ -229,14 +212,14 @@ help: write `local`
 
     #[test]
     fn a_plugin_cannot_command_the_terminal() {
-        let problem = Problem::failed("\u{1b}]0;title\u{7} \u{9b}2J \u{202e}a\u{200e}bc");
+        let problem = Diagnostic::failed("\u{1b}]0;title\u{7} \u{9b}2J \u{202e}a\u{200e}bc");
         let want = "error: \\u{1b}]0;title\\u{7} \\u{9b}2J \\u{202e}a\\u{200e}bc\n";
         assert_eq!(problem.render(Style::Plain), want);
     }
 
     #[test]
     fn colours_end_where_they_begin() {
-        let text = Problem::failed("no").render(Style::Coloured);
+        let text = Diagnostic::failed("no").render(Style::Coloured);
         assert_eq!(text, "\x1b[1;31merror:\x1b[0m no\n");
     }
 }

@@ -6,7 +6,7 @@
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::report::printable;
+use super::printable::printable;
 
 /// Columns of a terminal that does not say.
 const COLUMNS: usize = 80;

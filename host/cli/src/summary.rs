@@ -1,6 +1,6 @@
 //! What came of many targets, in a few lines: the same trouble is told once.
 
-use super::fleet::{Failure, Outcome};
+use super::fleet::{Outcome, TargetError};
 use super::{failure, report};
 
 /// Distinct reasons that are told.
@@ -36,7 +36,7 @@ impl Summary {
             }
             Err(error) => error,
         };
-        let is_unreachable = matches!(error, Failure::Unreachable { .. });
+        let is_unreachable = matches!(error, TargetError::Unreachable { .. });
         match is_unreachable {
             true => self.unreachable += 1,
             false => self.failed += 1,

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use offshoot_text::{NameError, NameKind};
 
-use super::report::Problem;
+use super::report::Diagnostic;
 use offshoot::json::near;
 
 /// Contexts that one command may start.
@@ -59,11 +59,24 @@ const KINDS: &[&str] = &["local", "ssh", "sudo", "su", "doas"];
 
 /// A hop, and how many of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hops {
+pub(super) struct CountedHop {
     pub(super) hop: Hop,
     /// The hop as the user wrote it, without the count.
     pub(super) label: String,
     pub(super) count: usize,
+}
+
+/// Where to call: the hops to it, and its name where it is a host of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) name: Option<String>,
+    pub(super) hops: Vec<CountedHop>,
+}
+
+impl From<Vec<CountedHop>> for Target {
+    fn from(hops: Vec<CountedHop>) -> Self {
+        Self { name: None, hops }
+    }
 }
 
 /// Whether a text begins with a kind of hop, and so can be nothing but a way.
@@ -73,11 +86,11 @@ pub(super) fn is_path(text: &str) -> bool {
 }
 
 /// The hops of each target of a list.
-pub(super) fn parse(text: &str) -> Result<Vec<Vec<Hops>>, Problem> {
+pub(super) fn parse(text: &str) -> Result<Vec<Vec<CountedHop>>, Diagnostic> {
     let mut contexts = 0usize;
     let mut targets = Vec::new();
     for target in split(text, 0..text.len(), ',') {
-        let mut hops: Vec<Hops> = Vec::new();
+        let mut hops: Vec<CountedHop> = Vec::new();
         let mut width = 1usize;
         for part in split(text, target.clone(), '/') {
             let hop = parse_hop(text, part.clone())?;
@@ -94,7 +107,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Vec<Hops>>, Problem> {
     Ok(targets)
 }
 
-fn parse_hop(text: &str, part: Range<usize>) -> Result<Hops, Problem> {
+fn parse_hop(text: &str, part: Range<usize>) -> Result<CountedHop, Diagnostic> {
     let (kind, count) = match text[part.clone()].find('*') {
         Some(star) => {
             let star = part.start + star;
@@ -106,14 +119,14 @@ fn parse_hop(text: &str, part: Range<usize>) -> Result<Hops, Problem> {
     if word.is_empty() {
         return Err(bad(text, kind, "a hop is missing here"));
     }
-    Ok(Hops {
+    Ok(CountedHop {
         hop: parse_way(text, kind)?,
         label: word.to_owned(),
         count,
     })
 }
 
-fn parse_way(text: &str, way: Range<usize>) -> Result<Hop, Problem> {
+fn parse_way(text: &str, way: Range<usize>) -> Result<Hop, Diagnostic> {
     let (name, detail) = match text[way.clone()].find(':') {
         Some(colon) => {
             let colon = way.start + colon;
@@ -144,7 +157,7 @@ fn parse_way(text: &str, way: Range<usize>) -> Result<Hop, Problem> {
 }
 
 /// `[user@]host[:port]`.
-fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Problem> {
+fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Diagnostic> {
     let (user, address) = match text[detail.clone()].rfind('@') {
         Some(at) => {
             let at = detail.start + at;
@@ -188,7 +201,7 @@ fn parse_ssh(text: &str, detail: Range<usize>) -> Result<Hop, Problem> {
 }
 
 /// A name that no tool can take for an option, and no shell for more than a word.
-fn parse_name(text: &str, range: Range<usize>, kind: NameKind) -> Result<String, Problem> {
+fn parse_name(text: &str, range: Range<usize>, kind: NameKind) -> Result<String, Diagnostic> {
     let word = &text[range.clone()];
     if word.is_empty() {
         return Err(bad(text, range, &format!("a {kind} is missing here")));
@@ -214,7 +227,7 @@ fn parse_name(text: &str, range: Range<usize>, kind: NameKind) -> Result<String,
     }
 }
 
-fn parse_count(text: &str, digits: Range<usize>) -> Result<usize, Problem> {
+fn parse_count(text: &str, digits: Range<usize>) -> Result<usize, Diagnostic> {
     let word = &text[digits.clone()];
     if word.is_empty() {
         return Err(bad(text, digits, "a count is missing here"));
@@ -232,7 +245,7 @@ fn parse_count(text: &str, digits: Range<usize>) -> Result<usize, Problem> {
     }
 }
 
-fn unknown_kind(text: &str, kind: Range<usize>) -> Problem {
+fn unknown_kind(text: &str, kind: Range<usize>) -> Diagnostic {
     let word = &text[kind.clone()];
     let known: Vec<String> = KINDS.iter().map(|kind| format!("`{kind}`")).collect();
     let guesses = near(word, KINDS.iter().copied());
@@ -258,12 +271,12 @@ fn is_host(word: &str) -> bool {
 const SYNTAX: &str = "write hops joined by `/`, such as `ssh:bob@web1/sudo`, and `local*8` for \
     eight of them; join targets by `,`";
 
-fn bad(text: &str, range: Range<usize>, what: &str) -> Problem {
+fn bad(text: &str, range: Range<usize>, what: &str) -> Diagnostic {
     problem(text, range, what).help(SYNTAX)
 }
 
-fn problem(text: &str, range: Range<usize>, what: &str) -> Problem {
-    Problem::usage(format!("bad target: {what}")).excerpt(text, range)
+fn problem(text: &str, range: Range<usize>, what: &str) -> Diagnostic {
+    Diagnostic::usage(format!("bad target: {what}")).excerpt(text, range)
 }
 
 /// The ranges between separators; always one more than there are separators.
@@ -326,7 +339,7 @@ mod tests {
     fn refused(text: &str, message: &str, carets: Range<usize>) {
         let problem = parse(text).unwrap_err();
         let want = bad(text, carets, message);
-        let same = |problem: &Problem| {
+        let same = |problem: &Diagnostic| {
             let text = format!("{problem:?}");
             text[..text.find("notes:").unwrap()].to_owned()
         };

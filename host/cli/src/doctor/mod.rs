@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 
 use super::args::DoctorArgs;
 use super::interrupt;
-use super::output::{self, Unwritten};
+use super::output::{self, WriteError};
 use super::passwords::Passwords;
-use super::report::{Problem, Status};
-use super::target::{Hop, Hops};
-use super::targets::{self, Target};
+use super::report::{Diagnostic, Status};
+use super::target::Target;
+use super::target::{CountedHop, Hop};
+use super::targets;
 pub(super) use journal::Journal;
 use offshoot::Router;
 use step::{Patient, Step, Trouble};
@@ -46,14 +47,14 @@ struct Finding<'a> {
     took: Option<Duration>,
 }
 
-pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Problem> {
+pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Diagnostic> {
     interrupt::listen();
     let target = only_target(args)?;
     let passwords = Passwords::get(&args.passwords, std::slice::from_ref(&target))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Problem::failed(format!("cannot start: {error}")))?;
+        .map_err(|error| Diagnostic::failed(format!("cannot start: {error}")))?;
     let status = runtime.block_on(examine(args, &passwords, &target.hops));
     runtime.shutdown_background();
     Ok(match status? {
@@ -63,13 +64,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Problem> {
 }
 
 /// The one target that is meant.
-fn only_target(args: &DoctorArgs) -> Result<Target, Problem> {
+fn only_target(args: &DoctorArgs) -> Result<Target, Diagnostic> {
     let mut targets = targets::resolve(&args.target, &args.hosts)?.into_iter();
     let one = || "name one target, such as `local/local`, or one host of an inventory";
     match (targets.next(), targets.len()) {
         (Some(target), 0) => match target.hops.iter().find(|hop| hop.count > 1) {
             None => Ok(target),
-            Some(hop) => Err(Problem::usage(format!(
+            Some(hop) => Err(Diagnostic::usage(format!(
                 "`{}*{}` is more than one way",
                 hop.label, hop.count
             ))
@@ -77,7 +78,7 @@ fn only_target(args: &DoctorArgs) -> Result<Target, Problem> {
         },
         (_, more) => {
             Err(
-                Problem::usage(format!("`{}` stands for {} targets", args.target, more + 1))
+                Diagnostic::usage(format!("`{}` stands for {} targets", args.target, more + 1))
                     .help(one()),
             )
         }
@@ -88,9 +89,9 @@ fn only_target(args: &DoctorArgs) -> Result<Target, Problem> {
 async fn examine(
     args: &DoctorArgs,
     passwords: &Passwords,
-    hops: &[Hops],
-) -> Result<Option<Status>, Problem> {
-    let router = Router::new().map_err(|error| Problem::failed(error.to_string()))?;
+    hops: &[CountedHop],
+) -> Result<Option<Status>, Diagnostic> {
+    let router = Router::new().map_err(|error| Diagnostic::failed(error.to_string()))?;
     let (stop, mut stopped) = mpsc::channel(1);
     interrupt::first(move |status| {
         let _ = stop.try_send(status);
@@ -131,8 +132,8 @@ async fn examine(
         is_well = examined => match is_well {
             Ok(true) => Ok(None),
             Ok(false) => Ok(Some(Status::Failed)),
-            Err(Unwritten::Closed) => Ok(Some(Status::PipeClosed)),
-            Err(Unwritten::Problem(problem)) => Err(problem),
+            Err(WriteError::Closed) => Ok(Some(Status::PipeClosed)),
+            Err(WriteError::Diagnostic(problem)) => Err(problem),
         }
     };
     router.shutdown().await;
@@ -140,7 +141,7 @@ async fn examine(
 }
 
 /// Every step, and the hop that it is part of. The end comes once, for all hops.
-fn steps_of(hops: &[Hops]) -> Vec<(Step, usize)> {
+fn steps_of(hops: &[CountedHop]) -> Vec<(Step, usize)> {
     let mut steps = Vec::new();
     for (index, hop) in hops.iter().enumerate() {
         let of_hop = Step::of(&hop.hop, index).iter();
@@ -153,7 +154,7 @@ fn steps_of(hops: &[Hops]) -> Vec<(Step, usize)> {
 }
 
 /// As a line of a table whose first column is so wide, or as JSON.
-fn print(finding: &Finding<'_>, width: Option<usize>) -> Result<(), Unwritten> {
+fn print(finding: &Finding<'_>, width: Option<usize>) -> Result<(), WriteError> {
     match width {
         None => output::line(&output::json(&to_json(finding))),
         Some(width) => output::line(&to_text(finding, width)),
@@ -202,7 +203,7 @@ fn to_text(finding: &Finding<'_>, width: usize) -> String {
         Ending::Skipped => ("-", String::new(), "not tried"),
     };
     let place = format!("{} {}", finding.hop, finding.label);
-    let detail = super::report::printable(detail).replace('\n', "\n    ");
+    let detail = super::printable::printable(detail).replace('\n', "\n    ");
     let mut text = format!(
         "{state:<6}  {place:<width$}  {step:<10}  {took:>8}  {detail}",
         step = finding.step.name()

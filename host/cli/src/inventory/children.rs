@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{ALL, GroupId, HostId, Inventory, Place, UNGROUPED};
-use crate::report::Problem;
+use super::{ALL, GroupId, HostId, Inventory, SourceLocation, UNGROUPED};
+use crate::report::Diagnostic;
 
 /// Groups one inside another.
 ///
@@ -16,8 +16,8 @@ impl Inventory {
         &mut self,
         parent: GroupId,
         child: GroupId,
-        at: &Place,
-    ) -> Result<(), Problem> {
+        at: &SourceLocation,
+    ) -> Result<(), Diagnostic> {
         let name = |id: GroupId| &self.groups[id].name;
         if child == ALL || self.above(&[parent]).contains(&child) {
             let (parent, child) = (name(parent), name(child));
@@ -51,7 +51,12 @@ impl Inventory {
     }
 
     /// Puts a group, and what is in it, so far below `all` at least.
-    fn deepen(&mut self, child: GroupId, depth: usize, at: &Place) -> Result<(), Problem> {
+    fn deepen(
+        &mut self,
+        child: GroupId,
+        depth: usize,
+        at: &SourceLocation,
+    ) -> Result<(), Diagnostic> {
         let mut next = vec![(child, depth)];
         while let Some((id, depth)) = next.pop() {
             if depth > DEPTH_MAX {

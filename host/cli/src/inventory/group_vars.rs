@@ -3,12 +3,12 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::load::{read_file, shown};
+use super::file::{read_file, shown};
 use super::{Inventory, Vars, yaml};
-use crate::report::Problem;
+use crate::report::Diagnostic;
 
 /// Adds what they say of the hosts and groups that the inventory has so far.
-pub(super) fn add(inventory: &mut Inventory, directory: &Path) -> Result<(), Problem> {
+pub(super) fn add(inventory: &mut Inventory, directory: &Path) -> Result<(), Diagnostic> {
     let groups = directory.join("group_vars");
     for group in &mut inventory.groups {
         read(&groups, &group.name, &mut group.beside)?;
@@ -21,7 +21,7 @@ pub(super) fn add(inventory: &mut Inventory, directory: &Path) -> Result<(), Pro
 }
 
 /// `NAME`, `NAME.yml`, `NAME.yaml`, `NAME.json`, or all such files in a directory `NAME`.
-fn read(directory: &Path, name: &str, vars: &mut Vars) -> Result<(), Problem> {
+fn read(directory: &Path, name: &str, vars: &mut Vars) -> Result<(), Diagnostic> {
     // A name is never a path.
     if !directory.is_dir() || name.contains('/') || name.starts_with('.') {
         return Ok(());
@@ -39,11 +39,11 @@ fn read(directory: &Path, name: &str, vars: &mut Vars) -> Result<(), Problem> {
     Ok(())
 }
 
-fn read_vars(path: &Path, vars: &mut Vars) -> Result<(), Problem> {
+fn read_vars(path: &Path, vars: &mut Vars) -> Result<(), Diagnostic> {
     let text = read_file(path)?;
     if text.starts_with("$ANSIBLE_VAULT;") {
         let what = format!("{} is encrypted, and we do not decrypt", path.display());
-        return Err(Problem::usage(what).help(
+        return Err(Diagnostic::usage(what).help(
             "keep passwords out of the inventory; move what says how to reach hosts into a file \
              of its own",
         ));
@@ -51,13 +51,13 @@ fn read_vars(path: &Path, vars: &mut Vars) -> Result<(), Problem> {
     yaml::variables(&shown(path), &text, vars)
 }
 
-fn files_in(directory: &Path) -> Result<Vec<PathBuf>, Problem> {
+fn files_in(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
             let shown = directory.display();
-            return Err(Problem::usage(format!("cannot read {shown}: {error}")));
+            return Err(Diagnostic::usage(format!("cannot read {shown}: {error}")));
         }
     };
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

@@ -1,23 +1,8 @@
 //! How to get to a host: what its variables say.
 
-use super::{Host, HostId, Inventory, Place, Value, Var, Vars};
-use crate::report::Problem;
-
-/// A step on the way to a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// A process on this machine.
-    Local,
-    /// Another machine.
-    Ssh {
-        host: String,
-        user: Option<String>,
-        port: Option<u16>,
-        identity_file: Option<String>,
-    },
-    /// Another user.
-    Become(Become),
-}
+use super::{Host, HostId, Inventory, SourceLocation, Value, Var, Vars};
+use crate::report::Diagnostic;
+use crate::target::Hop;
 
 /// As whom to go on, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +10,16 @@ pub(crate) struct Become {
     pub(crate) method: BecomeMethod,
     /// `None` is root.
     pub(crate) user: Option<String>,
+}
+
+impl From<Become> for Hop {
+    fn from(Become { method, user }: Become) -> Self {
+        match method {
+            BecomeMethod::Sudo => Self::Sudo(user),
+            BecomeMethod::Su => Self::Su(user),
+            BecomeMethod::Doas => Self::Doas(user),
+        }
+    }
 }
 
 /// A program that makes one user into another.
@@ -36,18 +31,8 @@ pub(crate) enum BecomeMethod {
     Doas,
 }
 
-impl BecomeMethod {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Sudo => "sudo",
-            Self::Su => "su",
-            Self::Doas => "doas",
-        }
-    }
-}
-
 /// Refuses variables that hold what nobody but their owner may know.
-pub(super) fn refuse_secrets(name: &str, at: &Place) -> Result<(), Problem> {
+pub(super) fn refuse_secrets(name: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
     let Some(rest) = name.strip_prefix("ansible_") else {
         return Ok(());
     };
@@ -78,7 +63,7 @@ impl Inventory {
     }
 
     /// Where a host was first named.
-    pub(crate) fn place(&self, host: HostId) -> &Place {
+    pub(crate) fn location(&self, host: HostId) -> &SourceLocation {
         &self.hosts[host].at
     }
 
@@ -88,13 +73,17 @@ impl Inventory {
     }
 
     /// The steps to a host. `default` is how to go on where its variables do not say.
-    pub(crate) fn ways(&self, host: HostId, default: Option<&Become>) -> Result<Vec<Way>, Problem> {
+    pub(crate) fn hops(
+        &self,
+        host: HostId,
+        default: Option<&Become>,
+    ) -> Result<Vec<Hop>, Diagnostic> {
         let vars = self.vars_of(host);
-        ways(&self.hosts[host], &vars, default)
+        hops(&self.hosts[host], &vars, default)
     }
 }
 
-fn ways(host: &Host, vars: &Vars, default: Option<&Become>) -> Result<Vec<Way>, Problem> {
+fn hops(host: &Host, vars: &Vars, default: Option<&Become>) -> Result<Vec<Hop>, Diagnostic> {
     let reader = Reader {
         vars,
         host: &host.name,
@@ -117,10 +106,10 @@ fn ways(host: &Host, vars: &Vars, default: Option<&Become>) -> Result<Vec<Way>, 
         },
     };
     reader.refuse_unheeded(is_local)?;
-    let mut ways = Vec::new();
+    let mut hops = Vec::new();
     if !is_local {
         let address = reader.text(&["ansible_host", "ansible_ssh_host"])?;
-        ways.push(Way::Ssh {
+        hops.push(Hop::Ssh {
             host: address.map_or(&*host.name, |(text, _)| text).to_owned(),
             user: reader.owned(&["ansible_user", "ansible_ssh_user"])?,
             port: reader.port()?,
@@ -128,10 +117,10 @@ fn ways(host: &Host, vars: &Vars, default: Option<&Become>) -> Result<Vec<Way>, 
                 .owned(&["ansible_ssh_private_key_file", "ansible_private_key_file"])?,
         });
     } else if become_user.is_none() {
-        ways.push(Way::Local);
+        hops.push(Hop::Local);
     }
-    ways.extend(become_user.map(Way::Become));
-    Ok(ways)
+    hops.extend(become_user.map(Hop::from));
+    Ok(hops)
 }
 
 struct Reader<'a> {
@@ -141,7 +130,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The first of these variables that has a value.
-    fn text(&self, names: &[&str]) -> Result<Option<(&'a str, &'a Place)>, Problem> {
+    fn text(&self, names: &[&str]) -> Result<Option<(&'a str, &'a SourceLocation)>, Diagnostic> {
         for name in names {
             let Some(Var { value, at }) = self.vars.get(*name) else {
                 continue;
@@ -167,7 +156,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses what would change the way and cannot be done.
-    fn refuse_unheeded(&self, is_local: bool) -> Result<(), Problem> {
+    fn refuse_unheeded(&self, is_local: bool) -> Result<(), Diagnostic> {
         const BECOMING: usize = 2;
         let config = "remove it, and put what it says into ~/.ssh/config, as options of this host";
         let unheeded = [
@@ -209,11 +198,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn owned(&self, names: &[&str]) -> Result<Option<String>, Problem> {
+    fn owned(&self, names: &[&str]) -> Result<Option<String>, Diagnostic> {
         Ok(self.text(names)?.map(|(text, _)| text.to_owned()))
     }
 
-    fn port(&self) -> Result<Option<u16>, Problem> {
+    fn port(&self) -> Result<Option<u16>, Diagnostic> {
         match self.text(&["ansible_port", "ansible_ssh_port"])? {
             None => Ok(None),
             Some((text, at)) => match text.parse() {
@@ -226,7 +215,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn become_user(&self, default: Option<&Become>) -> Result<Option<Become>, Problem> {
+    fn become_user(&self, default: Option<&Become>) -> Result<Option<Become>, Diagnostic> {
         let wanted = match self.text(&["ansible_become"])? {
             None => default.is_some(),
             Some((text, at)) => is_true(text).ok_or_else(|| {

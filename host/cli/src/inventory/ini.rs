@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{GroupId, Inventory, Place, UNGROUPED, Value, literal, range};
-use crate::report::Problem;
+use super::{GroupId, Inventory, SourceLocation, UNGROUPED, Value, literal, range};
+use crate::report::Diagnostic;
 use offshoot::json::near;
 
 /// Adds what a file says.
-pub(super) fn parse(inventory: &mut Inventory, file: &Arc<str>, text: &str) -> Result<(), Problem> {
+pub(super) fn parse(
+    inventory: &mut Inventory,
+    file: &Arc<str>,
+    text: &str,
+) -> Result<(), Diagnostic> {
     let mut reader = Reader {
         inventory,
         section: Section::Hosts(UNGROUPED),
@@ -16,7 +20,7 @@ pub(super) fn parse(inventory: &mut Inventory, file: &Arc<str>, text: &str) -> R
         declared: Vec::new(),
     };
     for (index, line) in text.lines().enumerate() {
-        let at = Place {
+        let at = SourceLocation {
             file: file.clone(),
             line: index + 1,
         };
@@ -35,12 +39,12 @@ struct Reader<'a> {
     inventory: &'a mut Inventory,
     section: Section,
     /// Groups that were spoken of, and must be declared somewhere in the file: how, and where.
-    wanted: HashMap<GroupId, (&'static str, Place)>,
+    wanted: HashMap<GroupId, (&'static str, SourceLocation)>,
     declared: Vec<GroupId>,
 }
 
 impl Reader<'_> {
-    fn line(&mut self, line: &str, at: &Place) -> Result<(), Problem> {
+    fn line(&mut self, line: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
         if line.is_empty() || line.starts_with(['#', ';']) {
             return Ok(());
         }
@@ -64,7 +68,7 @@ impl Reader<'_> {
         }
     }
 
-    fn open(&mut self, section: &str, at: &Place) -> Result<(), Problem> {
+    fn open(&mut self, section: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
         let (name, kind) = section.split_once(':').unwrap_or((section, "hosts"));
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(at.problem(format!("`[{section}]` is not a section's name")));
@@ -97,7 +101,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn host(&mut self, group: GroupId, line: &str, at: &Place) -> Result<(), Problem> {
+    fn host(&mut self, group: GroupId, line: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
         let words = literal::words(line).map_err(|why| at.problem(why))?;
         let Some((pattern, assignments)) = words.split_first() else {
             return Ok(());
@@ -123,7 +127,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn child(&mut self, group: GroupId, line: &str, at: &Place) -> Result<(), Problem> {
+    fn child(&mut self, group: GroupId, line: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
         let name = line.split('#').next().unwrap_or_default().trim();
         if name.is_empty() || name.contains([':', ']', ' ', '\t']) {
             return Err(at.problem(format!("`{line}` is not the name of a group")));
@@ -137,7 +141,7 @@ impl Reader<'_> {
     }
 
     /// Refuses groups that are spoken of and declared nowhere: that is a slip in a name.
-    fn end(mut self) -> Result<(), Problem> {
+    fn end(mut self) -> Result<(), Diagnostic> {
         for group in &self.declared {
             self.wanted.remove(group);
         }

@@ -1,15 +1,12 @@
 //! Reads lists of hosts: from files, from directories of them, and from standard input.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Inventory, Place, UNGROUPED, group_vars, ini, range, yaml};
-use crate::report::Problem;
+use super::file::{read_file, read_input, shown};
+use super::{Inventory, SourceLocation, UNGROUPED, group_vars, ini, range, yaml};
+use crate::report::Diagnostic;
 use crate::target;
-
-/// Bytes of one file. Thousands of hosts with many variables fit.
-const FILE_MAX: u64 = 16 << 20;
 
 /// Directories in directories.
 const DEPTH_MAX: usize = 8;
@@ -28,7 +25,7 @@ pub(crate) struct Sources<'a> {
 }
 
 /// Reads all of them into one inventory; `None` if none are named.
-pub(crate) fn load(sources: &Sources<'_>) -> Result<Option<Inventory>, Problem> {
+pub(crate) fn load(sources: &Sources<'_>) -> Result<Option<Inventory>, Diagnostic> {
     if sources.lists.is_empty() && sources.inventories.is_empty() {
         return Ok(None);
     }
@@ -56,9 +53,9 @@ pub(super) fn read_list(
     inventory: &mut Inventory,
     file: &Arc<str>,
     text: &str,
-) -> Result<(), Problem> {
+) -> Result<(), Diagnostic> {
     for (index, line) in text.lines().enumerate() {
-        let at = Place {
+        let at = SourceLocation {
             file: file.clone(),
             line: index + 1,
         };
@@ -86,7 +83,7 @@ pub(super) fn read_list(
 }
 
 /// `[USER@]HOST[:PORT]`, or a range of them.
-fn add_host(inventory: &mut Inventory, line: &str, at: &Place) -> Result<(), Problem> {
+fn add_host(inventory: &mut Inventory, line: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
     let (user, address) = match line.rsplit_once('@') {
         Some(("", _)) => return Err(at.problem(format!("`{line}` names no user before its `@`"))),
         Some((user, address)) => (Some(user), address),
@@ -107,7 +104,7 @@ fn add_host(inventory: &mut Inventory, line: &str, at: &Place) -> Result<(), Pro
 
 impl Inventory {
     /// A line that is a way by itself. The same line twice is a slip.
-    fn add_path(&mut self, line: &str, at: &Place) -> Result<(), Problem> {
+    fn add_path(&mut self, line: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
         if let Some(&host) = self.host_ids.get(line) {
             let before = &self.hosts[host].at;
             let problem = at.problem(format!("`{line}` was listed before, in {before}"));
@@ -121,18 +118,18 @@ impl Inventory {
     }
 }
 
-fn read_inventory(inventory: &mut Inventory, path: &Path, depth: usize) -> Result<(), Problem> {
+fn read_inventory(inventory: &mut Inventory, path: &Path, depth: usize) -> Result<(), Diagnostic> {
     if !path.is_dir() {
         return read_one(inventory, path);
     }
     let shown = path.display();
     if depth == 0 {
-        return Err(Problem::usage(format!(
+        return Err(Diagnostic::usage(format!(
             "{shown} is more than {DEPTH_MAX} directories deep"
         )));
     }
     let entries = std::fs::read_dir(path)
-        .map_err(|error| Problem::usage(format!("cannot read {shown}: {error}")))?;
+        .map_err(|error| Diagnostic::usage(format!("cannot read {shown}: {error}")))?;
     let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     entries.sort();
     for entry in entries {
@@ -151,11 +148,11 @@ fn read_inventory(inventory: &mut Inventory, path: &Path, depth: usize) -> Resul
     Ok(())
 }
 
-fn read_one(inventory: &mut Inventory, path: &Path) -> Result<(), Problem> {
+fn read_one(inventory: &mut Inventory, path: &Path) -> Result<(), Diagnostic> {
     let text = read_file(path)?;
     let shown = shown(path);
     if text.starts_with("#!") {
-        return Err(Problem::usage(format!("{shown} is a program, not a list of hosts")).help(
+        return Err(Diagnostic::usage(format!("{shown} is a program, not a list of hosts")).help(
             "only files that list hosts are read; let Ansible write one: `ansible-inventory --list --yaml`",
         ));
     }
@@ -181,38 +178,4 @@ fn looks_like_yaml(text: &str) -> bool {
         let line = line.split(" #").next().unwrap_or_default().trim_end();
         line == "---" || line.starts_with('{') || (line.ends_with(':') && !line.starts_with('['))
     })
-}
-
-/// A path as messages show it.
-pub(super) fn shown(path: &Path) -> Arc<str> {
-    path.display().to_string().into()
-}
-
-pub(super) fn read_file(path: &Path) -> Result<String, Problem> {
-    let shown = path.display();
-    let file = std::fs::File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Problem::usage(format!("there is no file {shown}")).help(
-            "`--hosts` and `--inventory` take files; targets by themselves go before the function",
-        ),
-        _ => Problem::usage(format!("cannot read {shown}: {error}")),
-    })?;
-    read_text(file, &shown.to_string())
-}
-
-fn read_input() -> Result<String, Problem> {
-    read_text(std::io::stdin().lock(), "standard input")
-}
-
-fn read_text(source: impl std::io::Read, shown: &str) -> Result<String, Problem> {
-    let mut bytes = Vec::new();
-    let read = source.take(FILE_MAX + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Problem::usage(format!("cannot read {shown}: {error}")))?;
-    if bytes.len() as u64 > FILE_MAX {
-        let most = FILE_MAX >> 20;
-        return Err(Problem::usage(format!("{shown} has more than {most} MiB")));
-    }
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| Problem::usage(format!("{shown} is not text in UTF-8")))?;
-    // Some editors put a mark before all else.
-    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }

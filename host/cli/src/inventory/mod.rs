@@ -5,6 +5,7 @@
 //! the exclusion that kept a machine out of harm's way. Only [`load()`] touches files.
 
 mod children;
+mod file;
 mod group_vars;
 mod host;
 mod ini;
@@ -19,11 +20,11 @@ use std::sync::Arc;
 
 use offshoot_proto::commands_a_terminal;
 
-use super::report::Problem;
+use super::report::Diagnostic;
 
-pub(super) use host::{Become, BecomeMethod, Way};
+pub(super) use host::{Become, BecomeMethod};
 pub(super) use load::{Sources, load};
-pub(super) use pattern::{Picked, pick};
+pub(super) use pattern::{Selection, select};
 
 /// Where a host is in its inventory.
 pub(super) type HostId = usize;
@@ -35,22 +36,22 @@ const HOSTS_MAX: usize = 65_536;
 
 /// Where something was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SourceLocation {
     pub(super) file: Arc<str>,
     /// From 1.
     pub(super) line: usize,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
 }
 
-impl Place {
+impl SourceLocation {
     /// Something is wrong there.
-    fn problem(&self, what: impl std::fmt::Display) -> Problem {
-        Problem::usage(format!("{self}: {what}"))
+    fn problem(&self, what: impl std::fmt::Display) -> Diagnostic {
+        Diagnostic::usage(format!("{self}: {what}"))
     }
 }
 
@@ -58,7 +59,7 @@ impl Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Var {
     value: Value,
-    at: Place,
+    at: SourceLocation,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ const UNGROUPED: GroupId = 1;
 #[derive(Debug)]
 struct Host {
     name: String,
-    at: Place,
+    at: SourceLocation,
     groups: Vec<GroupId>,
     vars: Vars,
     /// A line of a plain list that is a way by itself, such as `local*3`.
@@ -141,7 +142,12 @@ impl Inventory {
     }
 
     /// Makes a host a member of a group. It may be known already.
-    fn add_host(&mut self, group: GroupId, name: &str, at: &Place) -> Result<HostId, Problem> {
+    fn add_host(
+        &mut self,
+        group: GroupId,
+        name: &str,
+        at: &SourceLocation,
+    ) -> Result<HostId, Diagnostic> {
         let id = match self.host_ids.get(name) {
             Some(&id) => id,
             None => {
@@ -157,7 +163,7 @@ impl Inventory {
     }
 
     /// A host that is not known yet, in no group.
-    fn new_host(&mut self, name: &str, at: &Place) -> Result<HostId, Problem> {
+    fn new_host(&mut self, name: &str, at: &SourceLocation) -> Result<HostId, Diagnostic> {
         if self.hosts.len() >= HOSTS_MAX {
             return Err(at.problem(format!("there are more than {HOSTS_MAX} hosts")));
         }
@@ -203,7 +209,12 @@ impl Inventory {
     }
 
     /// Sets a variable. Some must not be in a file at all.
-    fn set(vars: &mut Vars, name: &str, value: Value, at: &Place) -> Result<(), Problem> {
+    fn set(
+        vars: &mut Vars,
+        name: &str,
+        value: Value,
+        at: &SourceLocation,
+    ) -> Result<(), Diagnostic> {
         host::refuse_secrets(name, at)?;
         let at = at.clone();
         vars.insert(name.to_owned(), Var { value, at });
@@ -211,7 +222,7 @@ impl Inventory {
     }
 }
 
-fn check_host(name: &str, at: &Place) -> Result<(), Problem> {
+fn check_host(name: &str, at: &SourceLocation) -> Result<(), Diagnostic> {
     let bad =
         |c: char| c.is_whitespace() || commands_a_terminal(c) || matches!(c, '/' | ',' | '\\');
     if let Some(c) = name.chars().find(|&c| bad(c)) {

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use super::{Host, HostId, Inventory};
-use crate::report::Problem;
+use crate::report::Diagnostic;
 use offshoot::json::near;
 
 /// A part of what the user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Picked {
+pub(crate) enum Selection {
     /// A host of the inventory.
     Host(HostId),
     /// Words that the inventory does not know: a way by itself.
@@ -23,11 +23,11 @@ const LISTED_MAX: usize = 20;
 /// then `!`, in whatever order they are written.
 ///
 /// `is_path` says whether words are a way by themselves; the inventory's names come first.
-pub(crate) fn pick(
+pub(crate) fn select(
     inventory: &Inventory,
     text: &str,
     is_path: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Picked>, Problem> {
+) -> Result<Vec<Selection>, Diagnostic> {
     let mut terms = Vec::new();
     for part in split_commas(text) {
         match inventory.knows(part) || is_path(part) {
@@ -35,7 +35,7 @@ pub(crate) fn pick(
             false => terms.extend(split_colons(part)),
         }
     }
-    let mut picked = Picking {
+    let mut selected = Selector {
         inventory,
         text,
         seen: HashSet::new(),
@@ -46,57 +46,57 @@ pub(crate) fn pick(
     let mut adds = false;
     for term in adding {
         adds = true;
-        picked.add(term, is_path)?;
+        selected.add(term, is_path)?;
     }
     if !adds {
-        picked.add("all", is_path)?;
+        selected.add("all", is_path)?;
     }
     for (sign, keep) in [('&', true), ('!', false)] {
         for term in terms.iter().filter_map(|term| term.strip_prefix(sign)) {
-            picked.filter(term, keep)?;
+            selected.filter(term, keep)?;
         }
     }
-    Ok(picked.list)
+    Ok(selected.list)
 }
 
-struct Picking<'a> {
+struct Selector<'a> {
     inventory: &'a Inventory,
     text: &'a str,
     seen: HashSet<HostId>,
-    list: Vec<Picked>,
+    list: Vec<Selection>,
 }
 
-impl Picking<'_> {
-    fn add(&mut self, term: &str, is_path: &dyn Fn(&str) -> bool) -> Result<(), Problem> {
+impl Selector<'_> {
+    fn add(&mut self, term: &str, is_path: &dyn Fn(&str) -> bool) -> Result<(), Diagnostic> {
         match self.inventory.matches(term).map_err(|why| self.bad(why))? {
             Some(hosts) => {
                 let new = hosts.into_iter().filter(|&host| self.seen.insert(host));
-                self.list.extend(new.map(Picked::Host));
+                self.list.extend(new.map(Selection::Host));
             }
-            None if is_path(term) => self.list.push(Picked::Path(term.to_owned())),
+            None if is_path(term) => self.list.push(Selection::Path(term.to_owned())),
             None => return Err(self.unknown(term)),
         }
         Ok(())
     }
 
-    fn filter(&mut self, term: &str, keep: bool) -> Result<(), Problem> {
+    fn filter(&mut self, term: &str, keep: bool) -> Result<(), Diagnostic> {
         let Some(hosts) = self.inventory.matches(term).map_err(|why| self.bad(why))? else {
             return Err(self.unknown(term));
         };
         let hosts: HashSet<HostId> = hosts.into_iter().collect();
-        self.list.retain(|picked| match picked {
-            Picked::Host(host) => hosts.contains(host) == keep,
+        self.list.retain(|selected| match selected {
+            Selection::Host(host) => hosts.contains(host) == keep,
             // A way by itself is in no group.
-            Picked::Path(_) => !keep,
+            Selection::Path(_) => !keep,
         });
         Ok(())
     }
 
-    fn bad(&self, why: String) -> Problem {
-        Problem::usage(format!("bad targets `{}`: {why}", self.text))
+    fn bad(&self, why: String) -> Diagnostic {
+        Diagnostic::usage(format!("bad targets `{}`: {why}", self.text))
     }
 
-    fn unknown(&self, term: &str) -> Problem {
+    fn unknown(&self, term: &str) -> Diagnostic {
         let inventory = self.inventory;
         let problem = match term {
             "" => {
@@ -104,7 +104,7 @@ impl Picking<'_> {
                     .bad("a name is missing".to_owned())
                     .help("write names joined by `,`");
             }
-            term => Problem::usage(format!("no host or group matches `{term}`")),
+            term => Diagnostic::usage(format!("no host or group matches `{term}`")),
         };
         let groups = inventory.groups.iter().map(|group| group.name.as_str());
         let hosts = inventory.hosts.iter().map(|host| host.name.as_str());

@@ -1,36 +1,37 @@
-//! What files say, and what patterns pick: the answers are those of `ansible-inventory` and
+//! What files say, and what patterns select: the answers are those of `ansible-inventory` and
 //! `ansible --list-hosts` where these give one.
 
 use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::target::Hop;
 
-fn ini(text: &str) -> Result<Inventory, Problem> {
+fn ini(text: &str) -> Result<Inventory, Diagnostic> {
     let mut inventory = Inventory::default();
     ini::parse(&mut inventory, &"hosts.ini".into(), text).map(|()| inventory)
 }
 
-fn yaml(text: &str) -> Result<Inventory, Problem> {
+fn yaml(text: &str) -> Result<Inventory, Diagnostic> {
     let mut inventory = Inventory::default();
     yaml::parse(&mut inventory, &"hosts.yml".into(), text).map(|()| inventory)
 }
 
 #[track_caller]
 fn picks(inventory: &Inventory, pattern: &str, want: &str) {
-    let picked = pick(inventory, pattern, &crate::target::is_path).unwrap();
-    let names: Vec<&str> = picked
+    let selected = select(inventory, pattern, &crate::target::is_path).unwrap();
+    let names: Vec<&str> = selected
         .iter()
-        .map(|picked| match picked {
-            Picked::Host(host) => inventory.name(*host),
-            Picked::Path(path) => path,
+        .map(|selected| match selected {
+            Selection::Host(host) => inventory.name(*host),
+            Selection::Path(path) => path,
         })
         .collect();
     assert_eq!(names.join(" "), want, "{pattern}");
 }
 
 #[track_caller]
-fn refused(result: Result<impl Sized, Problem>, want: &str) {
+fn refused(result: Result<impl Sized, Diagnostic>, want: &str) {
     let problem = result.err().expect("it is refused");
     let text = format!("{problem:?}");
     let message = text.split("message: ").nth(1).expect("it has a message");
@@ -114,23 +115,23 @@ fn ways_by_themselves_mix_with_names() {
 #[test]
 fn a_pattern_that_matches_nothing_is_refused() {
     let fleet = ini(FLEET).unwrap();
-    let pick = |text| pick(&fleet, text, &|_| false);
-    refused(pick("wbe"), "no host or group matches `wbe`");
-    refused(pick("web,!wbe01"), "no host or group matches `wbe01`");
-    refused(pick("web,&x*"), "no host or group matches `x*`");
+    let select = |text| select(&fleet, text, &|_| false);
+    refused(select("wbe"), "no host or group matches `wbe`");
+    refused(select("web,!wbe01"), "no host or group matches `wbe01`");
+    refused(select("web,&x*"), "no host or group matches `x*`");
     refused(
-        pick("web[9]"),
+        select("web[9]"),
         "bad targets `web[9]`: `web` has 4 hosts, and none at that place",
     );
     refused(
-        pick("web[-5]"),
+        select("web[-5]"),
         "bad targets `web[-5]`: `web` has 4 hosts, and none at that place",
     );
     refused(
-        pick("~web.*"),
+        select("~web.*"),
         "bad targets `~web.*`: regular expressions are not supported; write `*` and `?`",
     );
-    refused(pick("web,"), "bad targets `web,`: a name is missing");
+    refused(select("web,"), "bad targets `web,`: a name is missing");
 }
 
 #[test]
@@ -170,13 +171,13 @@ fn globs_match_as_a_shell_does() {
 }
 
 #[track_caller]
-fn leads(inventory: &Inventory, host: &str, want: &[Way]) {
+fn leads(inventory: &Inventory, host: &str, want: &[Hop]) {
     let id = inventory.host_ids[host];
-    assert_eq!(inventory.ways(id, None).unwrap(), want, "{host}");
+    assert_eq!(inventory.hops(id, None).unwrap(), want, "{host}");
 }
 
-fn ssh(host: &str, user: Option<&str>, port: Option<u16>) -> Way {
-    Way::Ssh {
+fn ssh(host: &str, user: Option<&str>, port: Option<u16>) -> Hop {
+    Hop::Ssh {
         host: host.to_owned(),
         user: user.map(str::to_owned),
         port,
@@ -184,11 +185,8 @@ fn ssh(host: &str, user: Option<&str>, port: Option<u16>) -> Way {
     }
 }
 
-fn sudo(user: Option<&str>) -> Way {
-    Way::Become(Become {
-        method: BecomeMethod::Sudo,
-        user: user.map(str::to_owned),
-    })
+fn sudo(user: Option<&str>) -> Hop {
+    Hop::Sudo(user.map(str::to_owned))
 }
 
 #[test]
@@ -226,14 +224,12 @@ fn the_command_line_fills_in_what_the_inventory_leaves_open() {
         user: Some("bob".to_owned()),
     };
     let last = |host: &str| {
-        let ways = fleet.ways(fleet.host_ids[host], Some(&default)).unwrap();
-        ways.last().unwrap().clone()
+        let hops = fleet.hops(fleet.host_ids[host], Some(&default)).unwrap();
+        hops.last().unwrap().clone()
     };
-    assert_eq!(last("a"), Way::Become(default.clone()));
+    assert_eq!(last("a"), Hop::from(default.clone()));
     assert_eq!(last("b"), ssh("b", None, None));
-    let method = BecomeMethod::Su;
-    let user = Some("bob".to_owned());
-    assert_eq!(last("c"), Way::Become(Become { method, user }));
+    assert_eq!(last("c"), Hop::Su(Some("bob".to_owned())));
 }
 
 #[test]
@@ -356,7 +352,7 @@ fn passwords_are_refused_wherever_they_stand() {
 fn values_that_cannot_be_used_are_refused_for_hosts_that_need_them() {
     let way = |vars: &str| {
         let fleet = ini(&format!("a {vars}\n")).unwrap();
-        fleet.ways(0, None)
+        fleet.hops(0, None)
     };
     refused(
         way("ansible_port=x"),
@@ -380,7 +376,7 @@ fn values_that_cannot_be_used_are_refused_for_hosts_that_need_them() {
     );
     let listed = yaml("all: {hosts: {a: {ansible_user: [x]}}}").unwrap();
     refused(
-        listed.ways(0, None),
+        listed.hops(0, None),
         "hosts.yml:1: `ansible_user` of `a` must be a text, found a list",
     );
 }
@@ -389,10 +385,10 @@ fn values_that_cannot_be_used_are_refused_for_hosts_that_need_them() {
 fn what_would_change_the_way_is_not_ignored() {
     let fleet = ini("a ansible_ssh_common_args='-o ProxyCommand=x'\nb ansible_connection=local ansible_ssh_args=-C\n").unwrap();
     refused(
-        fleet.ways(0, None),
+        fleet.hops(0, None),
         "hosts.ini:1: `ansible_ssh_common_args` of `a` is not supported",
     );
-    leads(&fleet, "b", &[Way::Local]);
+    leads(&fleet, "b", &[Hop::Local]);
 }
 
 const YAML: &str = "\

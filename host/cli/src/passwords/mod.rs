@@ -6,9 +6,8 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use super::report::Problem;
-use super::target::{Hop, Hops};
-use super::targets::Target;
+use super::report::Diagnostic;
+use super::target::{CountedHop, Hop, Target};
 use offshoot::Password;
 use offshoot_node::serve::leave_no_core;
 use source::Source;
@@ -108,13 +107,13 @@ struct HopName(String);
 
 impl HopName {
     /// Whether it names the last hop of a path.
-    fn is_of(&self, path: &[Hops]) -> bool {
+    fn is_of(&self, path: &[CountedHop]) -> bool {
         let mut hops = path.iter().rev().map(|hop| hop.label.as_str());
         self.0.rsplit('/').all(|word| hops.next() == Some(word))
     }
 
     /// Refuses a name that no target has, and one that stands for two hops of a target.
-    fn check(&self, targets: &[Target]) -> Result<(), Problem> {
+    fn check(&self, targets: &[Target]) -> Result<(), Diagnostic> {
         let count = |target: &Target| {
             let depths = 1..=target.hops.len();
             depths
@@ -126,7 +125,7 @@ impl HopName {
             None | Some(0) => "is a hop of no target",
             Some(_) => "is more than one hop of a target",
         };
-        let problem = Problem::usage(format!("`--pass-for {}`: this {what}", self.0));
+        let problem = Diagnostic::usage(format!("`--pass-for {}`: this {what}", self.0));
         Err(problem.help(
             "write the hop as the target does, and put those in front of it that tell it from \
              equal ones, such as `ssh:web2/sudo=ask`",
@@ -147,7 +146,7 @@ pub(super) struct Passwords {
 
 impl Passwords {
     /// Gets those that were asked for.
-    pub(super) fn get(args: &PasswordArgs, targets: &[Target]) -> Result<Self, Problem> {
+    pub(super) fn get(args: &PasswordArgs, targets: &[Target]) -> Result<Self, Diagnostic> {
         for PassFor { name, .. } in &args.pass_for {
             name.check(targets)?;
         }
@@ -168,13 +167,13 @@ impl Passwords {
         Ok(Self {
             login,
             becoming,
-            named: named.collect::<Result<_, Problem>>()?,
+            named: named.collect::<Result<_, Diagnostic>>()?,
         })
     }
 
     /// The password for the last hop of a path: its own, or that of the first hop of its kind. A
     /// password that one user's tool asks for is nothing that the next user should learn.
-    pub(super) fn of(&self, path: &[Hops]) -> Option<&Password> {
+    pub(super) fn of(&self, path: &[CountedHop]) -> Option<&Password> {
         let (last, before) = path.split_last()?;
         let named = self.named.iter().find(|(name, _)| name.is_of(path));
         if let Some((_, password)) = named {
@@ -212,7 +211,7 @@ mod tests {
     use super::*;
     use crate::target;
 
-    fn hops(text: &str) -> Vec<Hops> {
+    fn hops(text: &str) -> Vec<CountedHop> {
         target::parse(text).unwrap().remove(0)
     }
 

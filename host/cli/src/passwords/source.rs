@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::super::report::Problem;
+use super::super::report::Diagnostic;
 use offshoot::Password;
 use offshoot_node::descriptors;
 
@@ -38,7 +38,7 @@ impl Source {
     }
 
     /// Reads it; a user is asked for the password for `what`.
-    pub(super) fn read(&self, what: &str) -> Result<Password, Problem> {
+    pub(super) fn read(&self, what: &str) -> Result<Password, Diagnostic> {
         let (read, from) = match self {
             Self::Terminal => (
                 ask(&format!("Password for {what}: ")),
@@ -50,7 +50,7 @@ impl Source {
             ),
             Self::Command(command) => (from_command(command), format!("from `{command}`")),
         };
-        read.map_err(|error| Problem::usage(format!("cannot read a password {from}: {error}")))
+        read.map_err(|error| Diagnostic::usage(format!("cannot read a password {from}: {error}")))
     }
 }
 

@@ -10,12 +10,12 @@ use offshoot_build::{Artifact, Build, BuildError, Profile, TARGET};
 use super::size;
 use crate::args::BuildArgs;
 use crate::output;
-use crate::report::Problem;
+use crate::report::Diagnostic;
 
 /// Where plugins are found by name, inside the directory that the build keeps.
 const PLUGINS: &str = "plugins";
 
-pub(super) fn run(args: &BuildArgs) -> Result<ExitCode, Problem> {
+pub(super) fn run(args: &BuildArgs) -> Result<ExitCode, Diagnostic> {
     let profile = match args.debug {
         true => Profile::Dev,
         false => Profile::Release,
@@ -32,7 +32,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<ExitCode, Problem> {
         .iter()
         .map(|function| format!("  {function}"))
         .collect();
-    output::text(&crate::report::printable(&format!(
+    output::text(&crate::printable::printable(&format!(
         "built {} {}: {} ({})\n{}",
         manifest.plugin,
         manifest.version,
@@ -43,7 +43,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<ExitCode, Problem> {
 }
 
 /// Copies the module to where it is found by its name.
-fn publish(artifact: &Artifact) -> Result<PathBuf, Problem> {
+fn publish(artifact: &Artifact) -> Result<PathBuf, Diagnostic> {
     let target = artifact
         .wasm
         .ancestors()
@@ -62,23 +62,23 @@ fn publish(artifact: &Artifact) -> Result<PathBuf, Problem> {
         });
     match copied {
         Ok(_) => Ok(file),
-        Err(error) => Err(Problem::failed(format!(
+        Err(error) => Err(Diagnostic::failed(format!(
             "cannot write {}: {error}",
             file.display()
         ))),
     }
 }
 
-fn refused(error: &BuildError) -> Problem {
+fn refused(error: &BuildError) -> Diagnostic {
     // Cargo has just printed the rest.
     if let BuildError::Compile { package, .. } = error {
-        return Problem::failed(format!("plugin `{package}` does not compile"));
+        return Diagnostic::failed(format!("plugin `{package}` does not compile"));
     }
     let text = match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    let problem = Problem::failed(text);
+    let problem = Diagnostic::failed(text);
     match error {
         BuildError::NoCrate { .. } => problem
             .help("name the crate's directory, or make a crate with `offshoot plugin new NAME`"),

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::size;
 use crate::args::InspectArgs;
 use crate::finder::{self, Finder};
-use crate::report::{Problem, printable};
+use crate::printable::printable;
+use crate::report::Diagnostic;
 use crate::{output, types};
 
-pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, Problem> {
+pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, Diagnostic> {
     let path = locate(args)?;
     let plugin = finder::open(&path)?;
     let inspection = plugin.inspection();
@@ -23,7 +24,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<ExitCode, Problem> {
 }
 
 /// A file, or the plugin of that name.
-fn locate(args: &InspectArgs) -> Result<PathBuf, Problem> {
+fn locate(args: &InspectArgs) -> Result<PathBuf, Diagnostic> {
     let is_name = args.file.components().count() == 1 && args.file.extension().is_none();
     match args.file.to_str() {
         Some(name) if is_name && !args.file.exists() => Finder::new(&args.search).find(name),

@@ -7,9 +7,9 @@ mod new;
 use std::process::ExitCode;
 
 use super::args::PluginCommand;
-use super::report::Problem;
+use super::report::Diagnostic;
 
-pub(super) fn run(command: &PluginCommand) -> Result<ExitCode, Problem> {
+pub(super) fn run(command: &PluginCommand) -> Result<ExitCode, Diagnostic> {
     match command {
         PluginCommand::New(args) => new::run(args),
         PluginCommand::Build(args) => build::run(args),

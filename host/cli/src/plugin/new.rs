@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::args::NewArgs;
 use crate::output;
-use crate::report::Problem;
+use crate::report::Diagnostic;
 
 const MANIFEST: &str = include_str!("template/Cargo.toml.txt");
 const SOURCE: &str = include_str!("template/lib.rs.txt");
@@ -20,7 +20,7 @@ const STANDS_ALONE: &str =
 /// Characters of a crate's name at most; crates.io takes no longer ones.
 const NAME_MAX: usize = 64;
 
-pub(super) fn run(args: &NewArgs) -> Result<ExitCode, Problem> {
+pub(super) fn run(args: &NewArgs) -> Result<ExitCode, Diagnostic> {
     let path = &args.path;
     let name = path
         .file_name()
@@ -29,7 +29,7 @@ pub(super) fn run(args: &NewArgs) -> Result<ExitCode, Problem> {
     check_name(name)?;
     if path.exists() {
         return Err(
-            Problem::failed(format!("{} exists already", path.display()))
+            Diagnostic::failed(format!("{} exists already", path.display()))
                 .help("choose another name, or remove it first"),
         );
     }
@@ -91,22 +91,22 @@ fn is_in_workspace(around: &Path) -> bool {
 }
 
 /// Writes a file that is not there yet.
-fn create(path: &Path, text: &str) -> Result<(), Problem> {
+fn create(path: &Path, text: &str) -> Result<(), Diagnostic> {
     fs::File::create_new(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| failed(path, &error))
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Problem {
+fn failed(path: &Path, error: &std::io::Error) -> Diagnostic {
     let shown = path.display();
     match error.kind() {
-        ErrorKind::NotFound => Problem::failed(format!("there is no directory {shown}")),
-        _ => Problem::failed(format!("cannot make {shown}: {error}")),
+        ErrorKind::NotFound => Diagnostic::failed(format!("there is no directory {shown}")),
+        _ => Diagnostic::failed(format!("cannot make {shown}: {error}")),
     }
 }
 
 /// Refuses what cargo or rustc would refuse later, in a file that the user did not write.
-fn check_name(name: &str) -> Result<(), Problem> {
+fn check_name(name: &str) -> Result<(), Diagnostic> {
     let reason = if name.is_empty() {
         "a name is missing"
     } else if name.len() > NAME_MAX {
@@ -123,7 +123,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     } else {
         return Ok(());
     };
-    let problem = Problem::usage(format!("`{name}` cannot be a plugin's name: {reason}"));
+    let problem = Diagnostic::usage(format!("`{name}` cannot be a plugin's name: {reason}"));
     Err(match suggestion(name) {
         Some(suggestion) => problem.help(format!("how about `{suggestion}`?")),
         None => problem,

@@ -4,8 +4,8 @@ mod tree;
 
 use std::sync::Arc;
 
-use super::{GroupId, HostId, Inventory, Place, Value, Vars, ini, range};
-use crate::report::Problem;
+use super::{GroupId, HostId, Inventory, SourceLocation, Value, Vars, ini, range};
+use crate::report::Diagnostic;
 use offshoot::json::near;
 use tree::{Kind, Node, Reader};
 
@@ -21,7 +21,11 @@ const VISITS_MIN: usize = 10_000;
 const PARTS: [&str; 3] = ["hosts", "children", "vars"];
 
 /// Adds what a file says.
-pub(super) fn parse(inventory: &mut Inventory, file: &Arc<str>, text: &str) -> Result<(), Problem> {
+pub(super) fn parse(
+    inventory: &mut Inventory,
+    file: &Arc<str>,
+    text: &str,
+) -> Result<(), Diagnostic> {
     let Some(tree) = Reader::read(file, text)? else {
         return Ok(());
     };
@@ -44,7 +48,7 @@ pub(super) fn parse(inventory: &mut Inventory, file: &Arc<str>, text: &str) -> R
 }
 
 /// Reads a file that is a table of variables.
-pub(super) fn variables(file: &Arc<str>, text: &str, into: &mut Vars) -> Result<(), Problem> {
+pub(super) fn variables(file: &Arc<str>, text: &str, into: &mut Vars) -> Result<(), Diagnostic> {
     let Some(tree) = Reader::read(file, text)? else {
         return Ok(());
     };
@@ -69,8 +73,8 @@ struct Walk<'a> {
 type Entry = (String, usize, Arc<Node>);
 
 impl Walk<'_> {
-    fn at(&self, line: usize) -> Place {
-        Place {
+    fn at(&self, line: usize) -> SourceLocation {
+        SourceLocation {
             file: self.file.clone(),
             line,
         }
@@ -82,7 +86,7 @@ impl Walk<'_> {
         line: usize,
         body: Arc<Node>,
         parent: Option<GroupId>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Diagnostic> {
         let at = self.at(line);
         if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == ':') {
             return Err(at.problem(format!("`{name}` is not the name of a group")));
@@ -120,7 +124,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn hosts(&mut self, group: GroupId, hosts: &Arc<Node>) -> Result<(), Problem> {
+    fn hosts(&mut self, group: GroupId, hosts: &Arc<Node>) -> Result<(), Diagnostic> {
         if let Kind::Text(name) = &hosts.kind {
             // One host without variables may stand by itself.
             self.host(group, name, hosts.line)?;
@@ -138,7 +142,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn host(&mut self, group: GroupId, name: &str, line: usize) -> Result<Vec<HostId>, Problem> {
+    fn host(&mut self, group: GroupId, name: &str, line: usize) -> Result<Vec<HostId>, Diagnostic> {
         let at = self.at(line);
         let (pattern, port) = ini::split_port(name).map_err(|why| at.problem(why))?;
         let names = range::expand(pattern).map_err(|why| at.problem(why))?;
@@ -154,7 +158,7 @@ impl Walk<'_> {
         Ok(hosts)
     }
 
-    fn vars(&mut self, node: &Arc<Node>, vars: &mut Vars) -> Result<(), Problem> {
+    fn vars(&mut self, node: &Arc<Node>, vars: &mut Vars) -> Result<(), Diagnostic> {
         for (name, line, value) in self.table(node, "variables must be a table")? {
             let value = match &value.kind {
                 Kind::Text(text) => Value::Text(text.clone()),
@@ -169,7 +173,7 @@ impl Walk<'_> {
     }
 
     /// The entries of a table. Nothing at all is an empty one.
-    fn table(&mut self, node: &Arc<Node>, expected: &str) -> Result<Vec<Entry>, Problem> {
+    fn table(&mut self, node: &Arc<Node>, expected: &str) -> Result<Vec<Entry>, Diagnostic> {
         let mut entries = Vec::new();
         self.visits += 1;
         match &node.kind {
@@ -201,7 +205,7 @@ impl Walk<'_> {
     }
 
     /// What `<<` brings into a table: that which the table itself does not have.
-    fn merge(&mut self, node: &Arc<Node>, entries: &mut Vec<Entry>) -> Result<(), Problem> {
+    fn merge(&mut self, node: &Arc<Node>, entries: &mut Vec<Entry>) -> Result<(), Diagnostic> {
         let tables = match &node.kind {
             Kind::List(tables) => tables.clone(),
             _ => vec![node.clone()],

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use crate::inventory::Place;
-use crate::report::Problem;
+use crate::inventory::SourceLocation;
+use crate::report::Diagnostic;
 
 /// Things inside of things.
 ///
@@ -68,7 +68,7 @@ struct Open {
 
 impl<'a> Reader<'a> {
     /// The tree of the only document in a file; `None` if it has none.
-    pub(super) fn read(file: &'a Arc<str>, text: &str) -> Result<Option<Tree>, Problem> {
+    pub(super) fn read(file: &'a Arc<str>, text: &str) -> Result<Option<Tree>, Diagnostic> {
         let mut reader = Self {
             file,
             anchors: HashMap::new(),
@@ -87,14 +87,14 @@ impl<'a> Reader<'a> {
         Ok(reader.root.map(|root| Tree { root, count }))
     }
 
-    fn at(&self, line: usize) -> Place {
-        Place {
+    fn at(&self, line: usize) -> SourceLocation {
+        SourceLocation {
             file: self.file.clone(),
             line,
         }
     }
 
-    fn event(&mut self, event: Event<'_>, line: usize) -> Result<(), Problem> {
+    fn event(&mut self, event: Event<'_>, line: usize) -> Result<(), Diagnostic> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let kind = scalar(text.into_owned(), style, tag.as_deref());
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open(&mut self, is_table: bool, anchor: usize, line: usize) -> Result<(), Problem> {
+    fn open(&mut self, is_table: bool, anchor: usize, line: usize) -> Result<(), Diagnostic> {
         if self.open.len() >= DEPTH_MAX {
             let what = format!("it is nested more than {DEPTH_MAX} deep");
             return Err(self.at(line).problem(what));
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn add(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
+    fn add(&mut self, node: Node, anchor: usize) -> Result<(), Diagnostic> {
         let node = Arc::new(node);
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
         self.put(node)
     }
 
-    fn put(&mut self, node: Arc<Node>) -> Result<(), Problem> {
+    fn put(&mut self, node: Arc<Node>) -> Result<(), Diagnostic> {
         self.count += 1;
         let Some(open) = self.open.last_mut() else {
             if self.root.is_some() {
