@@ -1,9 +1,8 @@
 //! Writes the one command that a remote shell runs.
 //!
-//! The text is read twice: by a login shell, which may be of any kind and must see one quoted
-//! word, and by `/bin/sh`, which may be of any make. Hence no quote of the first kind, no `!`, no
-//! backslash and no newline in it, and nothing beyond POSIX but `[ -O` and `head -c`, which every
-//! system has. It is as short as it can be and still be read: it travels with every connection.
+//! `stage0.sh` is the command as it is written; `stage0.pl` and `stage0.py` are what it has perl
+//! and python do. What is sent is minified: it travels with every connection, and a login shell
+//! must see one word without line breaks.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -186,53 +185,37 @@ impl Stage0 {
         ]
     }
 
-    fn script(&self) -> String {
-        let mut script = self.prologue();
-        script.push_str(HASH);
-        match self.keep {
-            Keep::Cache => script.push_str(&self.look_into_cache()),
-            Keep::Nothing => script.push_str("z(){ rm -f $t;rmdir \"$d\";};"),
-        }
-        // It is removed wherever we are by then: nobody else has a file of that name.
-        script.push_str("t=./.$N;");
-        script.push_str("trap z 0;trap \"exit 9\" 1 2 13 15;");
-        script.push_str("b(){ ");
-        script.push_str(&match self.keep {
-            Keep::Cache => format!("mkdir \"${{d%/{}}}\" \"$d\";k \"$d\"||return;", self.cache),
-            Keep::Nothing => "mkdir \"$d\"&&k \"$d\"||return;".to_owned(),
-        });
-        script.push_str(ASK);
-        if self.keep == Keep::Cache {
-            script.push_str(SWEEP);
-        }
-        script.push_str(RECEIVE);
-        script.push_str(match self.keep {
-            Keep::Cache => "r=rename;mv -f $t $H&&x ./$H;};",
-            Keep::Nothing => {
-                "r=proc;[ -e /proc/self/exe ]||return;exec 9<$t;z;cd \"$w\";x /proc/self/fd/9;};"
-            }
-        });
-        script.push_str("d=$HOME;[ \"$D\" ]||echo \"$N:no:home:$d\";for d in ");
-        script.push_str(&match self.keep {
-            Keep::Cache => format!("${{D:+\"$D/{}\"}} $C", self.cache),
-            // Memory first: what was never on a disk leaves nothing there.
-            Keep::Nothing => format!(
-                "/dev/shm/.{0}-$N /tmp/.{0}-$N /var/tmp/.{0}-$N ${{D:+\"$HOME/.{0}-$N\"}}",
-                self.cache
-            ),
-        });
-        // A child that is damaged, or does not run, is no better in memory.
-        script.push_str(";do r=dir;b;z;echo \"$N:no:$r:$d\";case $r in hash|run)M=;esac;done;");
-        script.push_str(&in_memory());
-        script.push_str("echo $N:fail;exit 5");
-        script
+    /// The script as it is written, with comments. [`argv`](Self::argv) sends it minified.
+    pub fn source(&self) -> String {
+        let name = match &self.remote_name {
+            Some(name) => format!(" \"{name}\""),
+            None => String::new(),
+        };
+        branches(SHELL, |condition| self.holds(condition))
+            .replace("@NONCE@", &self.nonce)
+            .replace("@PLATFORMS@", &self.cases())
+            .replace("@CACHE@", &self.cache)
+            // Within double quotes, a `$` at their end is one.
+            .replace("@PERL@", &minify(PERL).replace('$', "$\"\""))
+            .replace("@PYTHON@", &minify(PYTHON))
+            .replace("@NAME@", &name)
     }
 
-    /// Sets the scene, and finds out which platform this is.
-    fn prologue(&self) -> String {
-        let mut text = format!("N={};", self.nonce);
-        text.push_str(SURROUNDINGS);
-        text.push_str("case $(uname -sm) in ");
+    fn script(&self) -> String {
+        minify(&self.source())
+    }
+
+    /// Whether the branch behind an `#if` is sent.
+    fn holds(&self, condition: &str) -> bool {
+        match condition {
+            "cache" => self.keep == Keep::Cache,
+            _ => self.verify == Verify::Always,
+        }
+    }
+
+    /// The branches of a `case` that set the variables of each platform.
+    fn cases(&self) -> String {
+        let mut text = String::new();
         for (index, platform) in self.platforms.iter().enumerate() {
             let patterns = platform.uname.join("|").replace(' ', "?");
             let _ = write!(text, "{patterns})I={index} H=");
@@ -243,31 +226,9 @@ impl Stage0 {
             if let Some(size) = platform.gzip_size {
                 let _ = write!(text, "{size}");
             }
-            text.push_str(";;");
+            text.push_str(";;\n");
         }
-        text.push_str("*)echo \"$N:arch:$(uname -sm)\";exit 3;esac;");
-        text.push_str(BECOME);
-        if let Some(name) = &self.remote_name {
-            let _ = write!(text, " \"{name}\"");
-        }
-        text.push_str(FUNCTIONS);
         text
-    }
-
-    /// Becomes the child if there is one. The home's cache comes first: no further program runs
-    /// before it is looked into.
-    fn look_into_cache(&self) -> String {
-        let cache = &self.cache;
-        let hash = match self.verify {
-            Verify::Quick => "",
-            Verify::Always => "&&v $H",
-        };
-        format!(
-            "q(){{ k \"$1\" $H \"-rwx------* $S *\"&&[ -O $H ]&&[ -x $H ]{hash}&&x ./$H;}};\
-             [ \"$D\" ]&&q \"$D/{cache}\";u={cache}-$(id -u);\
-             C=\"/var/tmp/$u /tmp/$u /dev/shm/$u\";for d in $C;do q $d;done;\
-             z(){{ rm -f $t;}};"
-        )
     }
 }
 
@@ -281,89 +242,48 @@ fn system_calls(platform: &Platform) -> &'static str {
     }
 }
 
-/// Where no file may run, a file that is only in memory may: not a shell's, but a scripting
-/// language's, which puts the child there and becomes it. Each is first asked whether it can, with
-/// a size of 0; what runs then asks for the child itself. The current directory may be anybody's,
-/// so nothing is expanded to the names in it.
-fn in_memory() -> String {
-    // Within quotes, a `$` at their end is one.
-    let perl = joined(PERL).replace('$', "$\"\"");
-    let python = joined(PYTHON);
-    format!(
-        "[ \"$M\" ]&&{{ d=memory;cd \"$w\";set -f;IFS=^;\
-         for g in \"$(command -v perl)^-Te^{perl}\" \"$(command -v python3)^-Ic^{python}\";do \
-         $g $M 0 $H /proc/self/fd/&&\
-         x \"$g^$M^$S^$H^/proc/self/fd/^$N:need:$I:cat:$d\";done;echo $N:no:$d:$d;}};"
-    )
-}
-
-/// A script on one line, without its comments. Every line of it is a whole statement.
-fn joined(script: &str) -> String {
-    let lines: Vec<&str> = script
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| line.trim_end_matches(';'))
-        .collect();
-    lines.join(";")
-}
-
+const SHELL: &str = include_str!("stage0.sh");
 const PERL: &str = include_str!("stage0.pl");
 const PYTHON: &str = include_str!("stage0.py");
 
-/// The child gets back the path, the mask, the directory and the errors that it would have had
-/// without us. Tools are the system's own: root may have got the path of the user who became root,
-/// and functions, too, where `/bin/sh` is bash. Only a machine that keeps its tools elsewhere is
-/// asked where. An empty entry of a path would mean the current directory.
-const SURROUNDINGS: &str = "unset -f [ cat cd chmod command echo env find gzip head id ls mkdir mv \
-    rm rmdir umask uname wc;\
-    p=$PATH w=$PWD m=$(umask);umask 077;exec 3>&2 2>/dev/null;\
-    PATH=/usr/bin:/bin:/usr/local/bin;command -v ls>&2||PATH=$PATH${p:+:$p};";
+/// Keeps the lines of the branches whose condition holds: `#if CONDITION`, `#else`, `#end`, each a
+/// line of its own. Branches may be nested.
+fn branches(source: &str, holds: impl Fn(&str) -> bool) -> String {
+    let mut open: Vec<bool> = Vec::new();
+    let mut kept = String::new();
+    for line in source.lines() {
+        match (line.strip_prefix("#if "), line) {
+            (Some(condition), _) => open.push(holds(condition)),
+            (None, "#else") => {
+                if let Some(innermost) = open.last_mut() {
+                    *innermost = !*innermost;
+                }
+            }
+            (None, "#end") => drop(open.pop()),
+            _ if open.iter().all(|&holds| holds) => {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+            _ => {}
+        }
+    }
+    kept
+}
 
-/// `x`: becomes a program. What is behind its directory is for the child.
-const BECOME: &str = "x(){ umask $m;PATH=$p;exec $1 serve $N \"$w\"";
-
-/// The rest of `x`.
-///
-/// `e`: runs a tool without the caller's environment, where that could change what the tool does
-/// or loads.
-///
-/// `k`: enters a directory, and then judges where it is, so that nobody can swap it in between. It
-/// must be ours alone, and be, as seen from the directory above it, a directory (no link) of the
-/// name that we gave it: whoever is led elsewhere finds no such entry next to the place. With a
-/// file in it, both are judged, for the price of one program. The listing has a fixed order.
-///
-/// `o`: whether a path is a directory of ours to put a cache in. A home of somebody else's, as
-/// root may be given, is left alone, and so is what comes with it.
-const FUNCTIONS: &str = " 2>&3 3>&-;};\
-    e(){ env -i PATH=\"$PATH\" \"$@\";};\
-    k(){ cd -P \"$1\"&&[ -O . ]||return;n=../${1##*/} g=$3;\
-    set -- $(LC_ALL=C TIME_STYLE=locale QUOTING_STYLE=literal ls -ldni . $n $2);\
-    case \"$*\" in \"$1 \"drwx--[-S]---*\" $1 d\"*\" $n\"*$g)return 0;esac;false;};\
-    o(){ case $1 in /*)[ -O \"$1\" ];;*)false;esac;};\
-    D=;o \"$HOME\"&&D=$HOME/.cache&&o \"$XDG_CACHE_HOME\"&&D=$XDG_CACHE_HOME;";
-
-/// `v`: whether a file has the right hash. A machine without any program for that has to do
-/// without: ssh has already checked every byte.
-const HASH: &str = "v(){ g=$(e sha256sum $1||e shasum -a 256 $1||e openssl dgst -sha256 -r $1);\
-    g=${g%% *};[ \"${g:-$H}\" = $H ];};";
-
-/// Tries what can be tried before anything is sent. A script of one colon tells whether programs
-/// run from there: not every `[ -x` knows.
-const ASK: &str = "r=write;echo : >$t&&chmod 700 $t||return;r=noexec;$t||return;\
-    r=head;head -c 1 </dev/null>&2||return;\
-    y=cat z=cat c=$S;[ \"$G\" ]&&command -v gzip>&2&&y=gzip z=\"e gzip -dc\" c=$G;\
-    echo \"$N:need:$I:$y:$d\";";
-
-/// Removes what broken connections left an hour ago, and children that nobody used for a month:
-/// files right here whose names are a nonce's or a hash's, and nothing else. It runs while the
-/// answer is still on its way.
-const SWEEP: &str = "g=[0-9a-f];g=$g$g$g$g;g=$g$g$g$g$g$g$g$g;\
-    find ./.$g -prune -type f -mmin +60 -exec rm -f {} +;\
-    find ./$g$g -prune -type f -atime +30 -exec rm -f {} +;";
-
-/// Takes the payload in and judges it. The rest of it is read even if nothing can be written any
-/// more, so that the next one starts where it should; and that one is not compressed, in case it
-/// was `gzip` that failed.
-const RECEIVE: &str = "head -c $c|{ $z >$t;cat>&2;};G=;\
-    r=short;[ $(wc -c <$t) -eq $S ]||return;r=hash;v $t||return;r=run;$t --version</dev/null>&2||return;";
+/// The script on one line, without comments and indentation. Every line of it is a whole
+/// statement, or ends with what shows that it goes on.
+fn minify(source: &str) -> String {
+    let lines = source.lines().map(str::trim);
+    let mut script = String::new();
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        script.push_str(match script.as_str() {
+            "" => "",
+            text if text.ends_with([';', '|']) || text.ends_with("&&") => "",
+            text if text.ends_with('{') || text.ends_with(" in") || text.ends_with(";do") => " ",
+            _ => ";",
+        });
+        script.push_str(line);
+    }
+    script.truncate(script.trim_end_matches(';').len());
+    script
+}

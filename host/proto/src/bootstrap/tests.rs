@@ -105,6 +105,24 @@ fn every_login_shell_passes_the_command_as_one_word() {
 }
 
 #[test]
+fn what_is_sent_is_byte_for_byte_what_was_agreed_on() {
+    let golden = include_str!("stage0.golden.txt").lines();
+    let sent = [
+        stage0(),
+        stage0().verify(Verify::Always),
+        stage0().keep(Keep::Nothing),
+        stage0().remote_name("bob@web1:7").unwrap(),
+    ];
+    for (stage0, golden) in sent.iter().zip(golden) {
+        assert_eq!(stage0.argv()[2], golden, "{stage0:?}");
+    }
+    assert_eq!(
+        include_str!("stage0.golden.txt").lines().count(),
+        sent.len()
+    );
+}
+
+#[test]
 fn b003_a_login_shell_finds_nothing_to_replace() {
     for stage0 in variants() {
         let stage0 = stage0.remote_name("bob@web1:7").unwrap();

@@ -1,7 +1,7 @@
 //! Login shells of every kind, and what their start-up files do.
 
 use offshoot_bed::{LOGIN_SHELLS, Machine, SshdOptions, User};
-use offshoot_proto::bootstrap::{BootstrapError, Encoding, Moment};
+use offshoot_proto::bootstrap::{BootstrapError, Encoding, Keep, Moment};
 
 use crate::driver::{Payload, bob, boot, boot_as, boot_with, over_ssh, start, with_bob};
 
@@ -45,6 +45,34 @@ fn f39_every_login_shell_starts_a_child_cold_and_warm() {
         let warm = boot_as(&machine, name).cached_child();
         assert_eq!(warm.exe(), exe);
         assert!(warm.ends_well().contains("the stub's own error stream"));
+    }
+}
+
+#[test]
+fn the_command_as_it_is_written_does_what_is_sent() {
+    let machine = start(&with_bob(bob()));
+    for shell in [
+        "/bin/bash --posix",
+        "/bin/dash",
+        "/bin/busybox sh",
+        "/bin/mksh",
+        "/bin/zsh --emulate sh",
+    ] {
+        for keep in [Keep::Cache, Keep::Nothing] {
+            let payload = Payload::stub();
+            let stage0 = payload.stage0().keep(keep);
+            let [_, option, sent] = stage0.argv();
+            let [written, sent] = [stage0.source(), sent].map(|text| {
+                let mut argv: Vec<&str> = shell.split(' ').collect();
+                argv.extend([&*option, &*text]);
+                let mut booted = boot_with(machine.command_as("bob", &argv), &stage0, payload);
+                let uploads = std::mem::take(&mut booted.uploads);
+                booted.child().ends_well();
+                machine.sh("rm -rf /home/bob/.cache");
+                uploads.len()
+            });
+            assert_eq!([written, sent], [1, 1], "{shell}");
+        }
     }
 }
 
