@@ -8,7 +8,7 @@ pub use offshoot_proto::DeadKind as ChannelErrorKind;
 use offshoot_proto::{Dead, SendError};
 
 use crate::plugin::PluginError;
-use offshoot_node::launch::{Seconds, StreamError};
+use offshoot_node::launch::{ConnectError, Seconds};
 
 /// Why something did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// A context could not be made.
     #[error(transparent)]
-    Stream(#[from] StreamError),
+    Connect(#[from] ConnectError),
     /// A plugin cannot be used as it is.
     #[error(transparent)]
     Plugin(#[from] PluginError),
@@ -60,7 +60,7 @@ impl Error {
             Error::Call(call) => call.failure.kind.as_str(),
             Error::Channel(_) => "channel",
             Error::Timeout { .. } => "timeout",
-            Error::Stream(_) => "stream",
+            Error::Connect(_) => "connect",
             Error::Plugin(_) => "plugin",
             Error::Malformed { .. } => "malformed",
             Error::Select(_) => "select",

@@ -47,7 +47,7 @@ pub use {
         Inspection, InvalidModule, Manifest, Portable, Secret, Type, Want,
     },
     offshoot_macros::main,
-    offshoot_node::launch::StreamError,
+    offshoot_node::launch::ConnectError,
     offshoot_proto::{
         bootstrap::{Keep, Refusal, RefusedDirectory, Stage, Verify},
         control::{CheckHostKeys, Password},
@@ -58,3 +58,6 @@ pub use {
     select::{Select, SelectEvent, Source},
     utils::{log_to_file, run_with_router, with_router},
 };
+
+/// Mitogen's name of [`ConnectError`].
+pub type StreamError = ConnectError;

@@ -22,7 +22,7 @@ pub enum RouterError {
     /// The select cannot do that.
     Select(SelectError),
     /// A context could not be made.
-    Stream(String),
+    Connect(String),
     /// The plugin that was to be called cannot be used as it is.
     Plugin(String),
     /// What arrived is not what was expected.
@@ -66,7 +66,7 @@ impl fmt::Display for RouterError {
                 "the plugin may not {what}: it was not granted `router`, which its user gives it \
                  with `--grant router` or `Grant::Router`"
             ),
-            Self::Stream(text) | Self::Plugin(text) | Self::Decode(text) | Self::Usage(text) => {
+            Self::Connect(text) | Self::Plugin(text) | Self::Decode(text) | Self::Usage(text) => {
                 f.write_str(text)
             }
         }
@@ -81,7 +81,7 @@ impl From<RequestError> for RouterError {
             RequestError::Call(error) => Self::Call(error),
             RequestError::Channel(error) => Self::Channel(error),
             RequestError::Timeout(text) => Self::Timeout(TimeoutError(text)),
-            RequestError::Stream(text) => Self::Stream(text),
+            RequestError::Stream(text) => Self::Connect(text),
             RequestError::Plugin(text) => Self::Plugin(text),
             RequestError::NotGranted(what) => Self::NotGranted(what),
             RequestError::Usage(text) => Self::Usage(text),

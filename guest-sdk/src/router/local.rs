@@ -57,7 +57,7 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// [`RouterError::Stream`] when it cannot be made, [`RouterError::NotGranted`] without the
+    /// [`RouterError::Connect`] when it cannot be made, [`RouterError::NotGranted`] without the
     /// grant.
     pub fn connect(self) -> Result<Context, RouterError> {
         let request = Request::Connect(Connect {

@@ -52,7 +52,7 @@ pub(super) fn reason(error: &Error, target: &str) -> String {
         }
         Error::Channel(channel) => channel.reason.clone(),
         Error::Timeout { after, .. } => format!("no answer within {}", Seconds(*after)),
-        Error::Stream(error) => error.root().to_string(),
+        Error::Connect(error) => error.root().to_string(),
         error => error.to_string(),
     };
     without(&without_processes(&text), target)

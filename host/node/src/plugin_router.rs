@@ -23,7 +23,7 @@ use offshoot_proto::{
 use offshoot_wasm::{Exchange, PluginRouter, PluginRouters, Profile, Target};
 
 use crate::driver::{Driver, PutEnd, StreamHandle, Subscription};
-use crate::launch::{self, CONNECT_TIMEOUT, ConnectError, ConnectRequest, LocalSpec};
+use crate::launch::{self, CONNECT_TIMEOUT, ConnectRequest, LocalSpec, NewContextError};
 use crate::mailbox::{self, Notify, QueuedMessage, WakerSlot, Watched};
 
 /// Receivers that one instance may have open.
@@ -231,8 +231,8 @@ impl Shared {
         };
         let made = launch::connect(driver, wanted).await;
         let (id, up) = made.map_err(|error| match error {
-            ConnectError::Stream(error) => RequestError::Stream(error.to_string()),
-            ConnectError::Unsent(error) => {
+            NewContextError::Connect(error) => RequestError::Stream(error.to_string()),
+            NewContextError::Unsent(error) => {
                 unsent(driver, via.unwrap_or(ContextId::CONTROLLER), &error)
             }
         })?;

@@ -7,7 +7,7 @@ use offshoot_proto::control::{Doas as DoasSpec, Method, Password, Su as SuSpec, 
 use super::{ConnectBuilder, afar, common};
 use crate::error::Error;
 use crate::tree::Tree;
-use offshoot_node::launch::StreamError;
+use offshoot_node::launch::ConnectError;
 
 /// A context of another user, by `sudo`, that is about to be made (`S087`). Await it.
 ///
@@ -120,7 +120,7 @@ impl Sudo {
     ///
     /// # Errors
     ///
-    /// [`Error::Stream`] for an option that this builder does not know, or that has no value.
+    /// [`Error::Connect`] for an option that this builder does not know, or that has no value.
     pub fn sudo_args<T: AsRef<str>>(
         mut self,
         arguments: impl IntoIterator<Item = T>,
@@ -128,7 +128,7 @@ impl Sudo {
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let argument = argument.as_ref();
-            let unknown = || StreamError::Name(format!("sudo: no such option: {argument}"));
+            let unknown = || ConnectError::Name(format!("sudo: no such option: {argument}"));
             let (name, inline) = match argument.split_once('=') {
                 Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
                 _ => (argument, None),
@@ -137,7 +137,7 @@ impl Sudo {
                 let value = inline.clone();
                 let value = value.or_else(|| arguments.next().map(|one| one.as_ref().to_owned()));
                 value.ok_or_else(|| {
-                    StreamError::Name(format!("sudo: option {argument} wants a value"))
+                    ConnectError::Name(format!("sudo: option {argument} wants a value"))
                 })
             };
             match name {

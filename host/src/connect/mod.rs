@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::router::Router;
 use crate::tree::Tree;
-use offshoot_node::launch::{self, CONNECT_TIMEOUT, ConnectError, ConnectRequest};
+use offshoot_node::launch::{self, CONNECT_TIMEOUT, ConnectRequest, NewContextError};
 
 pub use become_user::{Doas, Su, Sudo};
 pub use local::Local;
@@ -56,8 +56,8 @@ impl ConnectBuilder {
         };
         let connected = launch::connect(driver, wanted).await;
         let (id, up) = connected.map_err(|error| match error {
-            ConnectError::Stream(error) => error.into(),
-            ConnectError::Unsent(error) => {
+            NewContextError::Connect(error) => error.into(),
+            NewContextError::Unsent(error) => {
                 let via = self.via.as_ref().map_or("controller", Context::name);
                 Error::unsent(via, &error)
             }

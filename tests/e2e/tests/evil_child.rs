@@ -7,7 +7,7 @@ use std::time::Duration;
 use e2e::evil::Disguise;
 use e2e::with_router;
 use e2e_plugin as guest;
-use offshoot::{Context, Error, Listen, Receiver, Router, RouterStats, Sender, StreamError};
+use offshoot::{ConnectError, Context, Error, Listen, Receiver, Router, RouterStats, Sender};
 
 /// Far more than any attack takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -458,7 +458,7 @@ fn start_error(attack: &str) -> String {
         let sibling = router.local().await.unwrap();
         let error = start(&router, None, Some(&disguise)).await.unwrap_err();
         assert!(
-            matches!(error, Error::Stream(StreamError::Handshake { .. })),
+            matches!(error, Error::Connect(ConnectError::Handshake { .. })),
             "{error:?}"
         );
         assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);

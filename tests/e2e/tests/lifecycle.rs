@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e2e::{assert_all_end, kill, pid_of, with_router};
 use e2e_plugin as guest;
-use offshoot::{Error, Grant, Router, StreamError};
+use offshoot::{ConnectError, Error, Grant, Router};
 
 #[test]
 fn s080_names_tell_how_a_context_was_made() {
@@ -172,7 +172,7 @@ fn script(text: &str) -> tempfile::TempPath {
 }
 
 /// Starts a program in a child's place and gives the error.
-fn start(program: &str) -> StreamError {
+fn start(program: &str) -> ConnectError {
     with_router(async |router| {
         let patience = Duration::from_secs(1);
         let started = router
@@ -180,7 +180,7 @@ fn start(program: &str) -> StreamError {
             .child_path(program)
             .connect_timeout(patience)
             .await;
-        let Err(Error::Stream(error)) = started else {
+        let Err(Error::Connect(error)) = started else {
             panic!("{started:?}");
         };
         let context = router.local().await.unwrap();
@@ -192,7 +192,7 @@ fn start(program: &str) -> StreamError {
 #[test]
 fn a_missing_child_binary_is_named() {
     let error = start("/no/such/child");
-    assert!(matches!(error, StreamError::Start { .. }), "{error:?}");
+    assert!(matches!(error, ConnectError::Start { .. }), "{error:?}");
     let text = error.to_string();
     assert!(
         text.starts_with("cannot start `/no/such/child`: No such file"),
@@ -240,7 +240,7 @@ fn s099_a_program_that_ends_at_once_is_quoted() {
 fn b011_a_program_that_says_nothing_is_given_up() {
     let path = script("#!/bin/sh\necho waiting for a password:\nexec sleep 60\n");
     let error = start(path.to_str().unwrap());
-    assert!(matches!(error, StreamError::Timeout { .. }), "{error:?}");
+    assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("timed out"), "{text}");
     assert!(text.contains("waiting for a password:"), "{text}");

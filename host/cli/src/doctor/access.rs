@@ -6,7 +6,7 @@ use offshoot_proto::bootstrap::Stage;
 use offshoot_proto::login::{AccessError, PasswordError};
 
 use super::step::{Step, Trouble, trouble};
-use offshoot::{Error, StreamError};
+use offshoot::{ConnectError, Error};
 
 /// A step that is over, and what it took, if that is known.
 pub(super) type Known = (Step, Option<Duration>, Result<String, Trouble>);
@@ -80,13 +80,13 @@ pub(super) fn results(
 
 /// The step that an error belongs to.
 fn place_of(error: &Error) -> Step {
-    let Error::Stream(error) = error else {
+    let Error::Connect(error) = error else {
         return Step::Login;
     };
     match error.root() {
-        StreamError::HostKey(_) => Step::HostKey,
-        StreamError::UnsupportedPlatform { .. } | StreamError::NoDirectory(_) => Step::Directory,
-        StreamError::Timeout { stage, .. } | StreamError::ClosedEarly { stage, .. } => {
+        ConnectError::HostKey(_) => Step::HostKey,
+        ConnectError::UnsupportedPlatform { .. } | ConnectError::NoDirectory(_) => Step::Directory,
+        ConnectError::Timeout { stage, .. } | ConnectError::ClosedEarly { stage, .. } => {
             match stage {
                 Stage::KeyExchange => Step::HostKey,
                 Stage::Look => Step::Directory,
@@ -95,64 +95,64 @@ fn place_of(error: &Error) -> Step {
                 _ => Step::Login,
             }
         }
-        StreamError::Handshake { .. } => Step::Handshake,
+        ConnectError::Handshake { .. } => Step::Handshake,
         _ => Step::Login,
     }
 }
 
 fn remedy(error: &Error) -> &'static str {
-    let Error::Stream(error) = error else {
+    let Error::Connect(error) = error else {
         return "look at the log with `-v`";
     };
     match error.root() {
-        StreamError::HostKey(_) => {
+        ConnectError::HostKey(_) => {
             "compare the key with the server's own (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` \
              there), then add it to known_hosts, or replace the old one (`ssh-keygen -R HOST`)"
         }
-        StreamError::Password(PasswordError::Required(said)) if said.tool == "ssh" => {
+        ConnectError::Password(PasswordError::Required(said)) if said.tool == "ssh" => {
             "give the password with `--ask-pass`, `--pass-fd` or `--pass-command` (behind the first \
              `ssh`, with `--pass-for`), or use a key"
         }
-        StreamError::Password(PasswordError::Required(_)) => {
+        ConnectError::Password(PasswordError::Required(_)) => {
             "give the password with `--ask-become-pass`, `--become-pass-fd` or \
              `--become-pass-command`; behind the first such hop, with `--pass-for`"
         }
-        StreamError::Password(PasswordError::Incorrect(_)) => {
+        ConnectError::Password(PasswordError::Incorrect(_)) => {
             "type it again: it was tried once, so that no account is locked"
         }
-        StreamError::Password(PasswordError::PassphraseRequired { .. }) => {
+        ConnectError::Password(PasswordError::PassphraseRequired { .. }) => {
             "load the key into an agent: `ssh-add FILE`"
         }
-        StreamError::Password(PasswordError::Withheld { .. }) => {
+        ConnectError::Password(PasswordError::Withheld { .. }) => {
             "type no password there: look at the shell and the start files of the other user, and at \
              what the tool's own rules let in without one"
         }
-        StreamError::Password(_) => "answer it once by hand, with the tool itself",
-        StreamError::Access(AccessError::AuthenticationRefused { .. }) => {
+        ConnectError::Password(_) => "answer it once by hand, with the tool itself",
+        ConnectError::Access(AccessError::AuthenticationRefused { .. }) => {
             "look at the user's name, at the keys that are offered (`ssh-add -l`), and at \
              ~/.ssh/authorized_keys there; `--ask-pass` tries a password"
         }
-        StreamError::Access(AccessError::ShellRefused { .. }) => {
+        ConnectError::Access(AccessError::ShellRefused { .. }) => {
             "the account needs a login shell that runs commands: look at it in /etc/passwd there"
         }
-        StreamError::Access(AccessError::Configuration(_)) => {
+        ConnectError::Access(AccessError::Configuration(_)) => {
             "change that line of ssh_config, or use the system's client: `--ssh-path ssh`"
         }
-        StreamError::Access(AccessError::Identity(_)) => {
+        ConnectError::Access(AccessError::Identity(_)) => {
             "name a private key that is yours alone (mode 0600) with IdentityFile in ssh_config"
         }
-        StreamError::Access(_) => "ask whoever administers that machine, with the words above",
-        StreamError::Network(_) => "look at the network and at firewalls on the way",
-        StreamError::NoDirectory(_) => {
+        ConnectError::Access(_) => "ask whoever administers that machine, with the words above",
+        ConnectError::Network(_) => "look at the network and at firewalls on the way",
+        ConnectError::NoDirectory(_) => {
             "free or make one of these directories: owned by the user, mode 0700, with room for \
              the child, and on a file system that allows execution"
         }
-        StreamError::UnsupportedPlatform { .. } => {
+        ConnectError::UnsupportedPlatform { .. } => {
             "machines with Linux on x86-64 or 64-bit ARM are supported; where the child for one of \
              them is missing here, the words above say where it goes"
         }
-        StreamError::ToolMissing { .. } => "install it where the hop starts",
-        StreamError::Timeout { .. } => {
+        ConnectError::ToolMissing { .. } => "install it where the hop starts",
+        ConnectError::Timeout { .. } => {
             "if it is only slow, give it longer with `--connect-timeout`; else see what hangs: a \
              line in the shell's startup files, or the network"
         }

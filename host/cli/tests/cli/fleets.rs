@@ -79,7 +79,7 @@ fn what_cannot_be_reached_has_its_own_status() {
     let below = run(&["local/local", "sample::sum", "[1]", "--json"]);
     let object: Value = serde_json::from_str(&below.stdout).expect("it is JSON");
     assert_eq!(object["error"]["unreachable"], true);
-    assert_eq!(object["error"]["kind"], "stream");
+    assert_eq!(object["error"]["kind"], "connect");
     assert_eq!(below.code, Some(3));
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use offshoot_proto::control::{Doas, Password, Su, Sudo, user_or_root};
 use offshoot_proto::login::{self, AccessError, Prompt};
 
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::greeted::HandshakenChild;
 use super::login::{Secrets, Talk, Wants};
 use super::nonce::random;
@@ -18,7 +18,7 @@ const PROMPT_DIGITS: usize = 16;
 pub(super) async fn sudo(
     mut sudo: Sudo,
     patience: Duration,
-) -> Result<HandshakenChild, StreamError> {
+) -> Result<HandshakenChild, ConnectError> {
     let username = checked(sudo.username.as_deref())?;
     let errand = RemoteCommand::new(&sudo.start, false).await?;
     let password = for_tool(sudo.password.take());
@@ -70,7 +70,7 @@ pub(super) async fn sudo(
 pub(super) async fn doas(
     mut doas: Doas,
     patience: Duration,
-) -> Result<HandshakenChild, StreamError> {
+) -> Result<HandshakenChild, ConnectError> {
     let username = checked(doas.username.as_deref())?;
     let errand = RemoteCommand::new(&doas.start, false).await?;
     let password = for_tool(doas.password.take());
@@ -99,7 +99,7 @@ pub(super) async fn doas(
 
 /// By pipes, and by a terminal if this `su` takes nothing else. It asks on its error stream and
 /// reads what it asked for from its standard input, whichever that is.
-pub(super) async fn su(su: Su, patience: Duration) -> Result<HandshakenChild, StreamError> {
+pub(super) async fn su(su: Su, patience: Duration) -> Result<HandshakenChild, ConnectError> {
     let username = checked(su.username.as_deref())?;
     let began = std::time::Instant::now();
     let path = su.su_path.clone().unwrap_or_else(|| "su".to_owned());
@@ -123,7 +123,7 @@ pub(super) async fn su(su: Su, patience: Duration) -> Result<HandshakenChild, St
         talk.greet(patience.saturating_sub(began.elapsed())).await
     };
     match attempt(Wants::Questions, for_tool(su.password.clone())).await {
-        Err(StreamError::Access(AccessError::RequireTty(_))) => {
+        Err(ConnectError::Access(AccessError::RequireTty(_))) => {
             tracing::debug!(%path, "wants a terminal for everything, and gets one");
             attempt(Wants::Everything, for_tool(su.password.clone())).await
         }
@@ -152,12 +152,12 @@ fn in_plain_words(path: &str) -> Command {
 }
 
 /// A user's name, or another word that the tool must not take for an option.
-fn checked(word: Option<&str>) -> Result<&str, StreamError> {
+fn checked(word: Option<&str>) -> Result<&str, ConnectError> {
     let word = user_or_root(word);
     let bad = |c: char| c.is_control() || c.is_whitespace();
     if word.is_empty() || word.starts_with('-') || word.contains(bad) {
         let rule = "must not be empty, begin with `-` or contain spaces";
-        return Err(StreamError::Name(format!(
+        return Err(ConnectError::Name(format!(
             "`{}` {rule}",
             word.escape_debug()
         )));

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 
 use super::embedded;
-use super::error::StreamError;
+use super::error::ConnectError;
 
 /// A program that can be started under `path` for as long as it is kept.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl ChildBinary {
     /// names, else the embedded one, else one beside the running program.
     ///
     /// A child is its own best child: it is of the right build and cannot be swapped any more.
-    pub fn find(asked_for: Option<&str>) -> Result<Self, StreamError> {
+    pub fn find(asked_for: Option<&str>) -> Result<Self, ConnectError> {
         if let Some(path) = asked_for {
             return Ok(Self { path: path.into() });
         }
@@ -47,7 +47,7 @@ impl ChildBinary {
                 path: beside.into(),
             });
         }
-        Err(StreamError::NoChildBinary { beside: program })
+        Err(ConnectError::NoChildBinary { beside: program })
     }
 
     /// Its path for messages.

@@ -7,9 +7,9 @@ use std::task::Poll;
 use offshoot_proto::control::{self, Connect, Connected, Method};
 use offshoot_proto::{Body, ContextId, Node, SendError};
 
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::make_child::{NewChild, NewContext, default_name, make_child};
-use super::request::{ConnectError, ConnectRequest};
+use super::request::{ConnectRequest, NewContextError};
 use super::ship_ssh;
 use crate::driver::{ContextInfo, Driver, Subscription};
 use crate::mailbox::{Content, Received};
@@ -21,7 +21,7 @@ use crate::mailbox::{Content, Received};
 pub async fn connect<M: Into<Method>>(
     driver: &Arc<Driver>,
     wanted: ConnectRequest<M>,
-) -> Result<(ContextId, NewContext), ConnectError> {
+) -> Result<(ContextId, NewContext), NewContextError> {
     let started = std::time::Instant::now();
     let wanted = ConnectRequest {
         spec: wanted.spec.into(),
@@ -46,9 +46,9 @@ pub async fn connect<M: Into<Method>>(
 async fn connect_once(
     driver: &Arc<Driver>,
     wanted: ConnectRequest<Method>,
-) -> Result<(ContextId, NewContext), ConnectError> {
+) -> Result<(ContextId, NewContext), NewContextError> {
     if let Some(name) = &wanted.name {
-        Node::check_name(name).map_err(StreamError::Name)?;
+        Node::check_name(name).map_err(ConnectError::Name)?;
     }
     let here = driver.lock().node.id();
     let via = wanted.via.filter(|&via| via != here);
@@ -88,7 +88,10 @@ async fn connect_once(
 
 /// Allots the context's id; a context that is not the controller may first have to be granted
 /// some.
-async fn allocate(driver: &Arc<Driver>, via: Option<ContextId>) -> Result<ContextId, ConnectError> {
+async fn allocate(
+    driver: &Arc<Driver>,
+    via: Option<ContextId>,
+) -> Result<ContextId, NewContextError> {
     let mut asked = None;
     poll_fn(|cx| {
         driver.drive(|state, now| match state.node.allocate_context(via) {
@@ -96,7 +99,7 @@ async fn allocate(driver: &Arc<Driver>, via: Option<ContextId>) -> Result<Contex
                 if let (Some(asked), Some((at, reason))) = (asked, &state.ids.refused)
                     && *at >= asked
                 {
-                    return Poll::Ready(Err(StreamError::NoIds(reason.clone()).into()));
+                    return Poll::Ready(Err(ConnectError::NoIds(reason.clone()).into()));
                 }
                 asked.get_or_insert(state.ids.answers + 1);
                 if let Err(error) = state.node.request_ids(now) {
@@ -105,7 +108,7 @@ async fn allocate(driver: &Arc<Driver>, via: Option<ContextId>) -> Result<Contex
                 state.ids.waiting.push(cx.waker().clone());
                 Poll::Pending
             }
-            allotted => Poll::Ready(allotted.map_err(ConnectError::from)),
+            allotted => Poll::Ready(allotted.map_err(NewContextError::from)),
         })
     })
     .await
@@ -115,15 +118,15 @@ async fn connect_via(
     driver: Arc<Driver>,
     via: ContextId,
     connect: Connect,
-) -> Result<NewContext, ConnectError> {
+) -> Result<NewContext, NewContextError> {
     let id = connect.id;
     let via_name = driver.name(via);
     let label = connect.method.label();
-    let failed_with = |error: StreamError| StreamError::Via {
+    let failed_with = |error: ConnectError| ConnectError::Via {
         via: via_name.to_string(),
         error: Box::new(error),
     };
-    let failed = |reason: String| failed_with(StreamError::Elsewhere(reason));
+    let failed = |reason: String| failed_with(ConnectError::Elsewhere(reason));
     let reply = driver.drive(|state, now| {
         let handle = state.node.connect_via(via, &connect, now)?;
         Ok(Subscription::new(&driver, state, Some(via), handle))
@@ -161,7 +164,7 @@ async fn connect_via(
             Ok(NewContext { hello, name })
         }
         Some(Connected::Failed(failure)) => {
-            Err(failed_with(StreamError::from_failure(failure)).into())
+            Err(failed_with(ConnectError::from_failure(failure)).into())
         }
         None => Err(failed("it gave an answer that makes no sense".to_owned()).into()),
     }
@@ -170,18 +173,18 @@ async fn connect_via(
 /// Ends a context that comes up after its maker has gone.
 struct ShutdownOnDrop {
     driver: Arc<Driver>,
-    task: Option<tokio::task::JoinHandle<Result<NewContext, ConnectError>>>,
+    task: Option<tokio::task::JoinHandle<Result<NewContext, NewContextError>>>,
     id: ContextId,
 }
 
 impl ShutdownOnDrop {
-    async fn wait(&mut self) -> Result<NewContext, ConnectError> {
+    async fn wait(&mut self) -> Result<NewContext, NewContextError> {
         let Some(task) = &mut self.task else {
-            return Err(StreamError::Stopped.into());
+            return Err(ConnectError::Stopped.into());
         };
         let result = task.await;
         self.task = None;
-        result.unwrap_or_else(|_| Err(StreamError::Stopped.into()))
+        result.unwrap_or_else(|_| Err(ConnectError::Stopped.into()))
     }
 }
 

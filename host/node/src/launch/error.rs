@@ -8,10 +8,11 @@ use offshoot_proto::bootstrap::{RefusedDirectory, Stage};
 use offshoot_proto::login::{AccessError, HostKeyError, NetworkError, PasswordError};
 use rustix::io::Errno;
 
-/// Why a context could not be made (`S163`).
+/// Why a context could not be made.
+#[doc(alias = "StreamError")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StreamError {
+pub enum ConnectError {
     /// There is no program to start.
     #[error(
         "no child binary: this build embeds none, and there is no `offshoot-child` beside `{}`; \
@@ -65,7 +66,7 @@ pub enum StreamError {
         /// Name of the context.
         via: String,
         /// What it says.
-        error: Box<StreamError>,
+        error: Box<ConnectError>,
     },
     /// A context that was asked to make a child could not, and says this.
     #[error("{0}")]
@@ -120,7 +121,7 @@ pub enum StreamError {
     Name(String),
 }
 
-impl StreamError {
+impl ConnectError {
     /// The error itself, in whichever context it occurred.
     pub fn root(&self) -> &Self {
         match self {

@@ -6,12 +6,12 @@ use offshoot_proto::commands_a_terminal;
 use offshoot_proto::control::ConnectFailure;
 use offshoot_proto::login::LoginError;
 
-use super::error::StreamError;
+use super::error::ConnectError;
 
 /// Bytes of a failure's text at most. An honest one quotes a few hundred bytes.
 const TEXT_MAX: usize = 8 * 1024;
 
-impl From<LoginError> for StreamError {
+impl From<LoginError> for ConnectError {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Password(error) => Self::Password(error),
@@ -22,7 +22,7 @@ impl From<LoginError> for StreamError {
     }
 }
 
-impl StreamError {
+impl ConnectError {
     /// What to tell whoever asked for the context.
     pub(super) fn into_failure(self) -> ConnectFailure {
         match self {
@@ -107,11 +107,11 @@ mod tests {
 
     #[test]
     fn b013_a_failure_keeps_its_type_on_its_way() {
-        let there = StreamError::Password(PasswordError::Incorrect(ToolOutput::new("sudo", "no")));
+        let there = ConnectError::Password(PasswordError::Incorrect(ToolOutput::new("sudo", "no")));
         let text = there.to_string();
-        let here = StreamError::from_failure(there.into_failure());
+        let here = ConnectError::from_failure(there.into_failure());
         assert!(
-            matches!(here, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(here, ConnectError::Password(PasswordError::Incorrect(_))),
             "{here:?}"
         );
         assert_eq!(here.to_string(), text);
@@ -125,8 +125,8 @@ mod tests {
         };
         for words in ["\x1b]52;c;aGk=\x07".to_owned(), "x".repeat(1 << 20)] {
             let failure = ConnectFailure::Login(PasswordError::Incorrect(said(&words)).into());
-            let error = StreamError::from_failure(failure);
-            assert!(matches!(error, StreamError::Elsewhere(_)), "{error:?}");
+            let error = ConnectError::from_failure(failure);
+            assert!(matches!(error, ConnectError::Elsewhere(_)), "{error:?}");
             let text = error.to_string();
             assert!(
                 text.len() <= 2 * TEXT_MAX && !text.contains('\x1b'),

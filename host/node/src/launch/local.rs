@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::binary::ChildBinary;
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::greeted::HandshakenChild;
 use super::nonce::random;
 use super::remote_name::remote_name;
@@ -52,11 +52,11 @@ impl From<LocalSpec> for Method {
 pub(super) async fn launch(
     spec: &LocalSpec,
     patience: Duration,
-) -> Result<HandshakenChild, StreamError> {
+) -> Result<HandshakenChild, ConnectError> {
     let binary = ChildBinary::find(spec.child_path.as_deref())?;
     let program = binary.name();
     let remote_name = remote_name(spec.remote_name.as_deref())?;
-    let start_error = |source: std::io::Error| StreamError::Start {
+    let start_error = |source: std::io::Error| ConnectError::Start {
         program: program.clone(),
         source,
     };
@@ -95,7 +95,7 @@ pub(super) async fn launch(
             .unwrap_or_else(|| "it closed its output".to_owned()),
         Ok(Err(NoHello::Wrong(reason))) => reason,
         Err(_) => {
-            return Err(StreamError::Timeout {
+            return Err(ConnectError::Timeout {
                 program,
                 stage: Stage::Hello,
                 after: patience,
@@ -111,7 +111,7 @@ pub(super) async fn launch(
         "" => reason,
         words => format!("{reason}; it printed: {words}"),
     };
-    Err(StreamError::Handshake { program, reason })
+    Err(ConnectError::Handshake { program, reason })
 }
 
 struct Started {

@@ -9,7 +9,7 @@ use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
 use rustix::io::Errno;
 
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::greeted::HandshakenChild;
 use super::local::{self, LocalSpec};
 use super::stderr::follow_errors;
@@ -38,7 +38,7 @@ pub(super) async fn make_child(
     driver: &Arc<Driver>,
     child: NewChild,
     method: Method,
-) -> Result<NewContext, StreamError> {
+) -> Result<NewContext, ConnectError> {
     // Whatever happens, and even if this future is dropped, the node learns of it.
     let mut expected = AbandonOnDrop {
         driver,
@@ -56,9 +56,9 @@ async fn launch(
     driver: &Arc<Driver>,
     method: Method,
     patience: Duration,
-) -> Result<HandshakenChild, StreamError> {
+) -> Result<HandshakenChild, ConnectError> {
     let names = method.check_names();
-    names.map_err(|error| StreamError::Name(error.to_string()))?;
+    names.map_err(|error| ConnectError::Name(error.to_string()))?;
     match method {
         Method::Local {
             remote_name,
@@ -111,7 +111,7 @@ fn welcome(
     greeted: HandshakenChild,
     label: &str,
     lost_after: Option<Duration>,
-) -> Result<NewContext, StreamError> {
+) -> Result<NewContext, ConnectError> {
     let HandshakenChild {
         hello,
         mut parts,
@@ -120,7 +120,7 @@ fn welcome(
         terminal,
         program,
     } = greeted;
-    let refused = |reason: String| StreamError::Handshake {
+    let refused = |reason: String| ConnectError::Handshake {
         program: program.clone(),
         reason,
     };

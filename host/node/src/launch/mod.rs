@@ -26,12 +26,12 @@ mod stderr;
 pub use binary::ChildBinary;
 pub use connect::connect;
 pub use embedded::{Embedded, embed};
-pub use error::{Seconds, StreamError};
+pub use error::{ConnectError, Seconds};
 pub use local::LocalSpec;
 pub use login::{LEND, help, lend, parent_of};
 pub use make_child::NewContext;
 pub(crate) use make_child::serve_connect;
-pub use request::{CONNECT_TIMEOUT, ConnectError, ConnectRequest};
+pub use request::{CONNECT_TIMEOUT, ConnectRequest, NewContextError};
 
 /// The target of events that tell how far the way to a new context has come. A message's first
 /// word says what has happened: `trusted` (by the ssh client inside alone), `there`, `let-in`,

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::binary::ChildBinary;
 use super::embedded::embedded;
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::platform::Kind;
 
 /// Bytes of a child at most: a slip should not fill another machine's disk.
@@ -42,7 +42,7 @@ enum Source {
 impl Payload {
     /// The child that this context would start itself. With `gzip`, its compressed form is made
     /// ready, too.
-    pub(super) async fn own(gzip: bool) -> Result<Arc<Self>, StreamError> {
+    pub(super) async fn own(gzip: bool) -> Result<Arc<Self>, ConnectError> {
         static KEPT: Mutex<Option<(OsString, Arc<Payload>)>> = Mutex::new(None);
         let binary = ChildBinary::find(None)?;
         let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,8 +68,8 @@ impl Payload {
         };
         // Reading, hashing and packing some megabytes must not hold up the links.
         let made = tokio::task::spawn_blocking(work).await;
-        let made = made.map_err(|_| StreamError::Stopped)?;
-        made.map_err(|source| StreamError::Start {
+        let made = made.map_err(|_| ConnectError::Stopped)?;
+        made.map_err(|source| ConnectError::Start {
             program: name,
             source,
         })

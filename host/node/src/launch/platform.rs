@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use offshoot_proto::bootstrap::Platform;
 
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::payload::Payload;
 use crate::identity;
 
@@ -49,7 +49,7 @@ fn name_of(kind: Kind) -> String {
 
 /// Children for all kinds of machines that there is one for, this machine's first. With `gzip`,
 /// their compressed forms are made ready, too.
-pub(super) async fn children(gzip: bool) -> Result<Vec<Arc<Payload>>, StreamError> {
+pub(super) async fn children(gzip: bool) -> Result<Vec<Arc<Payload>>, ConnectError> {
     let own = Payload::own(gzip).await?;
     if identity::is_child() {
         // A child has only itself to send.
@@ -59,9 +59,9 @@ pub(super) async fn children(gzip: bool) -> Result<Vec<Arc<Payload>>, StreamErro
 }
 
 /// The error for a machine that calls itself `uname`, where these were offered.
-pub(super) fn unsupported(uname: String, offered: &[Platform]) -> StreamError {
+pub(super) fn unsupported(uname: String, offered: &[Platform]) -> ConnectError {
     let offered = offered.iter().flat_map(|platform| platform.uname.clone());
-    StreamError::UnsupportedPlatform {
+    ConnectError::UnsupportedPlatform {
         uname,
         offered: offered.collect(),
     }
@@ -149,7 +149,7 @@ mod tests {
         let text = |uname: &str| {
             let uname = uname.to_owned();
             let offered = offered();
-            StreamError::UnsupportedPlatform { uname, offered }.to_string()
+            ConnectError::UnsupportedPlatform { uname, offered }.to_string()
         };
         assert_eq!(
             text("Linux aarch64"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use offshoot_proto::bootstrap::{Stage0, Unquotable};
 use offshoot_proto::control::Start;
 
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::nonce::random;
 use super::payload::Payload;
 use super::platform;
@@ -30,17 +30,17 @@ pub(super) enum What {
 impl RemoteCommand {
     /// The errand of a new connection, to another user of this machine or to another machine. That
     /// one may be of another kind, and it pays to send it the child compressed.
-    pub(super) async fn new(start: &Start, elsewhere: bool) -> Result<Self, StreamError> {
+    pub(super) async fn new(start: &Start, elsewhere: bool) -> Result<Self, ConnectError> {
         let nonce = random()?;
         let mut name = remote_name(start.remote_name.as_deref())?;
         if start.remote_name.is_none() {
             name = name.replace(|c| !Stage0::is_plain_in_name(c), "_");
         }
-        let unquotable = |error: Unquotable| StreamError::Name(error.to_string());
+        let unquotable = |error: Unquotable| ConnectError::Name(error.to_string());
         if let Some(path) = &start.child_path {
             let bad = |c: char| c.is_control() || "'!\\".contains(c);
             if path.is_empty() || path.contains(bad) {
-                return Err(StreamError::Name(format!(
+                return Err(ConnectError::Name(format!(
                     "child path `{}` cannot be told to a remote shell: it must have no quotes, \
                      `!`, backslashes or control characters",
                     path.escape_debug()

@@ -1,6 +1,6 @@
 //! What process listings show of a child: whose it is (`S081`, `S082`).
 
-use super::error::StreamError;
+use super::error::ConnectError;
 
 /// The name behind `offshoot:` in a child's `argv[0]`.
 ///
@@ -8,10 +8,10 @@ use super::error::StreamError;
 ///
 /// Fails when the asked-for name has slashes or control characters, which would confuse tools
 /// that read process listings.
-pub(super) fn remote_name(asked_for: Option<&str>) -> Result<String, StreamError> {
+pub(super) fn remote_name(asked_for: Option<&str>) -> Result<String, ConnectError> {
     if let Some(name) = asked_for {
         if name.contains('/') || name.chars().any(char::is_control) {
-            return Err(StreamError::Name(format!(
+            return Err(ConnectError::Name(format!(
                 "remote name `{}` must not contain slashes or control characters",
                 name.escape_debug()
             )));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offshoot_proto::control::Traces;
 use offshoot_proto::{ContextId, SendError};
 
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::local::LocalSpec;
 
 /// How long a child may take to say hello, unless its maker says otherwise (`B011`).
@@ -29,20 +29,20 @@ pub struct ConnectRequest<M = LocalSpec> {
 
 /// Why a context was not made.
 #[derive(Debug)]
-pub enum ConnectError {
+pub enum NewContextError {
     /// It could not be made.
-    Stream(StreamError),
+    Connect(ConnectError),
     /// It could not even be asked for.
     Unsent(SendError),
 }
 
-impl From<StreamError> for ConnectError {
-    fn from(error: StreamError) -> Self {
-        Self::Stream(error)
+impl From<ConnectError> for NewContextError {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(error)
     }
 }
 
-impl From<SendError> for ConnectError {
+impl From<SendError> for NewContextError {
     fn from(error: SendError) -> Self {
         Self::Unsent(error)
     }

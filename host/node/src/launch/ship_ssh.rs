@@ -8,8 +8,8 @@ use offshoot_proto::ContextId;
 use offshoot_proto::control::{ImageHash, Method};
 
 use super::embedded::embedded;
-use super::error::StreamError;
-use super::request::{ConnectError, ConnectRequest};
+use super::error::ConnectError;
+use super::request::{ConnectRequest, NewContextError};
 use super::ssh::wants_program;
 use crate::driver::Driver;
 
@@ -38,11 +38,11 @@ pub(super) fn spare(
 }
 
 /// Whether a context failed because there is no client on its machine.
-pub(super) fn is_missing(error: &ConnectError) -> bool {
-    let ConnectError::Stream(StreamError::Via { error, .. }) = error else {
+pub(super) fn is_missing(error: &NewContextError) -> bool {
+    let NewContextError::Connect(ConnectError::Via { error, .. }) = error else {
         return false;
     };
-    matches!(&**error, StreamError::ToolMissing { tool, .. } if tool == "ssh")
+    matches!(&**error, ConnectError::ToolMissing { tool, .. } if tool == "ssh")
 }
 
 /// Sends ours there, and asks for it; says whether it can be.

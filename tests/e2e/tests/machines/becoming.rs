@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use e2e::with_router;
-use offshoot::{AccessError, Context, Error, PasswordError, Router, StreamError};
+use offshoot::{AccessError, ConnectError, Context, Error, PasswordError, Router};
 use offshoot_bed::{Builder, User};
 
 use crate::world::{
@@ -78,7 +78,7 @@ fn s088_sudo_without_a_password_says_that_it_is_required() {
         assert!(text.contains(bob.name()), "it names the hop: {text}");
         let error = refused(Err(error));
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Required(_))),
+            matches!(error, ConnectError::Password(PasswordError::Required(_))),
             "{error:?}"
         );
     });
@@ -95,7 +95,7 @@ fn s089_a_wrong_password_is_tried_once() {
         let bob = door.ssh(&router, "bob").await.unwrap();
         let error = refused(router.sudo().password("wr0ng").via(&bob).await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
         let text = format!("{error} {error:?}");
@@ -117,20 +117,20 @@ fn f46_what_sudo_does_not_permit_is_named() {
         assert_eq!(uid(&www).await, 1001);
         let error = refused(router.sudo().password(PASSWORD).via(bob).await);
         assert!(
-            matches!(error, StreamError::Access(AccessError::NotPermitted(_))),
+            matches!(error, ConnectError::Access(AccessError::NotPermitted(_))),
             "{error:?}"
         );
         let error = refused(router.sudo().username("nosuch").via(bob).await);
         assert!(
-            matches!(error, StreamError::Access(AccessError::NoSuchUser(_))),
+            matches!(error, ConnectError::Access(AccessError::NoSuchUser(_))),
             "{error:?}"
         );
         let error = refused(router.sudo().sudo_path("/no/sudo").via(bob).await);
-        assert!(matches!(&error, StreamError::ToolMissing { tool, .. } if tool == "/no/sudo"));
+        assert!(matches!(&error, ConnectError::ToolMissing { tool, .. } if tool == "/no/sudo"));
     });
     as_bob(&with_bob(), async |router, bob| {
         let error = refused(router.sudo().password(PASSWORD).via(bob).await);
-        let StreamError::Access(AccessError::NotPermitted(said)) = &error else {
+        let ConnectError::Access(AccessError::NotPermitted(said)) = &error else {
             panic!("{error:?}");
         };
         assert!(
@@ -196,7 +196,7 @@ fn f48_sudos_prompt_is_found_in_the_form_of_sudo_rs() {
         works(&sudo().password(PASSWORD).await.unwrap()).await;
         let error = refused(sudo().password("wrong").await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
     });
@@ -235,24 +235,24 @@ fn f48_sudo_rs_itself_is_as_good() {
         assert_eq!(uid(&eve.unwrap()).await, 1001);
         let error = refused(sudo().password("wrong").via(&bob).await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
         let error = refused(sudo().via(&bob).await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Required(_))),
+            matches!(error, ConnectError::Password(PasswordError::Required(_))),
             "{error:?}"
         );
         let nobody = sudo().username("nosuch").password(PASSWORD);
         let error = refused(nobody.via(&bob).await);
         assert!(
-            matches!(error, StreamError::Access(AccessError::NoSuchUser(_))),
+            matches!(error, ConnectError::Access(AccessError::NoSuchUser(_))),
             "{error:?}"
         );
         let eve = door.ssh(&router, "eve").await.unwrap();
         let error = refused(sudo().password(PASSWORD).via(&eve).await);
         assert!(
-            matches!(error, StreamError::Access(AccessError::NotPermitted(_))),
+            matches!(error, ConnectError::Access(AccessError::NotPermitted(_))),
             "{error:?}"
         );
     });
@@ -299,17 +299,17 @@ fn b004_su_makes_a_context_and_names_what_goes_wrong() {
         let error = refused(router.su().username("amy").via(bob).await);
         assert!(began.elapsed() < Duration::from_secs(1), "it fails at once");
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Required(_))),
+            matches!(error, ConnectError::Password(PasswordError::Required(_))),
             "{error:?}"
         );
         let error = refused(router.su().username("amy").password("wrong").via(bob).await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
         let error = refused(router.su().username("nosuch").via(bob).await);
         assert!(
-            matches!(error, StreamError::Access(AccessError::NoSuchUser(_))),
+            matches!(error, ConnectError::Access(AccessError::NoSuchUser(_))),
             "{error:?}"
         );
     });
@@ -331,7 +331,7 @@ fn f69_a_su_that_wants_a_terminal_gets_one_and_every_byte_passes() {
         }
         let error = refused(su().password("wrong").await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
     });
@@ -350,12 +350,12 @@ fn b005_doas_makes_a_context_and_names_what_goes_wrong() {
             }
             let error = refused(router.doas().via(bob).await);
             assert!(
-                matches!(error, StreamError::Password(PasswordError::Required(_))),
+                matches!(error, ConnectError::Password(PasswordError::Required(_))),
                 "{error:?}"
             );
             let error = refused(router.doas().password("wrong").via(bob).await);
             assert!(
-                matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+                matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
                 "{error:?}"
             );
         },
@@ -372,7 +372,7 @@ fn b005_doas_makes_a_context_and_names_what_goes_wrong() {
         async |router, bob| {
             let error = refused(router.doas().password(PASSWORD).via(bob).await);
             assert!(
-                matches!(error, StreamError::Access(AccessError::NotPermitted(_))),
+                matches!(error, ConnectError::Access(AccessError::NotPermitted(_))),
                 "{error:?}"
             );
         },

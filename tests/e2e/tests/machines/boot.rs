@@ -2,7 +2,7 @@
 
 use e2e::with_router;
 use e2e_plugin as guest;
-use offshoot::{Context, Keep, Refusal, Router, StreamError, Verify};
+use offshoot::{ConnectError, Context, Keep, Refusal, Router, Verify};
 use offshoot_bed::{Home, Machine, SshdOptions, Trouble, User, Weather};
 
 use crate::world::{Door, is_empty, no_litter, refused, start, uid, with_bob, works};
@@ -113,7 +113,7 @@ fn f34_no_place_for_the_child_is_told_with_each_that_was_tried() {
     let door = Door::to(&machine);
     with_router(async |router| {
         let error = refused(door.ssh(&router, "bob").await);
-        let StreamError::NoDirectory(tried) = &error else {
+        let ConnectError::NoDirectory(tried) = &error else {
             panic!("{error:?}");
         };
         let tried: Vec<_> = tried.iter().map(|it| (&*it.path, it.why)).collect();
@@ -184,7 +184,7 @@ fn f51_a_connection_that_is_cut_at_any_point_leaves_nothing_that_is_run() {
             assert!(
                 matches!(
                     error,
-                    StreamError::ClosedEarly { .. } | StreamError::Network(_)
+                    ConnectError::ClosedEarly { .. } | ConnectError::Network(_)
                 ),
                 "{bytes}: {error:?}"
             );

@@ -1,7 +1,7 @@
 //! Which servers are trusted: one table of `known_hosts`, and the same verdict by each client.
 
 use e2e::with_router;
-use offshoot::{CheckHostKeys, StreamError};
+use offshoot::{CheckHostKeys, ConnectError};
 use offshoot_bed::{Machine, SshdOptions, User};
 
 use crate::world::{Client, Door, kind, over_both, refused, start, works};
@@ -214,7 +214,7 @@ fn b002_a_key_that_has_changed_is_named_with_the_line_that_knows_another() {
     std::fs::write(door.known_hosts(), format!("# a note\n{line}\n")).unwrap();
     with_router(async |router| {
         let error = refused(door.ssh(&router, "bob").await);
-        let StreamError::HostKey(error) = error else {
+        let ConnectError::HostKey(error) = error else {
             panic!("{error}");
         };
         let text = error.to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use e2e::with_router;
 use e2e_plugin as guest;
-use offshoot::StreamError;
+use offshoot::ConnectError;
 use offshoot_bed::{LOGIN_SHELLS, Machine, SshdOptions, User, Weather};
 
 use crate::world::{
@@ -213,7 +213,7 @@ fn b011_a_login_that_hangs_is_named() {
         with_router(async |router| {
             let patience = Duration::from_millis(1500);
             let error = refused(door.ssh(&router, "bob").connect_timeout(patience).await);
-            let StreamError::Timeout { after, .. } = &error else {
+            let ConnectError::Timeout { after, .. } = &error else {
                 panic!("{error:?}");
             };
             assert_eq!(*after, patience);
@@ -275,7 +275,7 @@ fn s093_a_program_that_is_named_is_used_and_one_that_is_not_there_is_missed() {
         assert!(!log.exists(), "without a name, no program is started");
         let error = refused(ssh().ssh_path("/no/such/ssh").await);
         assert!(
-            matches!(&error, StreamError::ToolMissing { tool, .. } if tool == "/no/such/ssh"),
+            matches!(&error, ConnectError::ToolMissing { tool, .. } if tool == "/no/such/ssh"),
             "{error:?}"
         );
         // Arguments are for a program.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::with_router;
-use offshoot::{CheckHostKeys, Context, Error, PasswordError, Router, Ssh, StreamError};
+use offshoot::{CheckHostKeys, ConnectError, Context, Error, PasswordError, Router, Ssh};
 use offshoot_bed::{Machine, SshdOptions, User};
 
 use crate::world::{Door, is_empty, no_litter, refused, start, with_bob, works};
@@ -93,35 +93,38 @@ fn b013_its_errors_are_those_of_any_client() {
     with_router(async |router| {
         let bob = door.ssh(&router, "bob").await.unwrap();
         let made = two.knock(&router, &bob).password("wrong").await;
-        let Err(Error::Stream(StreamError::Via { via, .. })) = &made else {
+        let Err(Error::Connect(ConnectError::Via { via, .. })) = &made else {
             panic!("it names no hop");
         };
         assert_eq!(via, bob.name());
         let error = refused(made);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
         let error = refused(two.knock(&router, &bob).await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Required(_))),
+            matches!(error, ConnectError::Password(PasswordError::Required(_))),
             "{error:?}"
         );
         let error = refused(two.knock(&router, &bob).port(1).await);
-        assert!(matches!(error, StreamError::Network(_)), "{error:?}");
+        assert!(matches!(error, ConnectError::Network(_)), "{error:?}");
         // Nobody answers there, in a network that drops everything.
         let silent = router.ssh("10.255.255.1").via(&bob);
         let began = Instant::now();
         let error = refused(silent.connect_timeout(Duration::from_secs(2)).await);
         assert!(
-            matches!(error, StreamError::Network(_) | StreamError::Timeout { .. }),
+            matches!(
+                error,
+                ConnectError::Network(_) | ConnectError::Timeout { .. }
+            ),
             "{error:?}"
         );
         assert!(began.elapsed() < Duration::from_secs(20));
         // What only a program has is not left out in silence, and there is another way.
         let error = refused(two.knock(&router, &bob).ssh_args(["-4"]).await);
         assert!(
-            matches!(&error, StreamError::ToolMissing { tool, .. } if tool == "ssh"),
+            matches!(&error, ConnectError::ToolMissing { tool, .. } if tool == "ssh"),
             "{error:?}"
         );
         assert!(error.to_string().contains("`jump`"), "{error}");

@@ -1,7 +1,7 @@
 //! Machines of another kind than this one.
 
 use e2e::with_router;
-use offshoot::StreamError;
+use offshoot::ConnectError;
 use offshoot_bed::{Builder, Machine, SshdOptions, User};
 
 use crate::world::{Door, is_empty, no_litter, refused, start, uid, works};
@@ -64,7 +64,7 @@ fn f37_a_machine_that_there_is_no_child_for_is_refused_by_name() {
     with_router(async |router| {
         let error = refused(door.ssh(&router, "pi").await);
         let text = error.to_string();
-        let StreamError::UnsupportedPlatform { uname, offered } = error else {
+        let ConnectError::UnsupportedPlatform { uname, offered } = error else {
             panic!("{error:?}");
         };
         assert_eq!(uname, "Linux riscv64");

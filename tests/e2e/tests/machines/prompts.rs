@@ -2,7 +2,7 @@
 //! the password goes: to the tool that asks for it, once, and to nobody else.
 
 use e2e::with_router;
-use offshoot::{AccessError, Context, Error, PasswordError, Router, StreamError};
+use offshoot::{AccessError, ConnectError, Context, Error, PasswordError, Router};
 use offshoot_bed::{Builder, Machine, User};
 
 use crate::world::{
@@ -41,17 +41,17 @@ fn kind(made: Result<Context, Error>, hop: &str) -> &'static str {
     println!("{text}");
     let error = refused(Err(error));
     match &error {
-        StreamError::Password(PasswordError::Required(_)) => "required",
-        StreamError::Password(PasswordError::Incorrect(_)) => "incorrect",
-        StreamError::Password(PasswordError::UnknownPrompt { .. }) => "unknown prompt",
-        StreamError::Password(PasswordError::Withheld { .. }) => "withheld",
-        StreamError::Access(AccessError::NotPermitted(_)) => "not permitted",
-        StreamError::Access(AccessError::NoSuchUser(_)) => "no such user",
-        StreamError::Access(AccessError::AccountLocked(_)) => "locked",
-        StreamError::Access(AccessError::AccountExpired(_)) => "expired",
-        StreamError::Access(AccessError::BrokenTool(_)) => "broken",
-        StreamError::Access(AccessError::RequireTty(_)) => "wants a terminal",
-        StreamError::Access(AccessError::ShellRefused { .. }) => "shell",
+        ConnectError::Password(PasswordError::Required(_)) => "required",
+        ConnectError::Password(PasswordError::Incorrect(_)) => "incorrect",
+        ConnectError::Password(PasswordError::UnknownPrompt { .. }) => "unknown prompt",
+        ConnectError::Password(PasswordError::Withheld { .. }) => "withheld",
+        ConnectError::Access(AccessError::NotPermitted(_)) => "not permitted",
+        ConnectError::Access(AccessError::NoSuchUser(_)) => "no such user",
+        ConnectError::Access(AccessError::AccountLocked(_)) => "locked",
+        ConnectError::Access(AccessError::AccountExpired(_)) => "expired",
+        ConnectError::Access(AccessError::BrokenTool(_)) => "broken",
+        ConnectError::Access(AccessError::RequireTty(_)) => "wants a terminal",
+        ConnectError::Access(AccessError::ShellRefused { .. }) => "shell",
         other => panic!("{other:?}"),
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use e2e::with_router;
 use offshoot::{
-    AccessError, CheckHostKeys, HostKeyError, NetworkError, PasswordError, StreamError,
+    AccessError, CheckHostKeys, ConnectError, HostKeyError, NetworkError, PasswordError,
 };
 use offshoot_bed::{Machine, SshdOptions, User};
 
@@ -72,13 +72,13 @@ fn a_password_lets_one_in_and_a_wrong_one_does_not(client: Client) {
         works(&bob).await;
         let error = refused(door.knock(&router, "bob").password("wrong").await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
         let began = Instant::now();
         let error = refused(door.knock(&router, "bob").await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Required(_))),
+            matches!(error, ConnectError::Password(PasswordError::Required(_))),
             "{error:?}"
         );
         assert!(began.elapsed() < Duration::from_secs(3), "it fails at once");
@@ -105,7 +105,7 @@ fn keyboard_interactive_is_answered_like_a_password(client: Client) {
         works(&bob).await;
         let error = refused(door.knock(&router, "bob").password("wrong").await);
         assert!(
-            matches!(error, StreamError::Password(PasswordError::Incorrect(_))),
+            matches!(error, ConnectError::Password(PasswordError::Incorrect(_))),
             "{error:?}"
         );
     });
@@ -123,7 +123,8 @@ fn refused_credentials_name_the_methods(client: Client) {
     let door = Door::by(client, &machine);
     with_router(async |router| {
         let error = refused(door.ssh(&router, "bob").password("unused").await);
-        let StreamError::Access(AccessError::AuthenticationRefused { methods, .. }) = &error else {
+        let ConnectError::Access(AccessError::AuthenticationRefused { methods, .. }) = &error
+        else {
             panic!("{error:?}");
         };
         assert_eq!(methods, &["publickey"]);
@@ -148,14 +149,14 @@ fn an_encrypted_identity_wants_its_passphrase(client: Client) {
         let no_password = ssh;
         let error = refused(no_password().await);
         assert!(
-            matches!(&error, StreamError::Password(PasswordError::PassphraseRequired { key, .. }) if key == identity),
+            matches!(&error, ConnectError::Password(PasswordError::PassphraseRequired { key, .. }) if key == identity),
             "{error:?}"
         );
         let error = refused(no_password().passphrase("wrong").await);
         assert!(
             matches!(
                 error,
-                StreamError::Password(PasswordError::PassphraseIncorrect { .. })
+                ConnectError::Password(PasswordError::PassphraseIncorrect { .. })
             ),
             "{error:?}"
         );
@@ -189,7 +190,7 @@ fn host_keys_are_judged_in_each_mode(client: Client) {
         let (made, after) = connect(Enforce, "").await;
         let error = refused(made);
         assert!(
-            matches!(error, StreamError::HostKey(HostKeyError::Unknown(_))),
+            matches!(error, ConnectError::HostKey(HostKeyError::Unknown(_))),
             "{error:?}"
         );
         assert_eq!(after, "");
@@ -200,14 +201,14 @@ fn host_keys_are_judged_in_each_mode(client: Client) {
             let (made, after) = connect(check, &changed).await;
             let error = refused(made);
             assert!(
-                matches!(error, StreamError::HostKey(HostKeyError::Changed(_))),
+                matches!(error, ConnectError::HostKey(HostKeyError::Changed(_))),
                 "{error:?}"
             );
             assert_eq!(after, changed);
             let (made, _) = connect(check, &revoked).await;
             let error = refused(made);
             assert!(
-                matches!(error, StreamError::HostKey(HostKeyError::Revoked(_))),
+                matches!(error, ConnectError::HostKey(HostKeyError::Revoked(_))),
                 "{error:?}"
             );
             let (made, _) = connect(check, &known).await;
@@ -238,17 +239,20 @@ fn network_that_fails(client: Client) {
         };
         let error = refused(to("127.0.0.1").port(1).await);
         assert!(
-            matches!(error, StreamError::Network(NetworkError::Refused(_))),
+            matches!(error, ConnectError::Network(NetworkError::Refused(_))),
             "{error:?}"
         );
         let error = refused(to("no-such-host.invalid").await);
         assert!(
-            matches!(error, StreamError::Network(NetworkError::NameResolution(_))),
+            matches!(
+                error,
+                ConnectError::Network(NetworkError::NameResolution(_))
+            ),
             "{error:?}"
         );
         let error = refused(to("web1").ssh_path("/no/such/ssh").await);
         assert!(
-            matches!(&error, StreamError::ToolMissing { tool, .. } if tool == "/no/such/ssh"),
+            matches!(&error, ConnectError::ToolMissing { tool, .. } if tool == "/no/such/ssh"),
             "{error:?}"
         );
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -260,7 +264,7 @@ fn network_that_fails(client: Client) {
         assert!(
             matches!(
                 error,
-                StreamError::Timeout { .. } | StreamError::Network(NetworkError::TimedOut(_))
+                ConnectError::Timeout { .. } | ConnectError::Network(NetworkError::TimedOut(_))
             ),
             "{error:?}"
         );
@@ -286,7 +290,8 @@ fn f38_a_shell_that_refuses_is_quoted() {
                 ("jim", "backups only"),
             ] {
                 let error = refused(door.ssh(&router, name).await);
-                let StreamError::Access(AccessError::ShellRefused { said, status }) = &error else {
+                let ConnectError::Access(AccessError::ShellRefused { said, status }) = &error
+                else {
                     panic!("{name}: {error:?}");
                 };
                 assert!(said.words.contains(words), "{said:?}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use e2e::plugin;
 use e2e_plugin as guest;
-use offshoot::{CheckHostKeys, Context, Error, Grant, Router, Ssh, StreamError};
+use offshoot::{CheckHostKeys, ConnectError, Context, Error, Grant, Router, Ssh};
 use offshoot_bed::{Builder, Machine, SshdOptions, User};
 
 /// How long anything may take to go away.
@@ -192,13 +192,13 @@ pub(crate) async fn works(context: &Context) {
 
 /// The error itself, in whichever context it occurred.
 #[track_caller]
-pub(crate) fn refused(made: Result<Context, Error>) -> StreamError {
+pub(crate) fn refused(made: Result<Context, Error>) -> ConnectError {
     let mut error = match made {
-        Err(Error::Stream(error)) => error,
+        Err(Error::Connect(error)) => error,
         Err(error) => panic!("{error}"),
         Ok(context) => panic!("{} is up", context.name()),
     };
-    while let StreamError::Via { error: inner, .. } = error {
+    while let ConnectError::Via { error: inner, .. } = error {
         error = *inner;
     }
     error
@@ -235,15 +235,15 @@ pub(crate) fn no_litter(machine: &Machine) {
 }
 
 /// What kind of error it is: `HostKey Changed`, `Timeout`.
-pub(crate) fn kind(error: &StreamError) -> String {
+pub(crate) fn kind(error: &ConnectError) -> String {
     let name = format!("{error:?}");
     let mut words = name.split(|c: char| !c.is_alphanumeric());
     let group = words.next().unwrap_or_default();
     match error {
-        StreamError::Password(_)
-        | StreamError::HostKey(_)
-        | StreamError::Access(_)
-        | StreamError::Network(_) => format!("{group} {}", words.next().unwrap_or_default()),
+        ConnectError::Password(_)
+        | ConnectError::HostKey(_)
+        | ConnectError::Access(_)
+        | ConnectError::Network(_) => format!("{group} {}", words.next().unwrap_or_default()),
         _ => group.to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use e2e::with_router;
-use offshoot::{Error, Router, Ssh, StreamError};
+use offshoot::{ConnectError, Error, Router, Ssh};
 use tempfile::TempDir;
 
 /// A folder with a configuration whose shell would be given any name, and the file that no
@@ -68,11 +68,11 @@ impl Trap {
 #[track_caller]
 fn refused(made: Result<offshoot::Context, Error>) -> String {
     let mut error = match made {
-        Err(Error::Stream(error)) => error,
+        Err(Error::Connect(error)) => error,
         Err(error) => panic!("{error}"),
         Ok(context) => panic!("{} is up", context.name()),
     };
-    while let StreamError::Via { error: inner, .. } = error {
+    while let ConnectError::Via { error: inner, .. } = error {
         error = *inner;
     }
     error.to_string()

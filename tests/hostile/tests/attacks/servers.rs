@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use e2e::with_router;
-use offshoot::{CheckHostKeys, Context, Error, HostKeyError, Router, Ssh, StreamError};
+use offshoot::{CheckHostKeys, ConnectError, Context, Error, HostKeyError, Router, Ssh};
 use offshoot_bed::{Machine, SshdOptions, User};
 use tempfile::TempDir;
 
@@ -86,22 +86,22 @@ impl Impostor {
 const CLIENTS: [Option<&str>; 2] = [None, Some("ssh")];
 
 #[track_caller]
-fn refused(made: Result<Context, Error>) -> StreamError {
+fn refused(made: Result<Context, Error>) -> ConnectError {
     let mut error = match made {
-        Err(Error::Stream(error)) => error,
+        Err(Error::Connect(error)) => error,
         Err(error) => panic!("{error}"),
         Ok(context) => panic!("{} is up", context.name()),
     };
-    while let StreamError::Via { error: inner, .. } = error {
+    while let ConnectError::Via { error: inner, .. } = error {
         error = *inner;
     }
     error
 }
 
-fn is(error: &StreamError, why: &str) -> bool {
+fn is(error: &ConnectError, why: &str) -> bool {
     match error {
-        StreamError::HostKey(HostKeyError::Changed(_)) => why == "changed",
-        StreamError::HostKey(HostKeyError::Revoked(_)) => why == "revoked",
+        ConnectError::HostKey(HostKeyError::Changed(_)) => why == "changed",
+        ConnectError::HostKey(HostKeyError::Revoked(_)) => why == "revoked",
         _ => false,
     }
 }

@@ -18,7 +18,7 @@ use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use zeroize::Zeroizing;
 
-use super::super::error::StreamError;
+use super::super::error::ConnectError;
 use super::asker::parent_of;
 use super::lent::LentProgram;
 
@@ -93,7 +93,7 @@ impl Askpass {
     }
 
     /// Has a client ask here.
-    pub(in crate::launch) fn prepare(&mut self, command: &mut Command) -> Result<(), StreamError> {
+    pub(in crate::launch) fn prepare(&mut self, command: &mut Command) -> Result<(), ConnectError> {
         let helper = self.helper.insert(LentProgram::new()?);
         command
             .env(VARIABLE, &self.name)

@@ -8,7 +8,7 @@ use offshoot_proto::login::{
     AccessError, HostKeyError, LoginError, NetworkError, PasswordError, ToolOutput, classify,
 };
 
-use super::super::error::StreamError;
+use super::super::error::ConnectError;
 use super::super::platform;
 use super::askpass::Askpass;
 use super::{End, LoginTask, Secrets};
@@ -50,12 +50,12 @@ impl LoginTask {
     }
 
     /// Makes an error of what happened, with the tool's own last words.
-    pub(in crate::launch) async fn explain(mut self, end: End, program: String) -> StreamError {
+    pub(in crate::launch) async fn explain(mut self, end: End, program: String) -> ConnectError {
         let (when, printed) = match end {
             End::Login(error) => return error.into(),
-            End::Io(source) => return StreamError::Start { program, source },
+            End::Io(source) => return ConnectError::Start { program, source },
             End::Handshake(error) => {
-                return StreamError::Handshake {
+                return ConnectError::Handshake {
                     program,
                     reason: error.to_string(),
                 };
@@ -66,10 +66,10 @@ impl LoginTask {
                 return platform::unsupported(uname, &offered.collect::<Vec<_>>());
             }
             End::Bootstrap(BootstrapError::NoDirectory(refused)) => {
-                return StreamError::NoDirectory(refused);
+                return ConnectError::NoDirectory(refused);
             }
             End::Bootstrap(error) => {
-                return StreamError::Handshake {
+                return ConnectError::Handshake {
                     program,
                     reason: error.to_string(),
                 };
@@ -93,7 +93,7 @@ impl LoginTask {
             "" => status,
             words => format!("{status}; it printed: {words}"),
         };
-        StreamError::ClosedEarly {
+        ConnectError::ClosedEarly {
             program,
             stage: self.stage,
             reason,
@@ -128,10 +128,10 @@ impl LoginTask {
     }
 
     /// What the tool meant, if it did not let us in.
-    fn refusal(&self, ending: Option<&TransportExit>, printed: &str) -> Option<StreamError> {
+    fn refusal(&self, ending: Option<&TransportExit>, printed: &str) -> Option<ConnectError> {
         if let Some(ending) = ending.filter(|ending| ending.is_of_the_line()) {
             let said = ToolOutput::new(self.kind.name(), &ending.describe());
-            return Some(StreamError::Network(NetworkError::Dropped(said)));
+            return Some(ConnectError::Network(NetworkError::Dropped(said)));
         }
         let mut words = self.errors.text();
         match &self.secrets {
@@ -155,7 +155,7 @@ impl LoginTask {
             // The client inside, as a process.
             Some(Secrets::Shown) if ending.and_then(TransportExit::code) == Some(SSH_FAILED) => {
                 let said = ToolOutput::new(self.kind.name(), &words);
-                return Some(StreamError::Network(NetworkError::Dropped(said)));
+                return Some(ConnectError::Network(NetworkError::Dropped(said)));
             }
             Some(Secrets::Shown) => {}
             None => return None,
@@ -167,7 +167,7 @@ impl LoginTask {
     }
 
     /// What OpenSSH's client meant, which printed `words` and asked `askpass`.
-    fn refusal_of_ssh(&self, askpass: &Askpass, words: &str) -> Option<StreamError> {
+    fn refusal_of_ssh(&self, askpass: &Askpass, words: &str) -> Option<ConnectError> {
         let error = classify(self.kind, words);
         let complaint = askpass.complaint(words);
         let error = match (&error, complaint) {

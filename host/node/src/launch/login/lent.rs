@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use super::super::binary::ChildBinary;
-use super::super::error::StreamError;
+use super::super::error::ConnectError;
 
 /// The argument that has a child's program wait until its input ends.
 pub const LEND: &str = "lend-program";
@@ -20,7 +20,7 @@ pub(in crate::launch) struct LentProgram {
 }
 
 impl LentProgram {
-    pub(in crate::launch) fn new() -> Result<Self, StreamError> {
+    pub(in crate::launch) fn new() -> Result<Self, ConnectError> {
         let program = ChildBinary::find(None)?;
         if !crate::identity::is_child() {
             return Ok(Self {
@@ -28,7 +28,7 @@ impl LentProgram {
                 lender: None,
             });
         }
-        let failed = |source| StreamError::Start {
+        let failed = |source| ConnectError::Start {
             program: program.name(),
             source,
         };

@@ -26,7 +26,7 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::STEPS;
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::greeted::HandshakenChild;
 use super::payload::Payload;
 use super::remote_command::{RemoteCommand, What};
@@ -90,15 +90,15 @@ impl Talk {
     pub(in crate::launch) async fn greet(
         self,
         patience: Duration,
-    ) -> Result<HandshakenChild, StreamError> {
+    ) -> Result<HandshakenChild, ConnectError> {
         let started = Instant::now();
         let program = self.program;
         let tool = Tool::start(self.command, self.wants).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => StreamError::ToolMissing {
+            std::io::ErrorKind::NotFound => ConnectError::ToolMissing {
                 tool: self.path,
                 reason: source.to_string(),
             },
-            _ => StreamError::Start {
+            _ => ConnectError::Start {
                 program: program.clone(),
                 source,
             },
@@ -131,7 +131,10 @@ pub(in crate::launch) struct Visit {
 
 impl Visit {
     /// Waits for the hello of the child at the tool's other end.
-    pub(in crate::launch) async fn greet(self, tool: Tool) -> Result<HandshakenChild, StreamError> {
+    pub(in crate::launch) async fn greet(
+        self,
+        tool: Tool,
+    ) -> Result<HandshakenChild, ConnectError> {
         let (program, started, patience) = (self.program, self.started, self.patience);
         let (stage0, conversation, payloads) = match self.errand.what {
             What::Stage0(stage0, payloads) => (true, Some(Conversation::new(&stage0)), payloads),
@@ -162,7 +165,7 @@ impl Visit {
                 Ok(driver.greeted(hello, program))
             }
             Ok(Err(end)) => Err(driver.explain(end, program).await),
-            Err(_) => Err(StreamError::Timeout {
+            Err(_) => Err(ConnectError::Timeout {
                 stage: driver.stage,
                 after: patience,
                 printed: driver.printed(),

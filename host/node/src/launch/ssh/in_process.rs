@@ -6,7 +6,7 @@ use offshoot_proto::control::Ssh;
 use offshoot_ssh::Session;
 use tokio::time::Instant;
 
-use super::super::error::StreamError;
+use super::super::error::ConnectError;
 use super::super::greeted::HandshakenChild;
 use super::super::login::Tool;
 use super::super::remote_command::RemoteCommand;
@@ -14,13 +14,13 @@ use super::{note_banner, note_warnings, visit, with_paths};
 use crate::transport::Transport;
 
 /// Dropping the future ends the connection, wherever it has come to.
-pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<HandshakenChild, StreamError> {
+pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<HandshakenChild, ConnectError> {
     let errand = RemoteCommand::new(&ssh.start, true).await?;
     let started = Instant::now();
     let program = format!("ssh {}", ssh.hostname);
     let mut ssh = with_paths(ssh);
     let opened = offshoot_ssh_helper::connect(&mut ssh, errand.line(), patience).await;
-    let opened = opened.map_err(StreamError::from_failure)?;
+    let opened = opened.map_err(ConnectError::from_failure)?;
     let took = started.elapsed();
     tracing::debug!(program, ?took, "the server has let us in");
     note_banner(&program, &opened.banner);
@@ -28,7 +28,7 @@ pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<HandshakenChi
     let session = opened.with_pipes();
     let tool = session
         .and_then(carried)
-        .map_err(|source| StreamError::Start {
+        .map_err(|source| ConnectError::Start {
             program: program.clone(),
             source,
         })?;

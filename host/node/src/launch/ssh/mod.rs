@@ -16,7 +16,7 @@ use offshoot_proto::control::Ssh;
 use offshoot_proto::login;
 use tokio::time::Instant;
 
-use super::error::StreamError;
+use super::error::ConnectError;
 use super::greeted::HandshakenChild;
 use super::login::{Secrets, Visit};
 use super::remote_command::RemoteCommand;
@@ -31,7 +31,7 @@ pub(super) async fn launch(
     driver: &Arc<Driver>,
     ssh: Ssh,
     patience: Duration,
-) -> Result<HandshakenChild, StreamError> {
+) -> Result<HandshakenChild, ConnectError> {
     check(&ssh)?;
     #[cfg(feature = "ssh")]
     if !wants_program(&ssh) {
@@ -46,8 +46,8 @@ pub(super) async fn launch(
         .await
         .map_err(|error| match error {
             // Who asks for it by name knows what is missing.
-            StreamError::ToolMissing { tool, reason } if !named && crate::identity::is_child() => {
-                StreamError::ToolMissing {
+            ConnectError::ToolMissing { tool, reason } if !named && crate::identity::is_child() => {
+                ConnectError::ToolMissing {
                     tool,
                     reason: format!(
                         "{reason}; a machine without it can still be gone through, with `jump` \
@@ -93,10 +93,10 @@ fn note_warnings(program: &str, warnings: &[String]) {
 }
 
 /// Refuses files that cannot be read: the client would only pass over some of them.
-fn check(ssh: &Ssh) -> Result<(), StreamError> {
+fn check(ssh: &Ssh) -> Result<(), ConnectError> {
     let refused = |what: &str, text: &str, rule: &str| {
         let text = text.escape_debug();
-        Err(StreamError::Name(format!("{what} `{text}` {rule}")))
+        Err(ConnectError::Name(format!("{what} `{text}` {rule}")))
     };
     // `none` is a word of the client's own for no file at all.
     let config = ssh.config_file.as_ref().filter(|file| *file != "none");

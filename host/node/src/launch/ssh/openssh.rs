@@ -6,7 +6,7 @@ use std::time::Duration;
 use offshoot_proto::control::{CheckHostKeys, Ssh};
 use offshoot_proto::login;
 
-use super::super::error::StreamError;
+use super::super::error::ConnectError;
 use super::super::greeted::HandshakenChild;
 use super::super::login::{Askpass, Passphrase, Secrets, Talk, Wants};
 use super::super::remote_command::RemoteCommand;
@@ -16,7 +16,7 @@ use super::expand_home;
 pub(super) async fn launch(
     mut ssh: Ssh,
     patience: Duration,
-) -> Result<HandshakenChild, StreamError> {
+) -> Result<HandshakenChild, ConnectError> {
     let errand = RemoteCommand::new(&ssh.start, true).await?;
     let (password, passphrase) = (ssh.password.take(), ssh.passphrase.take());
     let program = ssh.ssh_path.clone().unwrap_or_else(|| "ssh".to_owned());
@@ -34,7 +34,7 @@ pub(super) async fn launch(
         identity: identity.map(|path| path.to_string_lossy().into_owned()),
     });
     let askpass = Askpass::new(&errand.nonce, password, passphrase);
-    let mut askpass = askpass.map_err(|source| StreamError::Start {
+    let mut askpass = askpass.map_err(|source| ConnectError::Start {
         program: program.clone(),
         source,
     })?;

@@ -17,7 +17,7 @@ use offshoot_proto::control::{ImageHash, Ssh};
 use tokio::io::Interest;
 use tokio::time::Instant;
 
-use super::super::error::StreamError;
+use super::super::error::ConnectError;
 use super::super::greeted::HandshakenChild;
 use super::super::login::{Tool, Wants};
 use super::super::remote_command::RemoteCommand;
@@ -41,11 +41,11 @@ pub(super) async fn launch(
     ssh: Ssh,
     hash: ImageHash,
     patience: Duration,
-) -> Result<HandshakenChild, StreamError> {
+) -> Result<HandshakenChild, ConnectError> {
     let started = Instant::now();
     let program = format!("ssh {}", ssh.hostname);
     let left = || patience.saturating_sub(started.elapsed());
-    let timeout = |stage| StreamError::Timeout {
+    let timeout = |stage| ConnectError::Timeout {
         program: program.clone(),
         stage,
         after: patience,
@@ -53,7 +53,7 @@ pub(super) async fn launch(
     };
     let brought = tokio::time::timeout(left(), brought(driver, hash)).await;
     let brought = brought.map_err(|_| timeout(Stage::Upload))??;
-    let failed = |source| StreamError::Start {
+    let failed = |source| ConnectError::Start {
         program: program.clone(),
         source,
     };
@@ -77,11 +77,11 @@ pub(super) async fn launch(
             note_banner(&program, &banner);
             note_warnings(&program, &warnings);
         }
-        Ok(Answer::Failed(failure)) => return Err(StreamError::from_failure(failure)),
+        Ok(Answer::Failed(failure)) => return Err(ConnectError::from_failure(failure)),
         Err(error) => {
             let ending = tool.transport.exit_reason(GRACE).await;
             let ending = ending.map_or_else(String::new, |ending| format!("; {ending}"));
-            return Err(StreamError::ClosedEarly {
+            return Err(ConnectError::ClosedEarly {
                 program,
                 stage: Stage::Connect,
                 reason: format!("the client that was brought here failed: {error}{ending}"),
@@ -92,7 +92,7 @@ pub(super) async fn launch(
 }
 
 /// The program, once its image has come.
-async fn brought(driver: &Arc<Driver>, hash: ImageHash) -> Result<Arc<Program>, StreamError> {
+async fn brought(driver: &Arc<Driver>, hash: ImageHash) -> Result<Arc<Program>, ConnectError> {
     static KEPT: Mutex<Option<Arc<Program>>> = Mutex::new(None);
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Some(program) = kept().filter(|program| program.hash == hash) {
@@ -109,7 +109,7 @@ async fn brought(driver: &Arc<Driver>, hash: ImageHash) -> Result<Arc<Program>, 
             ImageState::OnItsWay => next.await,
         }
     };
-    let failed = |source| StreamError::Start {
+    let failed = |source| ConnectError::Start {
         program: "the client that was brought here".to_owned(),
         source,
     };
@@ -120,7 +120,7 @@ async fn brought(driver: &Arc<Driver>, hash: ImageHash) -> Result<Arc<Program>, 
     })?;
     // Some milliseconds, which must not hold up the links.
     let made = tokio::task::spawn_blocking(move || unpack(&image, hash)).await;
-    let file = made.map_err(|_| StreamError::Stopped)?;
+    let file = made.map_err(|_| ConnectError::Stopped)?;
     let file = file.inspect_err(|_| driver.lock().node.discard_image(&hash));
     let program = Arc::new(Program {
         hash,
