@@ -106,8 +106,10 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Says what was being done when something failed.
-pub trait Explain<T> {
+/// Adds a message to the error of a `Result`, or makes one of a `None`, as `anyhow::Context` does.
+///
+/// The name `Context` is that of a [process](crate::Context) here.
+pub trait ResultExt<T> {
     /// Puts a message before the error.
     ///
     /// # Errors
@@ -123,7 +125,7 @@ pub trait Explain<T> {
     fn with_context<D: fmt::Display>(self, message: impl FnOnce() -> D) -> Result<T>;
 }
 
-impl<T, E: Into<Error>> Explain<T> for std::result::Result<T, E> {
+impl<T, E: Into<Error>> ResultExt<T> for std::result::Result<T, E> {
     #[track_caller]
     fn context(self, message: impl fmt::Display) -> Result<T> {
         match self {
@@ -141,7 +143,7 @@ impl<T, E: Into<Error>> Explain<T> for std::result::Result<T, E> {
     }
 }
 
-impl<T> Explain<T> for Option<T> {
+impl<T> ResultExt<T> for Option<T> {
     #[track_caller]
     fn context(self, message: impl fmt::Display) -> Result<T> {
         match self {

@@ -46,15 +46,15 @@ mod router;
 #[cfg(all(feature = "tracing", target_arch = "wasm32"))]
 mod tracing_backend;
 
-pub use error::{Error, Explain, Result};
+pub use error::{Error, Result, ResultExt};
 pub use host::{Host, context_id, is_controller, parent_id, parent_ids};
 pub use offshoot_abi::router::ChannelError;
 pub use offshoot_abi::{Blob, Function, Schema, Secret};
 pub use offshoot_abi::{CallError, CallErrorKind, CallFailure};
 pub use offshoot_macros::{data, function, functions, wants};
 pub use router::{
-    CallChain, Channel, Context, Items, Listen, Local, Message, Receiver, Router, RouterError,
-    Select, SelectError, SelectEvent, Selection, Sender, Source, TimeoutError,
+    CallChain, Channel, Context, Items, ListenOptions, Local, Message, Receiver, Router,
+    RouterError, Select, SelectError, SelectEvent, Selection, Sender, Source, TimeoutError,
 };
 
 /// What the macros' expansions name. Not for use by hand: it changes without notice.

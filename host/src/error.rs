@@ -149,9 +149,9 @@ pub struct LatchError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectError {
-    /// It has no source that could give anything.
+    /// The select has no sources.
     #[error("cannot get(), Select instance is empty")]
-    Empty,
+    NoSources,
     /// The source would be told of its messages twice.
     #[error("cannot add: Receiver is already owned by another Select")]
     Owned,

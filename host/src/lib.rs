@@ -41,7 +41,7 @@ pub use {
     error::{ChannelError, ChannelErrorKind, Error, LatchError, SelectError},
     identity::{context_id, is_controller, parent_id, parent_ids},
     latch::Latch,
-    messages::{Channel, Handler, Listen, Message, Receiver, Sender, Values},
+    messages::{Channel, Handler, ListenOptions, Message, Receiver, Sender, Values},
     offshoot_abi::{
         Blob, CallError, CallErrorKind, CallFailure, Function, FunctionInfo, Grant, GuestError,
         Inspection, InvalidModule, Manifest, Portable, Secret, Type, Want,

@@ -179,12 +179,17 @@ impl Router {
         self.tree.plugins.get(name)
     }
 
-    /// The id of the direct child through which a context is reached (`S062`); `None` when there
-    /// is no way to it.
-    pub fn stream_by_id(&self, context_id: u32) -> Option<u32> {
+    /// The id of the direct child through which messages to a context go; `None` without a route.
+    pub fn next_hop(&self, context_id: u32) -> Option<u32> {
         let state = self.tree.driver.lock();
         let link = state.node.link_to(ContextId(context_id))?;
         Some(state.node.peer_of(link)?.0)
+    }
+
+    /// Mitogen's name of [`next_hop`](Self::next_hop). It returns a context's id, as streams are
+    /// not part of this interface.
+    pub fn stream_by_id(&self, context_id: u32) -> Option<u32> {
+        self.next_hop(context_id)
     }
 
     /// Takes an id that no other context ever had (`S074`). [`local`](Self::local) and its like do

@@ -9,7 +9,7 @@ use offshoot_abi::{Blob, ContextAddress, Function, Portable, Schema, Shape};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CallChain, Listen, Receiver, RouterError, done, encode, exchange, unexpected};
+use super::{CallChain, ListenOptions, Receiver, RouterError, done, encode, exchange, unexpected};
 
 /// Bytes of a context's name at most, as hosts have it.
 const NAME_MAX: usize = 100;
@@ -112,7 +112,7 @@ impl Context {
         handle: u64,
         value: &T,
     ) -> Result<Receiver<U>, RouterError> {
-        let listen = Listen::new().persist(false).respondent(self);
+        let listen = ListenOptions::new().persist(false).respondent(self);
         let receiver = listen.make()?;
         self.post(handle, receiver.handle(), value)?;
         Ok(receiver)

@@ -110,8 +110,8 @@ impl std::error::Error for TimeoutError {}
 /// What a [`Select`](crate::Select) refuses. It changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelectError {
-    /// There is nothing to wait for.
-    Empty,
+    /// The select has no sources.
+    NoSources,
     /// What was to be added is in a select already, be it the same one.
     Owned,
     /// What was to be added contains the select that it was to be added to.
@@ -123,10 +123,10 @@ pub enum SelectError {
 impl fmt::Display for SelectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "Cannot get(), Select instance is empty",
-            Self::Owned => "Cannot add: Receiver is already owned by another Select",
-            Self::Cycle => "Adding this Select instance would create a Select cycle",
-            Self::NotMember => "Instance is not a member of this Select",
+            Self::NoSources => "cannot get(), Select instance is empty",
+            Self::Owned => "cannot add: Receiver is already owned by another Select",
+            Self::Cycle => "adding this Select instance would create a Select cycle",
+            Self::NotMember => "instance is not a member of this Select",
         })
     }
 }

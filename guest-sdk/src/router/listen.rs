@@ -9,19 +9,19 @@ use super::{Context, Receiver, RouterError, exchange, unexpected};
 /// ```no_run
 /// # use offshoot_guest::{Context, Result, Router};
 /// # fn example(router: &Router, context: &Context) -> Result<()> {
-/// use offshoot_guest::Listen;
+/// use offshoot_guest::ListenOptions;
 ///
 /// // One message, on a handle that both sides know, from that context only.
-/// let listen = Listen::new().handle(500).persist(false).respondent(context);
+/// let listen = ListenOptions::new().handle(500).persist(false).respondent(context);
 /// let answer: u32 = router.receiver_with(listen)?.get()?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Listen(router::Listen);
+pub struct ListenOptions(router::Listen);
 
-impl Listen {
+impl ListenOptions {
     /// All messages, from whoever may send here, on a new handle.
     pub const fn new() -> Self {
         Self(router::Listen {
@@ -59,7 +59,7 @@ impl Listen {
     }
 }
 
-impl Default for Listen {
+impl Default for ListenOptions {
     fn default() -> Self {
         Self::new()
     }

@@ -30,7 +30,7 @@ pub use chain::CallChain;
 pub use channel::Channel;
 pub use context::Context;
 pub use error::{RouterError, SelectError, TimeoutError};
-pub use listen::Listen;
+pub use listen::ListenOptions;
 pub use local::Local;
 pub use message::Message;
 pub use receiver::{Items, Receiver};
@@ -75,7 +75,8 @@ impl Router {
     }
 
     /// The context that the function runs in.
-    pub fn myself(&self) -> Context {
+    #[doc(alias = "myself")]
+    pub fn own_context(&self) -> Context {
         Context::new(ContextAddress {
             id: self.0.context_id(),
             name: self.0.name().to_owned(),
@@ -91,7 +92,7 @@ impl Router {
     /// The context of that id. Nothing is asked: whether there is one shows when it is used.
     pub fn context_by_id(&self, id: u32) -> Context {
         if id == self.0.context_id() {
-            return self.myself();
+            return self.own_context();
         }
         Context::new(ContextAddress {
             id,
@@ -111,7 +112,7 @@ impl Router {
     ///
     /// Fails without the grant, and when there are too many receivers.
     pub fn receiver<T>(&self) -> Result<Receiver<T>, RouterError> {
-        self.receiver_with(Listen::new())
+        self.receiver_with(ListenOptions::new())
     }
 
     /// A receiver as `listen` describes it.
@@ -120,7 +121,7 @@ impl Router {
     ///
     /// Fails without the grant, when the handle is taken or the host's own, and when the
     /// respondent is lost.
-    pub fn receiver_with<T>(&self, listen: Listen) -> Result<Receiver<T>, RouterError> {
+    pub fn receiver_with<T>(&self, listen: ListenOptions) -> Result<Receiver<T>, RouterError> {
         listen.make()
     }
 
@@ -135,7 +136,7 @@ impl Router {
         context: &Context,
         handle: u64,
     ) -> Result<Channel<In, Out>, RouterError> {
-        let receiver = self.receiver_with(Listen::new().respondent(context))?;
+        let receiver = self.receiver_with(ListenOptions::new().respondent(context))?;
         Ok(Channel::new(receiver, Sender::new(context.id(), handle)))
     }
 }

@@ -94,22 +94,24 @@ impl<T> Select<T> {
         self.core.close();
     }
 
-    /// Sources that are there. Whether they have anything to give is another question.
-    pub fn len(&self) -> usize {
+    /// Number of sources, with or without messages.
+    pub fn source_count(&self) -> usize {
         self.core.sources.borrow().len()
     }
 
-    /// Whether there are no sources.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Whether there are sources. Without one, [`get`](Self::get) fails.
+    #[doc(alias = "__bool__")]
+    pub fn has_sources(&self) -> bool {
+        self.source_count() > 0
     }
 
-    /// Whether [`get`](Self::get) would wait.
+    /// Whether [`get`](Self::get) would wait: no source has a message.
     ///
     /// # Errors
     ///
     /// Fails without the grant.
-    pub fn empty(&self) -> Result<bool, RouterError> {
+    #[doc(alias = "empty")]
+    pub fn is_empty(&self) -> Result<bool, RouterError> {
         for leaf in self.core.leaves()? {
             if leaf.is_closed() || leaf.waiting()? > 0 {
                 return Ok(false);
@@ -134,7 +136,7 @@ impl<T: DeserializeOwned> Select<T> {
     ///
     /// # Errors
     ///
-    /// [`SelectError::Empty`] when there is no source.
+    /// [`SelectError::NoSources`] when there is no source.
     pub fn get(&self) -> Result<SelectEvent<T>, RouterError> {
         match self.next(None)? {
             Some(event) => Ok(event),
@@ -178,7 +180,7 @@ impl<T: DeserializeOwned> Select<T> {
     /// Fails without the grant.
     pub fn drain(&self) -> Result<Vec<SelectEvent<T>>, RouterError> {
         let mut events = Vec::new();
-        while !self.is_empty()
+        while self.has_sources()
             && let Some(event) = self.try_get().or_else(nothing_left)?
         {
             events.push(event);
@@ -206,7 +208,7 @@ impl<T: DeserializeOwned> Select<T> {
         if let Some(closed) = leaves.iter().find(|leaf| leaf.is_closed()) {
             self.core.settle(closed);
             return Ok(Some(SelectEvent {
-                receiver: closed.typed(),
+                source: closed.typed(),
                 value: Err(closed.closed_error()),
             }));
         }
@@ -222,7 +224,7 @@ impl<T: DeserializeOwned> Select<T> {
         self.core.settle(&leaf);
         let message = Message::try_from(received);
         Ok(Some(SelectEvent {
-            receiver: leaf.typed(),
+            source: leaf.typed(),
             value: message.map(|message| message.value),
         }))
     }
@@ -253,7 +255,7 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a Select<T> {
 #[derive(Debug)]
 pub struct SelectEvent<T> {
     /// The receiver that had it, also when it is a source of a nested select.
-    pub receiver: Receiver<T>,
+    pub source: Receiver<T>,
     /// The value, or why that receiver has none.
     pub value: Result<T, RouterError>,
 }
@@ -269,7 +271,7 @@ impl<T: DeserializeOwned> Iterator for Selection<'_, T> {
     type Item = Result<SelectEvent<T>, RouterError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended || self.select.is_empty() {
+        if self.ended || !self.select.has_sources() {
             return None;
         }
         let item = self.select.get().map(Some).or_else(nothing_left);
@@ -283,7 +285,7 @@ impl<T: DeserializeOwned> Iterator for Selection<'_, T> {
 /// sources had was taken from them directly.
 fn nothing_left<T>(error: RouterError) -> Result<Option<T>, RouterError> {
     match error {
-        RouterError::Select(SelectError::Empty) => Ok(None),
+        RouterError::Select(SelectError::NoSources) => Ok(None),
         error => Err(error),
     }
 }
@@ -476,7 +478,7 @@ impl Core {
     /// There is no receiver. A nested select may get one later, but not while this thread waits.
     fn nothing_to_wait_for(&self, timeout: Option<Duration>) -> Result<(), RouterError> {
         if self.sources.borrow().is_empty() {
-            return Err(SelectError::Empty.into());
+            return Err(SelectError::NoSources.into());
         }
         match timeout {
             Some(timeout) => {

@@ -1,18 +1,21 @@
 //! Calls that depend on each other, without a round trip between them.
 
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Context;
+use offshoot_abi::Function;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// Calls of one context that stop at the first that fails (`B020`).
+use super::Context;
+use crate::error::Error;
+use crate::messages::Receiver;
+use crate::plugin::Plugin;
+
+/// Calls of one context of which none runs after one has failed: the later ones fail with the
+/// error of that one. So steps that depend on each other cost one round trip.
 ///
-/// Calls made through a chain are made like those of its [`Context`], but once one has failed, the
-/// later ones do not run, and fail with the same error. So many steps that depend on each other
-/// cost one round trip.
-///
-/// Dropping it forgets the failure in the context too; so does [`reset`](Self::reset), to start
-/// anew.
+/// Calls through a chain are those of its [`Context`], and have the deadline of the handle that
+/// made the chain. [`reset`](Self::reset), and dropping the chain, clear the failure.
 ///
 /// ```no_run
 /// # mod disk { macro_rules! f { ($($n:ident)*) => { $(pub enum $n {} impl offshoot::Function for $n {
@@ -44,19 +47,105 @@ impl CallChain {
         }
     }
 
-    /// Forgets a failure: the next call runs.
+    /// The context that the calls go to. Calls through it are not part of the chain.
+    pub fn context(&self) -> Context {
+        self.context.with_chain(0)
+    }
+
+    /// As [`Context::call`].
+    ///
+    /// # Errors
+    ///
+    /// As that, or with the error of the call that failed first.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that.
+    pub async fn call<F: Function>(&self, arguments: F::Arguments) -> Result<F::Output, Error> {
+        self.context.call::<F>(arguments).await
+    }
+
+    /// As [`Context::call_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// As that, or with the error of the call that failed first.
+    pub fn call_blocking<F: Function>(&self, arguments: F::Arguments) -> Result<F::Output, Error> {
+        self.context.call_blocking::<F>(arguments)
+    }
+
+    /// As [`Context::call_async`].
+    ///
+    /// # Errors
+    ///
+    /// As that; the receiver gets the error of the call that failed first.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that.
+    pub async fn call_async<F: Function>(
+        &self,
+        arguments: F::Arguments,
+    ) -> Result<Receiver<F::Output>, Error> {
+        self.context.call_async::<F>(arguments).await
+    }
+
+    /// As [`Context::call_no_reply`]; if it fails, the calls after it do not run.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that.
+    pub async fn call_no_reply<F: Function>(&self, arguments: F::Arguments) -> Result<(), Error> {
+        self.context.call_no_reply::<F>(arguments).await
+    }
+
+    /// As [`Context::call_named`].
+    ///
+    /// # Errors
+    ///
+    /// As that, or with the error of the call that failed first.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that.
+    pub async fn call_named<R: DeserializeOwned>(
+        &self,
+        plugin: &Plugin,
+        function: &str,
+        arguments: &impl Serialize,
+    ) -> Result<R, Error> {
+        self.context.call_named(plugin, function, arguments).await
+    }
+
+    /// As [`Context::call_named_async`].
+    ///
+    /// # Errors
+    ///
+    /// As that; the receiver gets the error of the call that failed first.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that.
+    pub async fn call_named_async<R: DeserializeOwned>(
+        &self,
+        plugin: &Plugin,
+        function: &str,
+        arguments: &impl Serialize,
+    ) -> Result<Receiver<R>, Error> {
+        self.context
+            .call_named_async(plugin, function, arguments)
+            .await
+    }
+
+    /// Clears the failure: the next call runs.
     pub fn reset(&self) {
         let driver = &self.context.tree().driver;
         let (dst, id) = (self.context.context_id(), self.id);
         driver.drive_lazily(|state, _| state.node.forget_chain(dst, id));
-    }
-}
-
-impl Deref for CallChain {
-    type Target = Context;
-
-    fn deref(&self) -> &Context {
-        &self.context
     }
 }
 
@@ -67,7 +156,7 @@ impl Drop for CallChain {
 }
 
 impl Context {
-    /// A chain of calls, which stops at the first that fails (`B020`).
+    /// A chain of calls to this context, of which none runs after one has failed.
     pub fn chain(&self) -> CallChain {
         CallChain::new(self)
     }

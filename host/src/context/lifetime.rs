@@ -6,7 +6,7 @@ use offshoot_proto::{Body, Dead, DeadKind};
 
 use super::Context;
 use crate::error::{ChannelError, Error};
-use crate::messages::{Listen, Receiver};
+use crate::messages::{ListenOptions, Receiver};
 use crate::router::Router;
 
 impl Context {
@@ -76,7 +76,7 @@ impl Context {
         let router = Router {
             tree: self.inner.tree.clone(),
         };
-        let watch = Receiver::<()>::new(&router, Listen::new().respondent(self));
+        let watch = Receiver::<()>::new(&router, ListenOptions::new().respondent(self));
         let watch = match watch {
             Ok(watch) => watch,
             Err(error) => return error.to_string(),

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::Context;
 use crate::error::Error;
-use crate::messages::{Listen, Message, Receiver};
+use crate::messages::{ListenOptions, Message, Receiver};
 use crate::router::Router;
 
 impl Context {
@@ -41,7 +41,7 @@ impl Context {
                     .to_owned(),
             ));
         }
-        let listen = Listen::new().persist(persist).respondent(self);
+        let listen = ListenOptions::new().persist(persist).respondent(self);
         let router = Router {
             tree: self.inner.tree.clone(),
         };

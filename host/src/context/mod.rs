@@ -69,10 +69,10 @@ impl Context {
         self.inner.id
     }
 
-    /// The context as a plugin's type, to be an argument of its functions.
+    /// The context as the type that a plugin's functions take, to be an argument of one.
     ///
-    /// With a plugin `tour` it is `context.call::<tour::visit>((other.pass(),))`.
-    pub fn pass<C: Portable<Address = ContextAddress>>(&self) -> C {
+    /// With a plugin `tour` it is `context.call::<tour::visit>((other.to_portable(),))`.
+    pub fn to_portable<C: Portable<Address = ContextAddress>>(&self) -> C {
         C::from_address(ContextAddress {
             id: self.inner.id.0,
             name: self.inner.name.to_string(),

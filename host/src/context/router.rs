@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::router::Router;
 
 impl Router {
-    /// The context that a plugin's context names: the way back from [`Context::pass`].
+    /// The context that a plugin's context names: the way back from [`Context::to_portable`].
     ///
     /// # Errors
     ///
@@ -42,8 +42,9 @@ impl Router {
         known.then(|| Context::new(self.tree.clone(), id, driver.name(id), driver.target_of(id)))
     }
 
-    /// This context itself (`B053`): messages to it arrive here.
-    pub fn myself(&self) -> Context {
+    /// The context that this router runs in: messages to it arrive here.
+    #[doc(alias = "myself")]
+    pub fn own_context(&self) -> Context {
         let driver = &self.tree.driver;
         let id = driver.lock().node.id();
         Context::new(self.tree.clone(), id, driver.name(id), driver.target_of(id))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::receiver::{Listen, Receiver};
+use super::receiver::{ListenOptions, Receiver};
 use super::sender::Sender;
 use crate::context::Context;
 use crate::error::Error;
@@ -43,7 +43,7 @@ impl<In: DeserializeOwned, Out> Channel<In, Out> {
         router: &Router,
         context: &Context,
         dst_handle: u64,
-        listen: Listen,
+        listen: ListenOptions,
     ) -> Result<Self, Error> {
         Ok(Self {
             receiver: Receiver::new(router, listen)?,
@@ -59,8 +59,8 @@ impl<In: DeserializeOwned, Out: DeserializeOwned> Channel<In, Out> {
     ///
     /// As [`Receiver::new`].
     pub fn pair(router: &Router) -> Result<(Self, Channel<Out, In>), Error> {
-        let here = Receiver::<In>::new(router, Listen::new())?;
-        let there = Receiver::<Out>::new(router, Listen::new())?;
+        let here = Receiver::<In>::new(router, ListenOptions::new())?;
+        let there = Receiver::<Out>::new(router, ListenOptions::new())?;
         let near = Self {
             sender: there.to_sender(),
             receiver: here.clone(),

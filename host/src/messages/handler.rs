@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use offshoot_proto::{DeadKind, Handle};
 
 use super::message::Message;
-use super::receiver::Listen;
+use super::receiver::ListenOptions;
 use crate::context::Context;
 use offshoot_node::driver::Driver;
 use offshoot_node::mailbox::{MessageHandler, QueuedMessage};
@@ -35,7 +35,7 @@ use offshoot_node::mailbox::{MessageHandler, QueuedMessage};
 pub struct Handler {
     function: Function,
     policy: Option<Policy>,
-    pub(crate) listen: Listen,
+    pub(crate) listen: ListenOptions,
 }
 
 type Function = Box<dyn FnMut(Message) + Send>;
@@ -50,7 +50,7 @@ impl Handler {
         Self {
             function: Box::new(function),
             policy: None,
-            listen: Listen::new(),
+            listen: ListenOptions::new(),
         }
     }
 

@@ -13,7 +13,7 @@ pub use {
     channel::Channel,
     handler::Handler,
     message::Message,
-    receiver::{Listen, Receiver},
+    receiver::{ListenOptions, Receiver},
     sender::Sender,
     values::Values,
 };

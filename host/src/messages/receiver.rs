@@ -65,23 +65,23 @@ enum Purpose {
 /// ```no_run
 /// # async fn example(router: offshoot::Router, context: offshoot::Context)
 /// # -> Result<(), offshoot::Error> {
-/// use offshoot::Listen;
+/// use offshoot::ListenOptions;
 ///
 /// // One message, on a handle that both sides know, from that context only.
-/// let listen = Listen::new().handle(500).persist(false).respondent(&context);
+/// let listen = ListenOptions::new().handle(500).persist(false).respondent(&context);
 /// let answer: u32 = router.receiver_with(listen)?.get().await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Listen {
+pub struct ListenOptions {
     pub(crate) handle: Option<u64>,
     pub(crate) persist: bool,
     pub(crate) respondent: Option<Context>,
 }
 
-impl Listen {
+impl ListenOptions {
     /// All messages, from whoever may send here, on a new handle.
     pub const fn new() -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Listen {
     }
 }
 
-impl Default for Listen {
+impl Default for ListenOptions {
     fn default() -> Self {
         Self::new()
     }
@@ -133,7 +133,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
     /// respondent is lost already, or the router was shut down.
-    pub fn new(router: &Router, listen: Listen) -> Result<Self, Error> {
+    pub fn new(router: &Router, listen: ListenOptions) -> Result<Self, Error> {
         let tree = router.tree.clone();
         let respondent = listen.respondent.as_ref().map(Context::context_id);
         let subscription = tree.driver.drive(|state, _| {
@@ -306,7 +306,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// A way to send here (`B029`), also from other contexts: see [`Sender::pass`].
+    /// A way to send here (`B029`), also from other contexts: see [`Sender::to_portable`].
     pub fn to_sender(&self) -> Sender<T> {
         let tree = self.core.tree();
         let here = tree.driver.lock().node.id();

@@ -5,7 +5,7 @@ use offshoot_node::driver::Driver;
 use offshoot_proto::{ContextId, Handle};
 use serde::de::DeserializeOwned;
 
-use super::{Handler, Listen, Message, Receiver, Sender};
+use super::{Handler, ListenOptions, Message, Receiver, Sender};
 use crate::error::Error;
 use crate::router::Router;
 
@@ -16,7 +16,7 @@ impl Router {
     ///
     /// As [`Receiver::new`].
     pub fn receiver<T: DeserializeOwned>(&self) -> Result<Receiver<T>, Error> {
-        Receiver::new(self, Listen::new())
+        Receiver::new(self, ListenOptions::new())
     }
 
     /// A receiver that listens as `listen` says.
@@ -24,11 +24,14 @@ impl Router {
     /// # Errors
     ///
     /// As [`Receiver::new`].
-    pub fn receiver_with<T: DeserializeOwned>(&self, listen: Listen) -> Result<Receiver<T>, Error> {
+    pub fn receiver_with<T: DeserializeOwned>(
+        &self,
+        listen: ListenOptions,
+    ) -> Result<Receiver<T>, Error> {
         Receiver::new(self, listen)
     }
 
-    /// A sender to where a plugin's sender sends: the way back from [`Sender::pass`].
+    /// A sender to where a plugin's sender sends: the way back from [`Sender::to_portable`].
     pub fn sender<T>(&self, sender: &impl Portable<Address = SenderAddress<T>>) -> Sender<T> {
         let address = sender.to_address();
         let context = ContextId(address.context);
@@ -59,9 +62,10 @@ impl Router {
         handle.ok_or_else(Error::shut_down)
     }
 
-    /// Takes a handler back; says whether there was one. Of a receiver's handle it
-    /// [closes](Receiver::close) the receiver.
-    pub fn del_handler(&self, handle: u64) -> bool {
+    /// Removes the handler of a handle; `false` if there was none. If a receiver listens on the
+    /// handle, it is [closed](Receiver::close).
+    #[doc(alias = "del_handler")]
+    pub fn remove_handler(&self, handle: u64) -> bool {
         self.tree.driver.remove_subscriber(Handle(handle))
     }
 

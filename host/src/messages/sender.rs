@@ -54,11 +54,11 @@ impl<T> Sender<T> {
         self.stream.context().0
     }
 
-    /// The sender as a plugin's type, to be an argument of its functions (`B029`): a plugin may
-    /// send to where it is handed a sender for, without a grant.
+    /// The sender as the type that a plugin's functions take, to be an argument of one. A plugin
+    /// may send with it, without a grant.
     ///
-    /// With a plugin `streams` it is `context.call::<streams::numbers>((sender.pass(), 1000))`.
-    pub fn pass<S: Portable<Address = SenderAddress<T>>>(&self) -> S {
+    /// With a plugin `streams` it is `context.call::<streams::numbers>((sender.to_portable(), 1000))`.
+    pub fn to_portable<S: Portable<Address = SenderAddress<T>>>(&self) -> S {
         S::from_address(SenderAddress::new(self.context_id(), self.handle()))
     }
 

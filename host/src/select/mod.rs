@@ -174,7 +174,7 @@ impl<T: Send + 'static> Select<T> {
     ///
     /// # Errors
     ///
-    /// [`SelectError::Empty`] when there are no sources, or when the last one is removed
+    /// [`SelectError::NoSources`] when there are no sources, or when the last one is removed
     /// meanwhile; [`SelectError::Closed`] when the select is closed meanwhile. What went wrong in
     /// a source is in the event.
     ///
@@ -225,7 +225,7 @@ impl<T: Send + 'static> Select<T> {
     ///
     /// # Errors
     ///
-    /// [`SelectError::Empty`] when there are no sources.
+    /// [`SelectError::NoSources`] when there are no sources.
     pub fn try_get(&self) -> Result<Option<SelectEvent<T>>, Error> {
         self.look(self.inner.ready.epoch())
     }
@@ -307,20 +307,23 @@ impl<T: Send + 'static> Select<T> {
         Ok(values)
     }
 
-    /// Whether [`get`](Self::get) would wait (`S028`). It may be wrong a moment later, and when
-    /// someone else takes from the sources, in either way.
-    pub fn empty(&self) -> bool {
+    /// Whether [`get`](Self::get) would wait: no source has a value, as with
+    /// [`Receiver::is_empty`](crate::Receiver::is_empty). The answer may be out of date when it is
+    /// returned, in either direction, while others put values into the sources or take them out.
+    #[doc(alias = "empty")]
+    pub fn is_empty(&self) -> bool {
         self.inner.ready.len() == 0
     }
 
-    /// Sources that are there. Whether they have anything to give is another question (`S025`).
-    pub fn len(&self) -> usize {
+    /// Number of sources, with or without values.
+    pub fn source_count(&self) -> usize {
         self.members().sources.len()
     }
 
-    /// Whether there are no sources: [`get`](Self::get) would fail.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Whether there are sources. Without one, [`get`](Self::get) fails.
+    #[doc(alias = "__bool__")]
+    pub fn has_sources(&self) -> bool {
+        self.source_count() > 0
     }
 
     /// Lets go of all sources, without closing them, and wakes whoever waits (`S026`). More than
@@ -360,7 +363,7 @@ impl<T: Send + 'static> Select<T> {
                 }
                 let empty = self.members().sources.is_empty();
                 return if empty {
-                    Err(SelectError::Empty.into())
+                    Err(SelectError::NoSources.into())
                 } else {
                     Ok(None)
                 };
@@ -388,7 +391,7 @@ impl<T: Send + 'static> Select<T> {
         };
         let done = match source {
             Source::Receiver(_) | Source::Latch(_) => oneshot || source.is_over(),
-            Source::Select(select) => oneshot && select.is_empty() && select.empty(),
+            Source::Select(select) => oneshot && !select.has_sources() && select.is_empty(),
         };
         if !done {
             return;
@@ -500,7 +503,7 @@ impl<T> Eq for Select<T> {}
 impl<T: Send + 'static> fmt::Debug for Select<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Select")
-            .field("sources", &self.len())
+            .field("sources", &self.source_count())
             .field("ready", &self.inner.ready.len())
             .finish()
     }

@@ -11,8 +11,8 @@
 //! streams at once.
 
 use offshoot_guest::{
-    Context, Explain, Host, Listen, Receiver, Result, Router, RouterError, Select, Sender, bail,
-    data, function,
+    Context, Host, ListenOptions, Receiver, Result, ResultExt, Router, RouterError, Select, Sender,
+    bail, data, function,
 };
 
 /// Contexts that one call may make. Each is a process: a slip of the finger should not fill a
@@ -90,7 +90,7 @@ pub fn sum(router: &Router, parts: u32, count: u64) -> Result<u64> {
     let streams = Select::new().oneshot(false);
     let mut counts = Vec::new();
     for child in &children {
-        let stream: Receiver<u64> = router.receiver_with(Listen::new().respondent(child))?;
+        let stream: Receiver<u64> = router.receiver_with(ListenOptions::new().respondent(child))?;
         counts.push(child.call_async::<numbers>((stream.to_sender(), count))?);
         streams.add(stream)?;
     }
@@ -99,7 +99,7 @@ pub fn sum(router: &Router, parts: u32, count: u64) -> Result<u64> {
         let event = event?;
         match event.value {
             Ok(number) => total = total.checked_add(number).context("the sum is too large")?,
-            Err(RouterError::Channel(_)) => streams.remove(&event.receiver)?,
+            Err(RouterError::Channel(_)) => streams.remove(&event.source)?,
             Err(error) => return Err(error.into()),
         }
     }

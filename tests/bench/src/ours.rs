@@ -334,7 +334,7 @@ impl Tree {
         self.block_on(async {
             let start = Instant::now();
             let receiver: Receiver<Blob> = self.router.receiver()?;
-            let sender = receiver.to_sender().pass();
+            let sender = receiver.to_sender().to_portable();
             let call = context
                 .call_async::<pour>((sender, ITEMS as u64, STREAM_ITEM as u64))
                 .await?;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use e2e::evil::Disguise;
 use e2e::with_router;
 use e2e_plugin as guest;
-use offshoot::{ConnectError, Context, Error, Listen, Receiver, Router, RouterStats, Sender};
+use offshoot::{
+    ConnectError, Context, Error, ListenOptions, Receiver, Router, RouterStats, Sender,
+};
 
 /// Far more than any attack takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,7 +72,7 @@ fn suffer(attack: &str, place: Place) -> Aftermath {
     with_router(async |router| {
         let before = resident_mebibytes();
         // Programs that take nothing, and all.
-        let listen = Listen::new().handle(700);
+        let listen = ListenOptions::new().handle(700);
         let receiver = router.receiver_with::<()>(listen).unwrap();
         let parent = parent(&router, place).await;
         let sibling = start(&router, parent.as_ref(), None).await.unwrap();

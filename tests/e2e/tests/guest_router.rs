@@ -64,7 +64,7 @@ fn b029_a_stream_needs_no_grant_and_ends_by_itself() {
         router.add_plugin(plugin());
         let context = router.local().await.unwrap();
         let receiver = router.receiver::<u64>().unwrap();
-        let sender = receiver.to_sender().pass();
+        let sender = receiver.to_sender().to_portable();
         let call = context.call_async::<fanout::numbers>((sender, 20_000));
         let call = call.await.unwrap();
         for number in 0..20_000 {
@@ -81,7 +81,7 @@ fn b029_a_slow_reader_holds_the_producer_and_closing_ends_it() {
         router.add_plugin(plugin());
         let context = router.local().await.unwrap();
         let receiver = router.receiver::<u64>().unwrap();
-        let sender = receiver.to_sender().pass();
+        let sender = receiver.to_sender().to_portable();
         let call = context.call_async::<fanout::numbers>((sender, 1_000_000));
         let call = call.await.unwrap();
         assert_eq!(receiver.get().await.unwrap(), 0);
@@ -135,7 +135,7 @@ fn a_million_items_come_in_order_and_the_end_is_the_senders() {
         let context = router.local().await.unwrap();
         let receiver: Receiver<u64> = router.receiver().unwrap();
         let call = context
-            .call_async::<fanout::numbers>((receiver.to_sender().pass(), 1_000_000))
+            .call_async::<fanout::numbers>((receiver.to_sender().to_portable(), 1_000_000))
             .await
             .unwrap();
         let mut next = 0;

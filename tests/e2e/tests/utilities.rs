@@ -78,7 +78,7 @@ fn s172_a_panic_goes_on_after_the_contexts_are_gone() {
 #[test]
 fn s173_a_function_brings_its_own_router() {
     let _alone = alone();
-    let function = offshoot::with_router(async |router: Router| router.myself().id());
+    let function = offshoot::with_router(async |router: Router| router.own_context().id());
     assert_eq!(function(), 0);
 }
 

@@ -181,8 +181,8 @@ fn s100_a_context_travels_and_a_name_too_long_does_not() {
 #[test]
 fn s102_a_message_is_replied_to() {
     let receiver = router().receiver::<String>().unwrap();
-    let myself = router().myself();
-    let reply = myself
+    let own_context = router().own_context();
+    let reply = own_context
         .send_async::<_, u8>(receiver.handle(), &"ping")
         .unwrap();
     let message = receiver.get_message().unwrap();
@@ -190,7 +190,7 @@ fn s102_a_message_is_replied_to() {
     message.reply(&5u8).unwrap();
     assert_eq!(reply.get().unwrap(), 5);
 
-    myself.send(receiver.handle(), &"no answer").unwrap();
+    own_context.send(receiver.handle(), &"no answer").unwrap();
     let message = receiver.get_message().unwrap();
     assert!(!message.wants_reply());
     assert!(matches!(message.reply(&1u8), Err(RouterError::Usage(_))));
@@ -199,8 +199,10 @@ fn s102_a_message_is_replied_to() {
 #[test]
 fn s103_a_reply_that_is_late_is_a_timeout_and_leaves_no_receiver() {
     let receiver = router().receiver::<u8>().unwrap();
-    let myself = router().myself().with_timeout(Duration::from_millis(1));
-    let error = myself
+    let own_context = router()
+        .own_context()
+        .with_timeout(Duration::from_millis(1));
+    let error = own_context
         .send_await::<_, u8>(receiver.handle(), &1u8)
         .unwrap_err();
     assert!(matches!(error, RouterError::Timeout(_)), "{error}");
@@ -210,7 +212,7 @@ fn s103_a_reply_that_is_late_is_a_timeout_and_leaves_no_receiver() {
 #[test]
 fn s120_a_receiver_can_have_the_handle_that_its_peers_know() {
     let receiver = router()
-        .receiver_with::<u8>(Listen::new().handle(55))
+        .receiver_with::<u8>(ListenOptions::new().handle(55))
         .unwrap();
     assert_eq!(receiver.handle(), 55);
     deliver(55, &1u8);

@@ -21,7 +21,7 @@ fn receivers<const N: usize>() -> [Receiver<u8>; N] {
 fn check(select: &Select<u8>, want: &[(&Receiver<u8>, u8)]) {
     for (receiver, value) in want {
         let event = select.get_timeout(NOW).unwrap();
-        assert_eq!((&event.receiver, event.value), (*receiver, Ok(*value)));
+        assert_eq!((&event.source, event.value), (*receiver, Ok(*value)));
     }
 }
 
@@ -60,7 +60,7 @@ fn s021_s022_oneshot_removes_and_the_order_is_that_of_arrival() {
         deliver(two.handle(), &1u8);
         deliver(one.handle(), &2u8);
         check(&select, &[(&two, 1), (&one, 2)]);
-        assert_eq!(!select.is_empty(), !oneshot);
+        assert_eq!(select.has_sources(), !oneshot);
         select.close();
     }
 }
@@ -68,15 +68,15 @@ fn s021_s022_oneshot_removes_and_the_order_is_that_of_arrival() {
 #[test]
 fn s023_nothing_to_wait_for_is_an_error_whatever_the_timeout() {
     let select = Select::<u8>::new();
-    refused(select.get(), SelectError::Empty);
+    refused(select.get(), SelectError::NoSources);
     refused(
         select.get_timeout(Duration::from_secs(1)),
-        SelectError::Empty,
+        SelectError::NoSources,
     );
     select.add(receiver()).unwrap();
     let error = select.get_timeout(NOW).unwrap_err();
     assert!(matches!(error, RouterError::Timeout(_)), "{error}");
-    assert!(!select.is_empty(), "a timeout removes nothing");
+    assert!(select.has_sources(), "a timeout removes nothing");
 }
 
 #[test]
@@ -117,13 +117,13 @@ fn s024_all_that_waited_before_comes_out() {
 fn s025_s028_having_sources_is_not_being_ready() {
     let one = receiver();
     let select = Select::new();
-    assert!(select.is_empty());
-    assert!(select.empty().unwrap());
+    assert!(!select.has_sources());
+    assert!(select.is_empty().unwrap());
     select.add(&one).unwrap();
-    assert!(!select.is_empty());
-    assert!(select.empty().unwrap());
+    assert!(select.has_sources());
+    assert!(select.is_empty().unwrap());
     deliver(one.handle(), &1u8);
-    assert!(!select.empty().unwrap());
+    assert!(!select.is_empty().unwrap());
 }
 
 #[test]
@@ -133,8 +133,8 @@ fn s026_s027_closing_and_dropping_free_the_sources_and_leave_them_open() {
     let outer = Select::with([Source::from(&inner), Source::from(&two)]).unwrap();
     outer.close();
     outer.close();
-    assert!(outer.is_empty());
-    assert!(!inner.is_empty(), "a nested select keeps its own");
+    assert!(!outer.has_sources());
+    assert!(inner.has_sources(), "a nested select keeps its own");
     let other = Select::with([Source::from(&inner), Source::from(&two)]).unwrap();
     drop(other);
     let other = Select::with([&two]).unwrap();
@@ -176,9 +176,13 @@ fn s029_iteration_goes_on_until_no_source_is_left() {
 #[test]
 fn s030_a_scheduler_drains_and_forgets_the_calls_that_ended() {
     let select = Select::new().oneshot(false);
-    let myself = Router::new(Host::new(0, [], "controller")).myself();
+    let own_context = Router::new(Host::new(0, [], "controller")).own_context();
     let target = receiver();
-    let ask = |value: u8| myself.send_async::<_, u8>(target.handle(), &value).unwrap();
+    let ask = |value: u8| {
+        own_context
+            .send_async::<_, u8>(target.handle(), &value)
+            .unwrap()
+    };
     let calls = [ask(0), ask(1)];
     for call in &calls {
         select.add(call).unwrap();
@@ -194,7 +198,7 @@ fn s030_a_scheduler_drains_and_forgets_the_calls_that_ended() {
     deliver(calls[0].handle(), &0u8);
     assert_eq!(select.drain().unwrap().len(), 1);
     assert!(
-        select.is_empty(),
+        !select.has_sources(),
         "a call that has ended can never fire again"
     );
 }
@@ -223,12 +227,12 @@ fn s033_cycles_are_refused_and_leave_no_trace() {
     s1.add(&s2).unwrap();
     refused(s2.add(&s0), SelectError::Cycle);
     refused(s2.add(&s1), SelectError::Cycle);
-    assert!(s2.is_empty());
+    assert!(!s2.has_sources());
     let one = receiver();
     s2.add(&one).unwrap();
     deliver(one.handle(), &1u8);
     check(&s0, &[(&one, 1)]);
-    assert!(s0.is_empty());
+    assert!(!s0.has_sources());
 }
 
 #[test]
@@ -238,10 +242,10 @@ fn s034_a_failed_source_is_named_and_with_oneshot_removed() {
     fail(two.handle(), gone());
     deliver(one.handle(), &1u8);
     let event = select.get().unwrap();
-    assert_eq!(event.receiver, two);
+    assert_eq!(event.source, two);
     assert!(matches!(event.value, Err(RouterError::Channel(_))));
     check(&select, &[(&one, 1)]);
-    assert!(select.is_empty());
+    assert!(!select.has_sources());
 }
 
 #[test]
@@ -255,10 +259,10 @@ fn s035_a_nested_select_yields_leaves_and_stays_while_it_has_sources() {
             deliver(receiver.handle(), &(value as u8));
         }
         check(&outer, &[(&b, 0), (&d, 1), (&a, 2)]);
-        assert!(!outer.is_empty());
+        assert!(outer.has_sources());
         check(&outer, &[(&c, 3)]);
-        assert_eq!(!outer.is_empty(), !outer_oneshot);
-        assert!(inner.is_empty());
+        assert_eq!(outer.has_sources(), !outer_oneshot);
+        assert!(!inner.has_sources());
     }
 }
 
@@ -286,7 +290,7 @@ fn s037_what_waits_in_a_nested_select_is_seen_from_outside() {
     let inner = Select::with([&one]).unwrap();
     deliver(one.handle(), &1u8);
     let outer = Select::with([inner]).unwrap();
-    assert!(!outer.empty().unwrap());
+    assert!(!outer.is_empty().unwrap());
     check(&outer, &[(&one, 1)]);
 }
 
@@ -321,7 +325,7 @@ fn s039_what_arrived_before_the_removal_is_still_returned() {
                 Some(3),
                 "what came later is not the select's"
             );
-            assert_eq!(!select.is_empty(), others == 1);
+            assert_eq!(select.has_sources(), others == 1);
         }
     }
 }
@@ -333,7 +337,7 @@ fn s039_what_was_taken_from_the_removed_receiver_is_not_waited_for() {
     deliver(one.handle(), &1u8);
     select.remove(&one).unwrap();
     assert_eq!(one.get().unwrap(), 1);
-    refused(select.get(), SelectError::Empty);
+    refused(select.get(), SelectError::NoSources);
 }
 
 #[test]
@@ -341,9 +345,9 @@ fn s040_a_source_that_was_closed_here_is_an_event() {
     let [one, two] = receivers();
     let select = Select::with([&one, &two]).unwrap().oneshot(false);
     one.close();
-    assert!(!select.empty().unwrap());
+    assert!(!select.is_empty().unwrap());
     let event = select.get().unwrap();
-    assert_eq!(event.receiver, one);
+    assert_eq!(event.source, one);
     assert!(matches!(event.value, Err(RouterError::Channel(_))));
     assert!(matches!(
         select.get_timeout(NOW),
@@ -354,18 +358,21 @@ fn s040_a_source_that_was_closed_here_is_an_event() {
 #[test]
 fn s042_the_four_texts() {
     let texts = [
-        (SelectError::Empty, "Cannot get(), Select instance is empty"),
+        (
+            SelectError::NoSources,
+            "cannot get(), Select instance is empty",
+        ),
         (
             SelectError::Owned,
-            "Cannot add: Receiver is already owned by another Select",
+            "cannot add: Receiver is already owned by another Select",
         ),
         (
             SelectError::Cycle,
-            "Adding this Select instance would create a Select cycle",
+            "adding this Select instance would create a Select cycle",
         ),
         (
             SelectError::NotMember,
-            "Instance is not a member of this Select",
+            "instance is not a member of this Select",
         ),
     ];
     for (error, text) in texts {

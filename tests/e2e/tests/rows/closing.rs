@@ -23,7 +23,7 @@ fn s026_closing_lets_go_of_sources_without_closing_them() {
         select.add(&inner).unwrap();
         select.close();
         select.close();
-        assert!(select.is_empty());
+        assert!(!select.has_sources());
         sender.put(&1).await.unwrap();
         assert_eq!(receiver.get().await.unwrap(), 1);
         // The inner one still has its own.
@@ -123,12 +123,12 @@ fn s034_a_message_of_another_type_is_that_sources_error() {
     with_lone_router(async |router| {
         let receiver = router.receiver::<String>().unwrap();
         let bytes = offshoot::Message::from_bytes(receiver.handle(), vec![200_u8]);
-        router.myself().send(bytes).unwrap();
+        router.own_context().send(bytes).unwrap();
         let select = Select::with([&receiver]).unwrap();
         let event = select.get().await.unwrap();
         assert!(event.source == receiver);
         assert!(matches!(event.value, Err(Error::Malformed { .. })));
-        assert!(select.is_empty());
+        assert!(!select.has_sources());
     });
 }
 
@@ -187,7 +187,7 @@ fn s039_a_source_that_is_removed_and_added_again_counts_once() {
         select.remove(&receiver).unwrap();
         select.add(&receiver).unwrap();
         assert_eq!(select.get().await.unwrap().value.unwrap(), 1);
-        assert!(select.is_empty(), "it has given its value");
+        assert!(!select.has_sources(), "it has given its value");
         assert!(select.next().await.is_none());
     });
 }
@@ -203,7 +203,7 @@ fn s039_removing_the_last_source_wakes_whoever_waits() {
         select.remove(&receiver).unwrap();
         let error = waiting.await.unwrap().unwrap_err();
         assert!(
-            matches!(error, Error::Select(SelectError::Empty)),
+            matches!(error, Error::Select(SelectError::NoSources)),
             "{error}"
         );
     });
@@ -228,7 +228,7 @@ fn s040_a_source_that_closes_is_an_event() {
             assert!(event.source == here);
             assert_closed(event.value);
             // One that was closed is out. One whose sender said that it is done may have others.
-            assert_eq!(select.len(), usize::from(!oneshot));
+            assert_eq!(select.source_count(), usize::from(!oneshot));
         }
     });
 }
@@ -264,7 +264,7 @@ fn s040_a_lost_context_is_an_event_of_its_receiver() {
     with_router(async |router| {
         let lost = router.local().await.unwrap();
         let stays = router.local().await.unwrap();
-        let listen = |context| offshoot::Listen::new().respondent(context);
+        let listen = |context| offshoot::ListenOptions::new().respondent(context);
         let from_lost: Receiver<u32> = router.receiver_with(listen(&lost)).unwrap();
         let from_other: Receiver<u32> = router.receiver_with(listen(&stays)).unwrap();
         let select = Select::with([&from_lost, &from_other]).unwrap();
@@ -275,7 +275,7 @@ fn s040_a_lost_context_is_an_event_of_its_receiver() {
         let error = crate::channel_error(event.value);
         assert!(error.to_string().contains(lost.name()), "{error}");
         assert_eq!(
-            select.len(),
+            select.source_count(),
             1,
             "only the other one can still give something"
         );

@@ -69,7 +69,7 @@ fn dropping_send_await_and_lost_leaves_no_handle() {
         });
         let handle = router.add_handler(answers).unwrap();
         let before = router.stats().handles;
-        let me = router.myself();
+        let me = router.own_context();
         let ask = || Message::new(handle, &1).unwrap();
         let alike = async |_| assert_eq!(router.stats().handles, before);
         let (answer, _) = at_each_poll(|| me.send_await::<u32>(ask(), None), alike).await;
@@ -79,7 +79,7 @@ fn dropping_send_await_and_lost_leaves_no_handle() {
             assert!(lost.await.is_err());
             assert_eq!(router.stats().handles, before);
         }
-        router.del_handler(handle);
+        router.remove_handler(handle);
     });
 }
 

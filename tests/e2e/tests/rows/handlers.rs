@@ -43,8 +43,8 @@ fn s065_a_function_takes_each_message_in_order() {
         }
         let want: Vec<_> = (0..100).map(Ok).collect();
         assert_eq!(*seen.lock().unwrap(), want);
-        assert!(router.del_handler(handle) && router.del_handler(second));
-        assert!(!router.del_handler(handle));
+        assert!(router.remove_handler(handle) && router.remove_handler(second));
+        assert!(!router.remove_handler(handle));
     });
 }
 
@@ -56,9 +56,9 @@ fn s065_a_handle_is_registered_once() {
         let error = router.add_handler(noting().0.handle(500)).unwrap_err();
         assert!(error.to_string().contains("already exists"), "{error}");
         assert_usage(router.add_handler(noting().0.handle(100)));
-        assert!(router.del_handler(500));
+        assert!(router.remove_handler(500));
         router.add_handler(noting().0.handle(500)).unwrap();
-        router.del_handler(500);
+        router.remove_handler(500);
     });
 }
 
@@ -124,13 +124,13 @@ fn s065_a_handler_that_panics_is_logged_and_stays() {
             drop(forward);
         });
         let handle = router.add_handler(handler).unwrap();
-        let me = router.myself();
+        let me = router.own_context();
         let answer = me.send_await::<u32>(message(handle, 0), None);
         assert_eq!(answer.await.unwrap(), 0);
         router.route(0, message(handle, 1)).unwrap();
         let answer = me.send_await::<u32>(message(handle, 2), None);
         assert_eq!(answer.await.unwrap(), 2);
-        router.del_handler(handle);
+        router.remove_handler(handle);
         drop(receiver);
     });
 }
@@ -153,7 +153,7 @@ fn s065_a_handler_that_sends_to_itself_is_no_recursion() {
         router.add_handler(handler.handle(500)).unwrap();
         router.route(0, message(500, 0)).unwrap();
         assert_eq!(done.get().await.unwrap(), 50_000);
-        router.del_handler(500);
+        router.remove_handler(500);
     });
 }
 
@@ -176,7 +176,7 @@ fn s066_the_loss_of_the_respondent_is_the_last_message() {
             let reason = seen[0].as_ref().unwrap_err();
             assert!(reason.contains("was lost"), "{reason}");
         }
-        assert!(!router.del_handler(handle), "it is gone");
+        assert!(!router.remove_handler(handle), "it is gone");
         assert!(matches!(
             router.add_handler(noting().0.respondent(&context)),
             Err(Error::Channel(_))
@@ -239,7 +239,7 @@ fn s071_a_shutdown_is_the_last_message_of_every_handler() {
         channel_error(router.receiver::<u32>().map(drop));
         channel_error(router.add_handler(noting().0));
         channel_error(router.local().await);
-        let me = router.myself();
+        let me = router.own_context();
         channel_error(me.send_await::<u32>(message(500, 1), None).await);
     });
 }
@@ -250,7 +250,7 @@ fn b043_a_policy_decides_which_messages_come_in() {
         let (handler, seen) = noting();
         let even = |message: &Message| message.decode::<u32>().is_ok_and(|it| it % 2 == 0);
         let handle = router.add_handler(handler.policy(even)).unwrap();
-        let me = router.myself();
+        let me = router.own_context();
         let refused = me.send_await::<u32>(message(handle, 1), None).await;
         let error = channel_error(refused);
         assert_eq!(error.kind, ChannelErrorKind::Refused);
@@ -258,7 +258,7 @@ fn b043_a_policy_decides_which_messages_come_in() {
         me.send(message(handle, 2)).unwrap();
         assert_eq!(*seen.lock().unwrap(), [Ok(2)]);
         assert_eq!(router.stats().refused, 1);
-        router.del_handler(handle);
+        router.remove_handler(handle);
     });
 }
 
@@ -269,7 +269,7 @@ fn b053_a_handle_that_is_taken_back_wakes_whoever_waits_on_it() {
         let theirs = receiver.clone();
         let waiting = tokio::spawn(async move { theirs.get().await });
         tokio::task::yield_now().await;
-        assert!(router.del_handler(receiver.handle()));
+        assert!(router.remove_handler(receiver.handle()));
         let got = tokio::time::timeout(Duration::from_secs(5), waiting).await;
         channel_error(got.expect("it is woken").unwrap());
     });
@@ -284,7 +284,7 @@ fn s102_a_handler_cannot_wait() {
             if message.is_dead() {
                 return;
             }
-            let me = uses.myself();
+            let me = uses.own_context();
             let refused = [
                 me.send_async::<u32>(self::message(500, 1), false).is_err(),
                 answers_of(&uses).get_blocking().is_err(),
@@ -298,7 +298,7 @@ fn s102_a_handler_cannot_wait() {
         let handle = router.add_handler(handler).unwrap();
         router.route(0, message(handle, 1)).unwrap();
         assert!(answers.get().await.unwrap(), "all of them are errors");
-        router.del_handler(handle);
+        router.remove_handler(handle);
     });
 }
 

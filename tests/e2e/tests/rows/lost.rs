@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use e2e::{fanout, kill, pid_of, until, with_lone_router, with_router};
 use e2e_plugin as guest;
 use futures_util::FutureExt;
-use offshoot::{ChannelErrorKind, Context, Grant, Listen, Message, Receiver, Router, Select};
+use offshoot::{
+    ChannelErrorKind, Context, Grant, ListenOptions, Message, Receiver, Router, Select,
+};
 
 use crate::channel_error;
 
@@ -14,7 +16,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// All ways to wait for `target`; `lose` makes it go, and `blamed` is whose loss it is.
 async fn every_wait_ends(router: &Router, target: &Context, blamed: &Context, lose: impl FnOnce()) {
-    let listen = Listen::new().respondent(target);
+    let listen = ListenOptions::new().respondent(target);
     let listens: Receiver<u32> = router.receiver_with(listen).unwrap();
     let clones = listens.clone();
     let call = target.call_async::<guest::sleep>((60_000,)).await.unwrap();
@@ -107,7 +109,7 @@ fn s121_the_respondent_must_be_there_to_begin_with() {
         let child = router.local().await.unwrap();
         kill(pid_of(&child));
         child.lost().await;
-        let listen = Listen::new().respondent(&child);
+        let listen = ListenOptions::new().respondent(&child);
         let error = channel_error(router.receiver_with::<u32>(listen).map(drop));
         assert_eq!(error.kind, ChannelErrorKind::NoRoute);
         assert!(error.to_string().contains(child.name()), "{error}");
@@ -141,9 +143,9 @@ fn b040_the_stream_of_a_lost_context_ends_with_its_name() {
         router.add_plugin(fanout().grant(Grant::Router));
         let child = router.local().await.unwrap();
         let grandchild = router.local().via(&child).await.unwrap();
-        let listen = Listen::new().respondent(&grandchild);
+        let listen = ListenOptions::new().respondent(&grandchild);
         let numbers: Receiver<u64> = router.receiver_with(listen).unwrap();
-        let sender = numbers.to_sender().pass();
+        let sender = numbers.to_sender().to_portable();
         let call = grandchild.call_async::<::fanout::numbers>((sender, 1_000_000));
         let call = call.await.unwrap();
         assert_eq!(numbers.get().await.unwrap(), 0);
@@ -179,7 +181,7 @@ fn s104_the_loss_of_a_context_is_told_with_the_reason_and_the_tree_goes_on() {
 #[test]
 fn a_context_waits_for_itself_in_vain_but_not_for_ever() {
     with_lone_router(async |router| {
-        let me = router.myself();
+        let me = router.own_context();
         let lost = me.lost();
         futures_util::pin_mut!(lost);
         assert!(lost.as_mut().now_or_never().is_none());

@@ -11,7 +11,7 @@ use crate::{assert_timeout, channel_error, pair};
 fn s101_a_message_leaves_from_any_thread_and_bears_its_sender() {
     with_lone_router(async |router| {
         let (receiver, _) = pair::<String>(&router);
-        let me = router.myself();
+        let me = router.own_context();
         let handle = receiver.handle();
         let thread = std::thread::spawn(move || me.send(Message::new(handle, &"hi").unwrap()));
         let message = receiver.get_message().await.unwrap();
@@ -34,7 +34,7 @@ fn s102_an_answer_comes_to_a_receiver_of_its_own() {
             }
         });
         let handle = router.add_handler(double).unwrap();
-        let me = router.myself();
+        let me = router.own_context();
         let ask = || Message::new(handle, &21_u32).unwrap();
         let once = me.send_async::<u32>(ask(), false).unwrap();
         assert_eq!(once.context(), Some(&me));
@@ -43,7 +43,7 @@ fn s102_an_answer_comes_to_a_receiver_of_its_own() {
         let persists = me.send_async::<u32>(ask(), true).unwrap();
         assert_eq!(persists.get().await.unwrap(), 42);
         assert_eq!(persists.get().await.unwrap(), 63);
-        router.del_handler(handle);
+        router.remove_handler(handle);
     });
 }
 
@@ -58,7 +58,7 @@ fn s103_an_answer_that_comes_too_late_is_nobodys_and_leaks_nothing() {
         let before = router.stats();
         let began = Instant::now();
         let deadline = Some(Duration::from_millis(30));
-        let me = router.myself();
+        let me = router.own_context();
         let answer = me.send_await::<u32>(Message::new(handle, &1).unwrap(), deadline);
         assert_timeout(answer.await);
         let waited = began.elapsed();
@@ -70,7 +70,7 @@ fn s103_an_answer_that_comes_too_late_is_nobodys_and_leaks_nothing() {
         let answer = me.send_await::<u32>(Message::new(handle, &1).unwrap(), Some(Duration::ZERO));
         assert_timeout(answer.await);
         kept.lock().unwrap().clear();
-        router.del_handler(handle);
+        router.remove_handler(handle);
     });
 }
 
@@ -78,7 +78,7 @@ fn s103_an_answer_that_comes_too_late_is_nobodys_and_leaks_nothing() {
 fn s069_a_handle_that_nobody_listens_on_is_an_answer() {
     with_lone_router(async |router| {
         let answer = router
-            .myself()
+            .own_context()
             .send_await::<u32>(Message::new(4711, &1).unwrap(), None)
             .await;
         let error = channel_error(answer);
@@ -107,9 +107,9 @@ fn b025_a_message_is_answered_by_the_word_that_there_is_no_answer() {
         });
         let handle = router.add_handler(handler).unwrap();
         let ask = Message::new(handle, &1).unwrap();
-        let error = channel_error(router.myself().send_await::<u32>(ask, None).await);
+        let error = channel_error(router.own_context().send_await::<u32>(ask, None).await);
         assert_eq!(error.reason, "we are closed on Mondays");
-        router.del_handler(handle);
+        router.remove_handler(handle);
 
         let (receiver, _) = pair::<u32>(&router);
         let end = Message::end(receiver.handle(), "that was all");

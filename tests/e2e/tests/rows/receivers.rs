@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use e2e::with_lone_router;
 use futures_util::StreamExt;
-use offshoot::{ChannelErrorKind, Error, Listen, Message, Receiver};
+use offshoot::{ChannelErrorKind, Error, ListenOptions, Message, Receiver};
 
 use crate::{assert_closed, assert_timeout, assert_usage, channel_error, pair};
 
 #[test]
 fn s120_a_peer_can_know_the_handle_in_advance() {
     with_lone_router(async |router| {
-        let listen = Listen::new().handle(500);
+        let listen = ListenOptions::new().handle(500);
         let receiver: Receiver<String> = router.receiver_with(listen.clone()).unwrap();
         assert_eq!(receiver.handle(), 500);
         let message = Message::new(500, &"hello").unwrap();
@@ -21,8 +21,8 @@ fn s120_a_peer_can_know_the_handle_in_advance() {
         assert_eq!(receiver.get().await.unwrap(), "hello");
         // It is taken until it is let go, and some are the router's.
         assert_usage(router.receiver_with::<String>(listen.clone()));
-        assert_usage(router.receiver_with::<String>(Listen::new().handle(101)));
-        assert_usage(router.receiver_with::<String>(Listen::new().handle(0)));
+        assert_usage(router.receiver_with::<String>(ListenOptions::new().handle(101)));
+        assert_usage(router.receiver_with::<String>(ListenOptions::new().handle(0)));
         drop(receiver);
         router.receiver_with::<String>(listen).unwrap();
     });
@@ -31,7 +31,7 @@ fn s120_a_peer_can_know_the_handle_in_advance() {
 #[test]
 fn s120_one_that_does_not_persist_takes_one_message() {
     with_lone_router(async |router| {
-        let once = Listen::new().persist(false);
+        let once = ListenOptions::new().persist(false);
         let receiver: Receiver<u32> = router.receiver_with(once).unwrap();
         let sender = receiver.to_sender();
         sender.put(&1).await.unwrap();
@@ -81,7 +81,7 @@ fn s122_a_function_that_is_told_may_use_the_router() {
             while let Some(Ok(value)) = theirs.try_get() {
                 log.lock().unwrap().push(value);
                 let answer = Message::new(out.handle(), &(value + 1)).unwrap();
-                uses.myself().send(answer).unwrap();
+                uses.own_context().send(answer).unwrap();
                 // It may not wait, and is told so instead of hanging.
                 assert!(matches!(theirs.get_blocking(), Err(Error::Usage(_))));
                 assert!(uses.stats().handles > 0);
@@ -317,7 +317,7 @@ fn b029_a_sender_of_a_receiver_leads_back_to_it() {
         let receiver = router.receiver::<u32>().unwrap();
         let sender = receiver.to_sender();
         assert_eq!(sender.handle(), receiver.handle());
-        assert_eq!(sender.context_id(), router.myself().id());
+        assert_eq!(sender.context_id(), router.own_context().id());
         sender.put(&1).await.unwrap();
         assert_eq!(receiver.get().await.unwrap(), 1);
     });

@@ -47,7 +47,7 @@ fn s062_s075_s023_contexts_are_found_by_id_and_equal() {
         assert_eq!(found, grandchild);
         assert_eq!(found.name(), grandchild.name());
         assert_eq!(found.call::<guest::add>((1, 2)).await.unwrap(), 3);
-        assert_eq!(router.context_by_id(0), Some(router.myself()));
+        assert_eq!(router.context_by_id(0), Some(router.own_context()));
         #[expect(
             clippy::mutable_key_type,
             reason = "it is hashed by its id, which stays"
@@ -152,8 +152,8 @@ fn b053_a_router_counts_and_disconnects() {
         router.disconnect_all();
         until("all are gone", || router.stats().contexts == 0).await;
         router.disconnect_all();
-        let myself = router.myself();
-        assert_eq!(myself.id(), 0);
+        let own_context = router.own_context();
+        assert_eq!(own_context.id(), 0);
         let again = router.local().await.expect("the router goes on");
         assert_eq!(again.call::<guest::add>((1, 2)).await.unwrap(), 3);
     });

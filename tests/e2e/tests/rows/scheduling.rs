@@ -99,7 +99,7 @@ fn s030_a_scheduler_hands_out_work_as_results_come() {
                 }
             }
             // What can give no more is out by itself, although sources stay here.
-            assert!(select.len() <= contexts.len());
+            assert!(select.source_count() <= contexts.len());
         }
         assert_eq!(sums, (1000..1040).collect());
     });

@@ -57,15 +57,15 @@ fn s021_a_source_goes_when_it_has_given_a_value_and_stays_if_wanted() {
         sender.put(&1).await.unwrap();
         sender.put(&2).await.unwrap();
         assert_eq!(select.get().await.unwrap().value.unwrap(), 1);
-        assert_eq!(select.len(), 0);
-        assert_select(select.get().await, SelectError::Empty);
+        assert_eq!(select.source_count(), 0);
+        assert_select(select.get().await, SelectError::NoSources);
         // It is told of nothing any more, and what else waits is still the receiver's.
         receiver.set_notify(|| {}).unwrap();
         receiver.clear_notify();
 
         let select = Select::with([&receiver]).unwrap().oneshot(false);
         assert_eq!(select.get().await.unwrap().value.unwrap(), 2);
-        assert_eq!(select.len(), 1);
+        assert_eq!(select.source_count(), 1);
         sender.put(&3).await.unwrap();
         assert_eq!(select.get().await.unwrap().value.unwrap(), 3);
     });
@@ -93,10 +93,13 @@ fn s022_values_come_in_the_order_in_which_they_arrived() {
 fn s023_without_sources_it_is_an_error_even_with_a_timeout() {
     with_lone_router(async |_| {
         let select = Select::<u32>::new();
-        assert_select(select.get().await, SelectError::Empty);
-        assert_select(select.get_timeout(MOMENT).await, SelectError::Empty);
-        assert_select(select.get_timeout(Duration::ZERO).await, SelectError::Empty);
-        assert_select(select.try_get(), SelectError::Empty);
+        assert_select(select.get().await, SelectError::NoSources);
+        assert_select(select.get_timeout(MOMENT).await, SelectError::NoSources);
+        assert_select(
+            select.get_timeout(Duration::ZERO).await,
+            SelectError::NoSources,
+        );
+        assert_select(select.try_get(), SelectError::NoSources);
     });
 }
 
@@ -138,7 +141,7 @@ fn s023_a_value_that_another_took_is_waited_for_silently() {
         let (receiver, sender) = pair::<u32>(&router);
         let select = Select::with([&receiver]).unwrap();
         sender.put(&1).await.unwrap();
-        assert!(!select.empty());
+        assert!(!select.is_empty());
         assert_eq!(receiver.get().await.unwrap(), 1);
         let began = Instant::now();
         assert_timeout(select.get_timeout(MOMENT).await);
@@ -151,17 +154,17 @@ fn s023_a_value_that_another_took_is_waited_for_silently() {
 #[test]
 fn s023_the_last_value_that_another_took_leaves_nothing_to_wait_for() {
     with_lone_router(async |router| {
-        let once = offshoot::Listen::new().persist(false);
+        let once = offshoot::ListenOptions::new().persist(false);
         let receiver: Receiver<u32> = router.receiver_with(once).unwrap();
         let select = Select::with([&receiver]).unwrap();
         receiver.to_sender().put(&1).await.unwrap();
         assert_eq!(receiver.get().await.unwrap(), 1);
         assert!(select.next().await.is_none(), "and no wait without end");
-        assert!(select.is_empty());
+        assert!(!select.has_sources());
         // Added as it is, it says why there is nothing.
         select.add(&receiver).unwrap();
         assert_closed(select.get().await.unwrap().value);
-        assert!(select.is_empty());
+        assert!(!select.has_sources());
     });
 }
 
@@ -186,10 +189,10 @@ fn s025_having_sources_is_not_having_values() {
     with_lone_router(async |router| {
         let (receiver, _) = pair::<u32>(&router);
         let select = Select::new();
-        assert!(select.is_empty());
+        assert!(!select.has_sources());
         select.add(&receiver).unwrap();
-        assert!(!select.is_empty());
-        assert!(select.empty(), "it has nothing to give");
+        assert!(select.has_sources());
+        assert!(select.is_empty(), "it has nothing to give");
     });
 }
 
@@ -198,14 +201,14 @@ fn s028_whether_it_would_wait_may_be_wrong_and_get_bears_that() {
     with_lone_router(async |router| {
         let (receiver, sender) = pair::<u32>(&router);
         let select = Select::with([&receiver]).unwrap().oneshot(false);
-        assert!(select.empty());
+        assert!(select.is_empty());
         sender.put(&1).await.unwrap();
-        assert!(!select.empty());
+        assert!(!select.is_empty());
         receiver.get().await.unwrap();
         // It still thinks that there is something.
-        assert!(!select.empty());
+        assert!(!select.is_empty());
         assert!(select.try_get().unwrap().is_none());
-        assert!(select.empty());
+        assert!(select.is_empty());
     });
 }
 
@@ -240,11 +243,11 @@ fn s032_a_source_has_one_owner_and_is_there_once() {
         let other = Select::new();
         assert_select(select.add(&receiver), SelectError::Owned);
         assert_select(other.add(&receiver), SelectError::Owned);
-        assert_eq!((select.len(), other.len()), (1, 0));
+        assert_eq!((select.source_count(), other.source_count()), (1, 0));
         let outer = Select::with([&select]).unwrap();
         assert_select(outer.add(&select), SelectError::Owned);
         assert_select(other.add(&select), SelectError::Owned);
-        assert_eq!((outer.len(), other.len()), (1, 0));
+        assert_eq!((outer.source_count(), other.source_count()), (1, 0));
         sender.put(&1).await.unwrap();
         assert_eq!(outer.next().await.unwrap().value.unwrap(), 1);
         assert!(outer.next().await.is_none(), "no stale duplicate is left");
@@ -260,7 +263,10 @@ fn s033_a_select_cannot_wait_for_itself() {
         b.add(&c).unwrap();
         assert_select(c.add(&a), SelectError::Cycle);
         assert_select(b.add(&a), SelectError::Cycle);
-        assert_eq!((a.len(), b.len(), c.len()), (1, 1, 0));
+        assert_eq!(
+            (a.source_count(), b.source_count(), c.source_count()),
+            (1, 1, 0)
+        );
     });
 }
 
@@ -280,7 +286,10 @@ fn s033_two_threads_cannot_close_a_cycle_together() {
 #[test]
 fn s042_errors_say_what_is_wrong() {
     let texts = [
-        (SelectError::Empty, "cannot get(), Select instance is empty"),
+        (
+            SelectError::NoSources,
+            "cannot get(), Select instance is empty",
+        ),
         (
             SelectError::Owned,
             "cannot add: Receiver is already owned by another Select",

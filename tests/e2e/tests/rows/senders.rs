@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{until, with_lone_router};
 use futures_util::FutureExt;
-use offshoot::{Channel, ChannelErrorKind, Error, Listen, Sender};
+use offshoot::{Channel, ChannelErrorKind, Error, ListenOptions, Sender};
 
 use crate::{assert_closed, channel_error, pair};
 
@@ -123,7 +123,7 @@ fn s129_sending_where_nobody_is_is_an_error_that_says_so() {
         let (receiver, _) = pair::<u32>(&router);
         let handle = receiver.handle();
         drop(receiver);
-        let nobody = Sender::<u32>::new(&router.myself(), handle);
+        let nobody = Sender::<u32>::new(&router.own_context(), handle);
         let first = nobody.put(&1).await;
         // The first one may be on its way before that is known.
         let error = match first {
@@ -144,7 +144,7 @@ fn s107_what_cannot_be_encoded_fails_here() {
         }
     }
     with_lone_router(async |router| {
-        let sender = Sender::<Odd>::new(&router.myself(), 500);
+        let sender = Sender::<Odd>::new(&router.own_context(), 500);
         assert!(matches!(sender.put(&Odd).await, Err(Error::Usage(_))));
         assert!(matches!(
             offshoot::Message::new(500, &Odd),
@@ -173,9 +173,9 @@ fn s130_two_ends_of_a_pair_talk_and_close_together() {
 #[test]
 fn s130_the_ends_of_a_channel_can_be_wired_by_hand() {
     with_lone_router(async |router| {
-        let me = router.myself();
-        let one = Listen::new().handle(601);
-        let other = Listen::new().handle(602);
+        let me = router.own_context();
+        let one = ListenOptions::new().handle(601);
+        let other = ListenOptions::new().handle(602);
         let one: Channel<u32, u32> = Channel::new(&router, &me, 602, one).unwrap();
         let other: Channel<u32, u32> = Channel::new(&router, &me, 601, other).unwrap();
         one.put(&1).await.unwrap();
