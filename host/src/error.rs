@@ -158,6 +158,9 @@ pub enum SelectError {
     /// The select would wait for itself.
     #[error("adding this Select instance would create a Select cycle")]
     Cycle,
+    /// More selects would be nested in each other than a stack has room for.
+    #[error("adding this Select instance would nest more than 64 Selects")]
+    TooDeep,
     /// It cannot be removed, as it is not there.
     #[error("instance is not a member of this Select")]
     NotMember,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::runtime;
 
 use crate::blocking;
 use crate::error::{Error, LatchError};
+use crate::sync::{Mutex, MutexGuard};
 use offshoot_node::mailbox::{Notify, Owned, WakerSet, WakerSlot, Watched};
 
 /// A queue that any thread or task can put into and take from (`B032`), and that a

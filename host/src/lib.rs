@@ -31,6 +31,7 @@ mod messages;
 mod plugin;
 mod router;
 mod select;
+mod sync;
 mod tree;
 mod utils;
 

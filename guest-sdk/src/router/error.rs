@@ -116,6 +116,8 @@ pub enum SelectError {
     Owned,
     /// What was to be added contains the select that it was to be added to.
     Cycle,
+    /// More selects would be nested in each other than a stack has room for.
+    TooDeep,
     /// What was to be removed is not there.
     NotMember,
 }
@@ -126,6 +128,7 @@ impl fmt::Display for SelectError {
             Self::NoSources => "cannot get(), Select instance is empty",
             Self::Owned => "cannot add: Receiver is already owned by another Select",
             Self::Cycle => "adding this Select instance would create a Select cycle",
+            Self::TooDeep => "adding this Select instance would nest more than 64 Selects",
             Self::NotMember => "instance is not a member of this Select",
         })
     }

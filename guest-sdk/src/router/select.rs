@@ -74,7 +74,8 @@ impl<T> Select<T> {
     ///
     /// # Errors
     ///
-    /// [`SelectError::Owned`] or [`SelectError::Cycle`]; nothing has changed then.
+    /// [`SelectError::Owned`], [`SelectError::Cycle`], or [`SelectError::TooDeep`] when more than 64
+    /// selects would be nested in each other; nothing has changed then.
     pub fn add(&self, source: impl Into<Source<T>>) -> Result<(), RouterError> {
         Ok(self.core.add(source.into().raw)?)
     }
@@ -336,6 +337,9 @@ impl<T> From<Select<T>> for Source<T> {
     }
 }
 
+/// Selects that may be nested in each other. Each level is a call on the stack.
+const NESTING_MAX: usize = 64;
+
 /// A [`Select`] whose values' type does not matter.
 pub(super) struct Core {
     oneshot: Cell<bool>,
@@ -357,6 +361,11 @@ impl Core {
             && inner.contains(self)
         {
             return Err(SelectError::Cycle);
+        }
+        if let RawSource::Select(inner) = &source
+            && self.levels_above() + inner.levels() > NESTING_MAX
+        {
+            return Err(SelectError::TooDeep);
         }
         // An owner that is gone owns nothing.
         if source.owner().borrow().strong_count() > 0 {
@@ -400,6 +409,22 @@ impl Core {
                 RawSource::Receiver(_) => false,
                 RawSource::Select(inner) => inner.contains(other),
             })
+    }
+
+    /// Selects that have this one in them, and this one itself.
+    fn levels_above(&self) -> usize {
+        let owner = self.owner.borrow().upgrade();
+        1 + owner.map_or(0, |owner| owner.levels_above())
+    }
+
+    /// Selects on the longest way down, and this one itself.
+    fn levels(&self) -> usize {
+        let sources = self.sources.borrow();
+        let nested = sources.iter().map(|source| match source {
+            RawSource::Receiver(_) => 0,
+            RawSource::Select(inner) => inner.levels(),
+        });
+        1 + nested.max().unwrap_or(0)
     }
 
     /// All receivers in it and in those nested in it.

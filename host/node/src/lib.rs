@@ -19,6 +19,7 @@ pub mod logs;
 pub mod mailbox;
 mod plugin_router;
 pub mod serve;
+mod sync;
 pub mod text;
 pub mod transport;
 

@@ -4,7 +4,7 @@ mod ready;
 mod source;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
@@ -13,6 +13,7 @@ use tokio::runtime;
 use crate::blocking;
 use crate::error::{Error, SelectError};
 use crate::messages::Call;
+use crate::sync::{Mutex, MutexGuard};
 use offshoot_node::mailbox::Watched;
 use ready::{Ready, Ticket};
 use source::Given;
@@ -53,6 +54,8 @@ pub struct Select<T> {
 struct Inner<T> {
     ready: Arc<Ready<Source<T>>>,
     members: Mutex<Members<T>>,
+    /// The select that this one is a source of.
+    owner: Mutex<Weak<Inner<T>>>,
 }
 
 struct Members<T> {
@@ -69,8 +72,12 @@ struct Member<T> {
     was_over: bool,
 }
 
-/// One select is added to another at a time, so that two of them cannot close a cycle together.
-static NESTING: Mutex<()> = Mutex::new(());
+/// Selects that may be nested in each other. Each level is a call on the stack when a value is taken
+/// or a select is dropped.
+const NESTING_MAX: usize = 64;
+
+/// One select is added to another at a time, so that two threads cannot close a cycle together.
+static NESTING: StdMutex<()> = StdMutex::new(());
 
 impl<T: Send + 'static> Select<T> {
     /// A select without sources, whose sources are removed as they give a value.
@@ -83,6 +90,7 @@ impl<T: Send + 'static> Select<T> {
                     sources: Vec::new(),
                     next_ticket: 0,
                 }),
+                owner: Mutex::default(),
             }),
         }
     }
@@ -114,8 +122,9 @@ impl<T: Send + 'static> Select<T> {
     /// # Errors
     ///
     /// [`SelectError::Owned`] when a select has it already, also this one (`S032`);
-    /// [`SelectError::Cycle`] when it is a select that has this one in it, however deep (`S033`).
-    /// Nothing has changed then.
+    /// [`SelectError::Cycle`] when it is a select that has this one in it, however deep;
+    /// [`SelectError::TooDeep`] when more than 64 selects would be nested in each other. Nothing
+    /// has changed then.
     pub fn add(&self, source: impl Into<Source<T>>) -> Result<(), Error> {
         let source = source.into();
         let _nesting = match &source {
@@ -123,6 +132,9 @@ impl<T: Send + 'static> Select<T> {
                 let nesting = NESTING.lock().unwrap_or_else(PoisonError::into_inner);
                 if select == self || select.contains(self) {
                     return Err(SelectError::Cycle.into());
+                }
+                if self.levels_above() + select.levels() > NESTING_MAX {
+                    return Err(SelectError::TooDeep.into());
                 }
                 Some(nesting)
             }
@@ -132,6 +144,9 @@ impl<T: Send + 'static> Select<T> {
         let ticket = Ticket(members.next_ticket);
         let notify = self.inner.ready.notifier(source.clone(), ticket);
         let watched = source.watch(notify).map_err(|_| SelectError::Owned)?;
+        if let Source::Select(select) = &source {
+            *select.owner() = Arc::downgrade(&self.inner);
+        }
         members.next_ticket += 1;
         members.sources.push(Member {
             source: source.clone(),
@@ -155,18 +170,13 @@ impl<T: Send + 'static> Select<T> {
     /// [`SelectError::NotMember`] when it is not there (`S038`).
     pub fn remove(&self, source: impl Into<Source<T>>) -> Result<(), Error> {
         let source = source.into();
-        let mut members = self.members();
+        let members = self.members();
         let at = members
             .sources
             .iter()
             .position(|member| member.source == source);
         let at = at.ok_or(SelectError::NotMember)?;
-        let removed = members.sources.remove(at);
-        // What is dropped may call back.
-        drop(members);
-        removed.source.let_go();
-        // Whoever waits may wait for nothing now.
-        self.inner.ready.wake();
+        self.release(members, at);
         Ok(())
     }
 
@@ -383,7 +393,7 @@ impl<T: Send + 'static> Select<T> {
 
     /// Removes a source that has given a value, where it should not stay.
     fn after(&self, source: &Source<T>, ticket: Ticket) {
-        let mut members = self.members();
+        let members = self.members();
         let oneshot = members.oneshot;
         let at = members.sources.iter().position(|it| it.ticket == ticket);
         let Some(at) = at else {
@@ -396,12 +406,21 @@ impl<T: Send + 'static> Select<T> {
         if !done {
             return;
         }
+        self.release(members, at);
+        // What else waits in it is for others.
+        self.inner.ready.forget(|_, told| told == ticket);
+    }
+
+    /// Removes a source. With the last one, the condition of every consumer has changed.
+    fn release(&self, mut members: MutexGuard<'_, Members<T>>, at: usize) {
         let removed = members.sources.remove(at);
+        let emptied = members.sources.is_empty();
+        // What is dropped may call back.
         drop(members);
         removed.source.let_go();
-        if !matches!(source, Source::Select(_)) {
-            // What else waits in it is for others.
-            self.inner.ready.forget(|_, told| told == ticket);
+        drop(removed);
+        if emptied {
+            self.inner.ready.emptied();
         }
     }
 
@@ -433,9 +452,31 @@ impl<T: Send + 'static> Select<T> {
         })
     }
 
+    /// Selects that have this one in them, and this one itself. Called under [`NESTING`].
+    fn levels_above(&self) -> usize {
+        let owner = self.owner().upgrade().map(|inner| Self { inner });
+        1 + owner.map_or(0, |owner| owner.levels_above())
+    }
+
+    /// Selects on the longest way down, and this one itself. Called under [`NESTING`].
+    fn levels(&self) -> usize {
+        let nested = self.sources().into_iter().map(|source| match source {
+            Source::Select(select) => select.levels(),
+            Source::Receiver(_) | Source::Latch(_) => 0,
+        });
+        1 + nested.max().unwrap_or(0)
+    }
+
     fn members(&self) -> MutexGuard<'_, Members<T>> {
         let members = self.inner.members.lock();
         members.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Select<T> {
+    fn owner(&self) -> MutexGuard<'_, Weak<Inner<T>>> {
+        let owner = self.inner.owner.lock();
+        owner.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use offshoot_node::mailbox::{Notify, Owned, WakerSet, WakerSlot};
+use crate::sync::{Mutex, MutexGuard};
+use offshoot_node::mailbox::{Notify, Owned, WakeList, WakerSet, WakerSlot};
 
 /// Which membership of a source it was: one that was removed and added again is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,12 @@ impl<S> Ready<S> {
     pub(super) fn push(&self, source: S, ticket: Ticket) {
         let mut state = self.lock();
         state.queue.push_back((source, ticket));
-        wake(state, true);
+        let (readers, notify) = state.change();
+        drop(state);
+        readers.wake();
+        if let Some(notify) = notify {
+            notify.notify();
+        }
     }
 
     /// The source that was first to tell of a value.
@@ -49,19 +55,25 @@ impl<S> Ready<S> {
         self.lock().epoch
     }
 
-    /// Forgets what was told of, and wakes whoever waits.
+    /// The select was closed: drops the queue, and wakes every consumer.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.epoch += 1;
         let queue = std::mem::take(&mut state.queue);
-        wake(state, false);
-        // A source may be dropped with it, which is not for under the lock.
+        drop(state);
+        // Dropping a source may call back, so the lock is free here.
         drop(queue);
+        self.emptied();
     }
 
-    /// Wakes whoever waits, so that it looks again.
-    pub(super) fn wake(&self) {
-        wake(self.lock(), false);
+    /// The select has no source any more: wakes every consumer, and reports it to the select that
+    /// this one is in.
+    pub(super) fn emptied(&self) {
+        let (readers, notify) = self.lock().change();
+        readers.wake();
+        if let Some(notify) = notify {
+            notify.emptied();
+        }
     }
 
     /// Forgets what some sources told.
@@ -152,6 +164,11 @@ impl<S: Clone + Send + Sync> Notify for Notifier<S> {
             ready.push(self.source.clone(), self.ticket);
         }
     }
+
+    /// The source can give nothing any more, which the select finds when it looks at it.
+    fn emptied(&self) {
+        self.notify();
+    }
 }
 
 /// The wait for a change.
@@ -187,13 +204,10 @@ impl<S> Drop for Changed<'_, S> {
     }
 }
 
-fn wake<S>(mut state: MutexGuard<'_, State<S>>, value: bool) {
-    state.changes += 1;
-    let readers = state.readers.take();
-    let notify = state.notify.clone().filter(|_| value);
-    drop(state);
-    readers.wake();
-    if let Some(notify) = notify {
-        notify.notify();
+impl<S> State<S> {
+    /// Counts a change; gives those to be woken and told of it, once the lock is free.
+    fn change(&mut self) -> (WakeList, Option<Arc<dyn Notify>>) {
+        self.changes += 1;
+        (self.readers.take(), self.notify.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! What a select can wait for, and what comes of it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::Select;
 use crate::context::Context;
@@ -96,11 +96,12 @@ impl<T: Send + 'static> Source<T> {
                 None => None,
             },
             Self::Latch(latch) => latch.try_get(),
-            // One without sources has nothing to give, and that is no error here (`S036`).
             Self::Select(select) => {
                 return match select.try_get() {
                     Ok(Some(event)) => Given::Event(event),
-                    Ok(None) | Err(_) => Given::Nothing,
+                    Ok(None) => Given::Nothing,
+                    // It has lost its last source.
+                    Err(_) => Given::Exhausted,
                 };
             }
         };
@@ -138,7 +139,11 @@ impl<T> Source<T> {
         match self {
             Self::Receiver(receiver) => receiver.core().subscription.inbox().unwatch(),
             Self::Latch(latch) => latch.unwatch(),
-            Self::Select(select) => select.inner.ready.unwatch(),
+            Self::Select(select) => {
+                // In this order: once it is not watched, another select may become its owner.
+                *select.owner() = Weak::new();
+                select.inner.ready.unwatch();
+            }
         }
     }
 }

@@ -398,3 +398,12 @@ fn b031_all_gives_the_values_as_they_arrive_or_the_first_error() {
     let nothing = Select::<u8>::all::<Receiver<u8>>([]).unwrap();
     assert!(nothing.is_empty());
 }
+
+#[test]
+fn l16_selects_nest_as_deep_as_a_stack_bears_and_no_deeper() {
+    let mut top = Select::<u8>::new();
+    for _ in 1..64 {
+        top = Select::with([&top]).unwrap();
+    }
+    refused(Select::with([&top]), SelectError::TooDeep);
+}

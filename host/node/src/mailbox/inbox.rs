@@ -1,12 +1,13 @@
 //! The queue of messages of one handle, and the tasks that wait for them.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use offshoot_proto::{Body, ContextId, Handle, Receipt};
 
 use super::waiters::{WakerSet, WakerSlot};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A message that waits, or the end of the wait.
 #[derive(Debug)]
@@ -55,11 +56,15 @@ pub enum Received {
     Over(Arc<str>),
 }
 
-/// Told of each message, in whatever thread it arrives, and under no lock: it may do anything but
-/// wait.
+/// An observer of a queue, called in the thread that a message arrives in, and under no lock: it may
+/// do anything but wait.
 pub trait Notify: Send + Sync {
-    /// A message has arrived, or none will any more.
+    /// A message has arrived, or the queue has ended.
     fn notify(&self);
+
+    /// The queue has become empty for good without a message, as a select does that has lost its
+    /// last source.
+    fn emptied(&self) {}
 }
 
 /// A function of the program that takes the messages of a handle.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::with_lone_router;
-use offshoot::{Latch, Select};
+use offshoot::{Error, Latch, Select, SelectError};
 
 use crate::{assert_timeout, assert_usage, pair};
 
@@ -150,4 +150,23 @@ fn b031_latches_are_sources_too() {
         assert!(end.source == latch && end.value.is_err());
         assert_eq!(select.source_count(), 1, "it can give nothing any more");
     });
+}
+
+#[test]
+fn l16_selects_nest_as_deep_as_a_stack_bears_and_no_deeper() {
+    let mut top = Select::<u32>::new();
+    for _ in 1..64 {
+        top = Select::with([&top]).unwrap();
+    }
+    let refused = Select::with([&top]).unwrap_err();
+    assert!(matches!(refused, Error::Select(SelectError::TooDeep)));
+    let outer = Select::<u32>::new();
+    let inner = Select::with([&outer]).unwrap();
+    let refused = outer.add(&Select::with([&Select::new()]).unwrap());
+    refused.unwrap();
+    assert!(inner.has_sources());
+    assert!(matches!(
+        outer.add(&top),
+        Err(Error::Select(SelectError::TooDeep))
+    ));
 }

@@ -1,0 +1,3 @@
+//! The scheduler's locks, for the files of the product.
+
+pub(crate) use shuttle::sync::{Mutex, MutexGuard};
