@@ -79,7 +79,7 @@ fn prepare(args: &CallArgs, verbosity: i16) -> Result<Work, Diagnostic> {
         .clone();
     let texts: Vec<ArgumentText<'_>> = args.arguments.iter().map(|it| ArgumentText(it)).collect();
     let arguments = encode_arguments(&function, &texts)
-        .map_err(|error| bad_arguments(manifest, &function, &args.arguments, &error))?;
+        .map_err(|error| bad_arguments(manifest, &function, &error))?;
     let grants = grants::chosen(args, manifest)?;
     let passwords = Passwords::get(&args.passwords, &targets)?;
     Ok(Work {
@@ -122,33 +122,13 @@ fn unknown_function(manifest: &Manifest, name: &str) -> Diagnostic {
     }
 }
 
-fn bad_arguments(
-    manifest: &Manifest,
-    function: &FunctionInfo,
-    given: &[String],
-    error: &JsonError,
-) -> Diagnostic {
+fn bad_arguments(manifest: &Manifest, function: &FunctionInfo, error: &JsonError) -> Diagnostic {
     let name = format!("{}::{}", manifest.plugin, function.name);
     let mut signature = vec![format!("it is {function}")];
     signature.extend(types::of_arguments(function));
     let problem =
         Diagnostic::usage(format!("bad arguments of `{name}`: {error}")).note(signature.join("\n"));
-    let wants_text = |expected: &str| matches!(expected, "String" | "Option<String>");
     match &*error.kind {
-        JsonErrorKind::Mismatch { expected, .. } if wants_text(expected) => {
-            let index: Option<usize> = error
-                .path
-                .strip_prefix("args[")
-                .and_then(|rest| rest.strip_suffix(']'))
-                .and_then(|index| index.parse().ok());
-            match index.and_then(|index| given.get(index)) {
-                Some(text) => problem.help(format!(
-                    "to pass it as text, quote it once for JSON and once for the shell: '{}'",
-                    json!(text)
-                )),
-                None => problem,
-            }
-        }
         JsonErrorKind::Syntax { .. } => {
             problem.help("an argument is JSON, such as 42, '[1, 2]' or '{\"name\": \"x\"}'")
         }

@@ -1,23 +1,17 @@
 //! Words for types and values, for error messages.
 
 use offshoot_abi::Type;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::error::{JsonError, JsonErrorKind};
 use super::path::Path;
+use super::raw;
 
 /// Characters of a user's value that an error repeats.
 const QUOTE_MAX: usize = 40;
 
-pub(super) fn mismatch(expected: String, value: &Value, path: &Path<'_>) -> JsonError {
-    let found = match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(it) => it.to_string(),
-        Value::Number(it) => format!("the number {it}"),
-        Value::String(it) => format!("the string \"{}\"", quote(it)),
-        Value::Array(items) => format!("an array of {}", items.len()),
-        Value::Object(_) => "an object".to_owned(),
-    };
+pub(super) fn mismatch(expected: String, value: &RawValue, path: &Path<'_>) -> JsonError {
+    let found = raw::describe(value);
     JsonErrorKind::Mismatch { expected, found }.at(path)
 }
 

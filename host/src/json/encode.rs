@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use offshoot_abi::{FunctionInfo, NamedType, Type, VariantType};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::describe::{describe_content, mismatch, quote, scalar_name};
 use super::error::{JsonError, JsonErrorKind};
 use super::path::Path;
-use super::{base64, map_key, near::near};
+use super::{base64, map_key, near::near, raw};
 
 /// Nesting of a value at most: twice that of a manifest's types, because an entry of a map may be a
 /// level of its own.
@@ -17,8 +18,9 @@ pub(super) const DEPTH_MAX: usize = 130;
 
 /// An argument as typed on a command line.
 ///
-/// It is JSON. Text that is not JSON stands for itself where the type wants text: a `String`, a
-/// `char`, an enum's variant, base64 for `Bytes`, or an `Option` of these.
+/// It is JSON. Where the type is text (a `String`, a `char`, an enum with variants that are only a
+/// name, base64 for `Bytes`, or an `Option` of these), a word without an opening quote stands for
+/// itself, whatever it looks like; `null` is an `Option` that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArgumentText<'a>(pub &'a str);
 
@@ -55,7 +57,8 @@ pub fn encode(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), JsonErr
     let mut encoder = Encoder {
         out: std::mem::take(out),
     };
-    let result = encoder.value(ty, value, &Path::Root("value"), 0);
+    let json = serde_json::value::to_raw_value(value).expect("a value is written as JSON");
+    let result = encoder.value(ty, &json, &Path::Root("value"), 0);
     *out = encoder.out;
     if result.is_err() {
         out.truncate(start);
@@ -63,28 +66,36 @@ pub fn encode(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), JsonErr
     result
 }
 
-fn parse(ty: &Type, text: &str) -> Result<Value, JsonErrorKind> {
-    serde_json::from_str(text).or_else(|error| {
-        // An opening quote says that JSON was meant.
-        if wants_text(ty) && !text.starts_with('"') {
-            return Ok(text.into());
-        }
-        Err(JsonErrorKind::Syntax {
-            expected: ty.to_string(),
-            found: quote(text),
-            reason: error.to_string(),
-        })
+fn parse(ty: &Type, text: &str) -> Result<Box<RawValue>, JsonErrorKind> {
+    if is_word(ty, text) {
+        return Ok(raw::from_text(text));
+    }
+    serde_json::from_str(text).map_err(|error| JsonErrorKind::Syntax {
+        expected: ty.to_string(),
+        found: quote(text),
+        reason: error.to_string(),
     })
 }
 
-fn wants_text(ty: &Type) -> bool {
+/// Whether an argument stands for itself. What begins as JSON text does is JSON, so that a mistake
+/// in it is told.
+fn is_word(ty: &Type, text: &str) -> bool {
+    let begins = |marks: &[char]| text.starts_with(marks);
     match ty {
-        Type::Str | Type::Char | Type::Bytes => true,
-        Type::Enum(_, variants) => variants.iter().any(|variant| variant.content == Type::Unit),
-        Type::Option(inner) | Type::Newtype(_, inner) => wants_text(inner),
+        Type::Str | Type::Char => !begins(&['"']),
+        Type::Bytes => !begins(&['"', '[']),
+        Type::Enum(_, variants) => {
+            !begins(&['"', '{', '[']) && variants.iter().any(|one| one.content == Type::Unit)
+        }
+        Type::F32 | Type::F64 => FLOAT_WORDS.contains(&text),
+        Type::Option(inner) => text != "null" && is_word(inner, text),
+        Type::Newtype(_, inner) => is_word(inner, text),
         _ => false,
     }
 }
+
+/// Floats that JSON has no numbers for, as `str::parse` reads them too.
+const FLOAT_WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 struct Encoder {
     out: Vec<u8>,
@@ -93,24 +104,27 @@ struct Encoder {
 type Encoded = Result<(), JsonError>;
 
 impl Encoder {
-    fn value(&mut self, ty: &Type, value: &Value, path: &Path<'_>, depth: usize) -> Encoded {
+    fn value(&mut self, ty: &Type, value: &RawValue, path: &Path<'_>, depth: usize) -> Encoded {
         if depth > DEPTH_MAX {
             return Err(JsonErrorKind::TooDeep(DEPTH_MAX).at(path));
         }
         let depth = depth + 1;
         match ty {
-            Type::Bytes if !value.is_string() => self.sequence(ty, &Type::U8, value, path, depth),
+            Type::Bytes if !raw::is_string(value) => {
+                self.sequence(ty, &Type::U8, value, path, depth)
+            }
             Type::Option(inner) => {
-                self.put(&!value.is_null());
-                match value {
-                    Value::Null => Ok(()),
-                    some => self.value(inner, some, path, depth),
+                let is_some = !raw::is_null(value);
+                self.put(&is_some);
+                match is_some {
+                    false => Ok(()),
+                    true => self.value(inner, value, path, depth),
                 }
             }
             Type::Seq(inner) => self.sequence(ty, inner, value, path, depth),
             Type::Array(inner, len) => {
                 let items = array(ty, *len as usize, value, path)?;
-                self.items(inner, items, path, depth)
+                self.items(inner, &items, path, depth)
             }
             Type::Map(key, item) => self.map(ty, (key, item), value, path, depth),
             Type::Tuple(parts) | Type::TupleStruct(_, parts) => {
@@ -119,7 +133,7 @@ impl Encoder {
                     return Err(JsonErrorKind::Opaque(name.clone()).at(path));
                 }
                 let items = array(ty, parts.len(), value, path)?;
-                self.parts(parts, items, path, depth)
+                self.parts(parts, &items, path, depth)
             }
             Type::Newtype(_, inner) => self.value(inner, value, path, depth),
             Type::Struct(_, fields) => self.fields(ty, fields, value, path, depth),
@@ -132,10 +146,11 @@ impl Encoder {
     }
 
     /// A value without parts; apart from [`value`](Self::value) to keep the recursion's stack small.
-    fn scalar(&mut self, ty: &Type, value: &Value) -> Option<()> {
+    fn scalar(&mut self, ty: &Type, value: &RawValue) -> Option<()> {
+        let json = value.get();
         match ty {
-            Type::Unit => value.as_null(),
-            Type::Bool => value.as_bool().map(|it| self.put(&it)),
+            Type::Unit => raw::is_null(value).then_some(()),
+            Type::Bool => json.parse::<bool>().ok().map(|it| self.put(&it)),
             Type::I8 => self.integer::<i8>(value),
             Type::I16 => self.integer::<i16>(value),
             Type::I32 => self.integer::<i32>(value),
@@ -146,11 +161,11 @@ impl Encoder {
             Type::U32 => self.integer::<u32>(value),
             Type::U64 => self.integer::<u64>(value),
             Type::U128 => self.integer::<u128>(value),
-            Type::F32 => narrow(value).map(|it| self.put(&it)),
-            Type::F64 => float(value).map(|it| self.put(&it)),
+            Type::F32 => float::<f32>(value, f32::is_finite).map(|it| self.put(&it)),
+            Type::F64 => float::<f64>(value, f64::is_finite).map(|it| self.put(&it)),
             Type::Char => character(value).map(|it| self.put(&it)),
-            Type::Str => value.as_str().map(|it| self.put(it)),
-            Type::Bytes => base64::decode(value.as_str()?).map(|it| self.put(&it)),
+            Type::Str => raw::string(value).map(|it| self.put(&it)),
+            Type::Bytes => base64::decode(&raw::string(value)?).map(|it| self.put(&it)),
             _ => None,
         }
     }
@@ -160,14 +175,11 @@ impl Encoder {
         self.out = postcard::to_extend(value, out).expect("a vector takes any number of bytes");
     }
 
-    fn integer<T>(&mut self, value: &Value) -> Option<()>
-    where
-        T: TryFrom<i128> + FromStr + Serialize,
-    {
-        let integer: T = match value {
-            Value::Number(number) => T::try_from(number.as_i128()?).ok()?,
-            Value::String(text) if size_of::<T>() > size_of::<u64>() => text.parse().ok()?,
-            _ => return None,
+    fn integer<T: FromStr + Serialize>(&mut self, value: &RawValue) -> Option<()> {
+        let integer: T = match raw::is_string(value) {
+            // Numbers that most readers of JSON would round may be written as text.
+            true if size_of::<T>() > size_of::<u64>() => raw::string(value)?.parse().ok()?,
+            _ => value.get().parse().ok()?,
         };
         self.put(&integer);
         Some(())
@@ -177,25 +189,29 @@ impl Encoder {
         &mut self,
         ty: &Type,
         inner: &Type,
-        value: &Value,
+        value: &RawValue,
         path: &Path<'_>,
         depth: usize,
     ) -> Encoded {
-        let items = value
-            .as_array()
-            .ok_or_else(|| mismatch(scalar_name(ty), value, path))?;
+        let items = raw::items(value).ok_or_else(|| mismatch(scalar_name(ty), value, path))?;
         self.put(&items.len());
-        self.items(inner, items, path, depth)
+        self.items(inner, &items, path, depth)
     }
 
-    fn items(&mut self, ty: &Type, items: &[Value], path: &Path<'_>, depth: usize) -> Encoded {
+    fn items(&mut self, ty: &Type, items: &[&RawValue], path: &Path<'_>, depth: usize) -> Encoded {
         for (index, item) in items.iter().enumerate() {
             self.value(ty, item, &path.index(index), depth)?;
         }
         Ok(())
     }
 
-    fn parts(&mut self, parts: &[Type], items: &[Value], path: &Path<'_>, depth: usize) -> Encoded {
+    fn parts(
+        &mut self,
+        parts: &[Type],
+        items: &[&RawValue],
+        path: &Path<'_>,
+        depth: usize,
+    ) -> Encoded {
         for (index, (part, item)) in parts.iter().zip(items).enumerate() {
             self.value(part, item, &path.index(index), depth)?;
         }
@@ -206,7 +222,7 @@ impl Encoder {
         &mut self,
         ty: &Type,
         (key, item): (&Type, &Type),
-        value: &Value,
+        value: &RawValue,
         path: &Path<'_>,
         depth: usize,
     ) -> Encoded {
@@ -214,13 +230,12 @@ impl Encoder {
             let pair = Type::Tuple(vec![key.clone(), item.clone()]);
             return self.sequence(ty, &pair, value, path, depth);
         }
-        let object = value
-            .as_object()
+        let entries = raw::entries(value)
             .ok_or_else(|| mismatch(format!("{ty} as an object"), value, path))?;
-        self.put(&object.len());
-        for (name, value) in object {
+        self.put(&entries.len());
+        for (name, value) in &entries {
             let path = path.field(name);
-            self.value(key, &map_key::to_value(key, name), &path, depth)?;
+            self.value(key, &map_key::to_json(key, name), &path, depth)?;
             self.value(item, value, &path, depth)?;
         }
         Ok(())
@@ -230,19 +245,18 @@ impl Encoder {
         &mut self,
         ty: &Type,
         fields: &[NamedType],
-        value: &Value,
+        value: &RawValue,
         path: &Path<'_>,
         depth: usize,
     ) -> Encoded {
-        let object = value
-            .as_object()
+        let entries = raw::entries(value)
             .ok_or_else(|| mismatch(format!("`{ty}` as an object"), value, path))?;
-        refuse_unknown(ty, fields, object, path)?;
+        refuse_unknown(ty, fields, &entries, path)?;
         for field in fields {
             let path = path.field(&field.name);
-            let value = match object.get(&field.name) {
-                Some(value) => value,
-                None if is_option(&field.ty) => &Value::Null,
+            let value = match entries.iter().rfind(|(name, _)| *name == field.name) {
+                Some((_, value)) => value,
+                None if is_option(&field.ty) => RawValue::NULL,
                 None => {
                     let (owner, name) = (ty.to_string(), field.name.clone());
                     let ty = field.ty.to_string();
@@ -259,26 +273,24 @@ impl Encoder {
         &mut self,
         owner: &str,
         variants: &[VariantType],
-        value: &Value,
+        value: &RawValue,
         path: &Path<'_>,
         depth: usize,
     ) -> Encoded {
-        let (name, content) = match value {
-            Value::String(name) => (name, &Value::Null),
-            Value::Object(object) if object.len() == 1 => {
-                object.iter().next().expect("there is one entry")
-            }
+        let (name, content) = match (raw::string(value), raw::entries(value).as_deref()) {
+            (Some(name), _) => (name, RawValue::NULL),
+            (None, Some([(name, content)])) => (name.clone(), *content),
             _ => {
                 let expected = format!("`{owner}` as \"VARIANT\" or {{\"VARIANT\": CONTENT}}");
                 return Err(mismatch(expected, value, path));
             }
         };
-        let Some(index) = variants.iter().position(|variant| variant.name == *name) else {
+        let Some(index) = variants.iter().position(|variant| variant.name == name) else {
             let names = variants.iter().map(|variant| variant.name.as_str());
             return Err(JsonErrorKind::UnknownVariant {
                 owner: owner.to_owned(),
-                name: quote(name),
-                near: near(name, names.clone())
+                name: quote(&name),
+                near: near(&name, names.clone())
                     .into_iter()
                     .map(Into::into)
                     .collect(),
@@ -287,35 +299,27 @@ impl Encoder {
             .at(path));
         };
         let variant = &variants[index];
-        if value.is_string() && variant.content != Type::Unit {
+        if raw::is_string(value) && variant.content != Type::Unit {
             let expected = format!("{{\"{name}\": {}}}", describe_content(&variant.content));
             return Err(mismatch(expected, value, path));
         }
         self.put(&(index as u32));
-        self.value(&variant.content, content, &path.field(name), depth)
+        self.value(&variant.content, content, &path.field(&name), depth)
     }
 }
 
-fn narrow(value: &Value) -> Option<f32> {
-    let wide = float(value)?;
-    let narrow = wide as f32;
-    (narrow.is_finite() || !wide.is_finite()).then_some(narrow)
-}
-
-fn float(value: &Value) -> Option<f64> {
-    match value {
-        Value::String(text) => match text.as_str() {
-            "NaN" => Some(f64::NAN),
-            "Infinity" => Some(f64::INFINITY),
-            "-Infinity" => Some(f64::NEG_INFINITY),
-            _ => None,
-        },
-        other => other.as_f64(),
+/// The nearest float of the type to the number as it is written; one beyond its range is none.
+fn float<T: FromStr + Copy>(value: &RawValue, is_finite: fn(T) -> bool) -> Option<T> {
+    match raw::string(value) {
+        Some(word) if FLOAT_WORDS.contains(&word.as_str()) => word.parse().ok(),
+        Some(_) => None,
+        None => value.get().parse().ok().filter(|&it| is_finite(it)),
     }
 }
 
-fn character(value: &Value) -> Option<char> {
-    let mut chars = value.as_str()?.chars();
+fn character(value: &RawValue) -> Option<char> {
+    let text = raw::string(value)?;
+    let mut chars = text.chars();
     let first = chars.next()?;
     chars.next().is_none().then_some(first)
 }
@@ -323,10 +327,10 @@ fn character(value: &Value) -> Option<char> {
 fn array<'v>(
     ty: &Type,
     len: usize,
-    value: &'v Value,
+    value: &'v RawValue,
     path: &Path<'_>,
-) -> Result<&'v [Value], JsonError> {
-    match value.as_array() {
+) -> Result<Vec<&'v RawValue>, JsonError> {
+    match raw::items(value) {
         Some(items) if items.len() == len => Ok(items),
         _ => Err(mismatch(format!("{ty} as an array of {len}"), value, path)),
     }
@@ -343,13 +347,14 @@ fn is_option(ty: &Type) -> bool {
 fn refuse_unknown(
     ty: &Type,
     fields: &[NamedType],
-    object: &Map<String, Value>,
+    entries: &[(String, &RawValue)],
     path: &Path<'_>,
 ) -> Encoded {
     let names = fields.iter().map(|field| field.name.as_str());
-    for name in object.keys() {
+    for (name, _) in entries {
         if names.clone().all(|known| known != name) {
-            let missing = names.clone().filter(|known| !object.contains_key(*known));
+            let given = |known: &str| entries.iter().any(|(name, _)| name == known);
+            let missing = names.clone().filter(|known| !given(known));
             return Err(JsonErrorKind::UnknownField {
                 owner: ty.to_string(),
                 name: quote(name),

@@ -2,6 +2,9 @@
 
 use offshoot_abi::Type;
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::raw;
 
 /// Whether a map with keys of this type is a JSON object; others are arrays of pairs.
 pub(super) fn is_text(ty: &Type) -> bool {
@@ -24,11 +27,11 @@ pub(super) fn to_text(value: Value) -> String {
 }
 
 /// The value that a key's text stands for, by its type.
-pub(super) fn to_value(ty: &Type, text: &str) -> Value {
+pub(super) fn to_json(ty: &Type, text: &str) -> Box<RawValue> {
     match ty {
-        Type::Newtype(_, inner) => to_value(inner, text),
-        Type::Str | Type::Char | Type::Enum(..) | Type::I128 | Type::U128 => text.into(),
-        // What does not parse stays text, which the caller refuses as it does any other.
-        _ => text.parse().unwrap_or_else(|_| text.into()),
+        Type::Newtype(_, inner) => to_json(inner, text),
+        Type::Str | Type::Char | Type::Enum(..) => raw::from_text(text),
+        // What is not JSON stays text, which the caller refuses as it does any other.
+        _ => RawValue::from_string(text.to_owned()).unwrap_or_else(|_| raw::from_text(text)),
     }
 }

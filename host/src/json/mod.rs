@@ -10,7 +10,7 @@
 //!
 //! | type | JSON |
 //! |---|---|
-//! | `i128`, `u128` beyond 64 bits | a decimal string, because most readers would round a number |
+//! | `i128`, `u128` beyond 64 bits | a decimal string, because most readers would round a number; a number is read too |
 //! | `NaN` and the infinities | the strings `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `Bytes` | base64 text; an array of numbers is read too |
 //! | maps whose keys are neither text, numbers, `bool` nor plain enums | an array of `[key, value]` |
@@ -26,6 +26,7 @@ mod error;
 mod map_key;
 mod near;
 mod path;
+mod raw;
 
 pub use decode::decode;
 pub use encode::{ArgumentText, encode, encode_arguments};

@@ -103,11 +103,12 @@ note: it is fn paint(colour: Colour) -> Colour
 ",
     );
     refused(
-        &["local", "sample::greet", "42"],
+        &["local", "sample::paint", "{\"Mixed\": [1, 2, 3]"],
         "\
-error: bad arguments of `sample::greet`: args[0]: expected String, found the number 42
-note: it is fn greet(name: String) -> String
-help: to pass it as text, quote it once for JSON and once for the shell: '\"42\"'
+error: bad arguments of `sample::paint`: args[0]: expected Colour as JSON, found `{\"Mixed\": [1, 2, 3]`: EOF while parsing an object at line 1 column 20
+note: it is fn paint(colour: Colour) -> Colour
+  enum Colour { Red, Mixed(u8, u8, u8) }
+help: an argument is JSON, such as 42, '[1, 2]' or '{\"name\": \"x\"}'
 ",
     );
     refused(
