@@ -62,7 +62,7 @@ pub use router::{
 pub mod __private {
     pub use crate::call::call;
     pub use crate::host::current as host;
-    pub use crate::probe::{Fallible, NoSchema, Probe, argument, error, result};
+    pub use crate::probe::{NoResult, NoSchema, Probe, Returned, argument, error, result};
     pub use crate::router::current as router;
     /// The traits by which an error is reported.
     pub mod report {

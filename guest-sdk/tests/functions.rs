@@ -35,6 +35,60 @@ impl Text {
     }
 }
 
+/// A `Result` by other names.
+type Answer<T> = std::result::Result<T, String>;
+type Done = Answer<()>;
+
+#[function]
+fn answer(fails: bool) -> Answer<u64> {
+    if fails { Err("no".to_owned()) } else { Ok(7) }
+}
+
+#[function]
+fn done() -> Done {
+    Ok(())
+}
+
+#[function]
+fn boxed() -> std::result::Result<u8, Box<dyn std::error::Error>> {
+    Ok("7".parse()?)
+}
+
+mod own {
+    /// Not a `Result`, but for its name.
+    #[offshoot_guest::data]
+    pub(super) struct Result(pub u8);
+}
+
+#[function]
+fn own_result() -> own::Result {
+    own::Result(1)
+}
+
+#[function]
+fn inside() -> Option<Answer<u64>> {
+    Some(answer(false))
+}
+
+#[test]
+fn a_result_is_one_by_its_type_and_not_by_its_name() {
+    fn output<F: Function<Output = T>, T>() {}
+    output::<answer, u64>();
+    output::<done, ()>();
+    output::<boxed, u8>();
+    output::<own_result, own::Result>();
+    output::<inside, Option<Answer<u64>>>();
+    assert_eq!(answer::SIGNATURE, signature(&FAILS, &Shape::U64));
+    assert!(answer(true).is_err() && done().is_ok() && boxed().is_ok());
+    assert_eq!(own_result().0, 1);
+    assert!(inside().is_some());
+}
+
+const FAILS: [Field; 1] = [Field {
+    name: "fails",
+    shape: Shape::Bool,
+}];
+
 /// A type with serde's traits only.
 #[derive(Serialize, Deserialize)]
 struct Foreign(u8);

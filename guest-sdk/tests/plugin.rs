@@ -48,7 +48,7 @@ fn a_plugin_is_built_and_says_what_it_is() {
             "fn ask(children: u8) -> Result<Option<Context>, Error>",
             "fn count(out: Sender, up_to: u64) -> Result<(), Error>",
             "fn echo(bytes: Bytes) -> Bytes",
-            "fn fail(text: String) -> Result<(), String>",
+            "fn fail(text: String) -> Result<(), _>",
             "fn greet(name: String, times: u8) -> String",
             "fn panic(text: String)",
             "fn routed() -> bool",

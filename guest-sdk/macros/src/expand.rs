@@ -66,15 +66,23 @@ fn implementation(function: &Function) -> TokenStream {
         let shape = shape(ty);
         quote! { ::offshoot_guest::__private::Field { name: #name, shape: #shape } }
     });
-    let value = value(function);
-    let result = match &function.callable.returned.error {
-        // The value's text is not in the source when an alias hides it.
-        Some(_) => shape(&syn::parse_quote!(#value)),
-        None => shape(&function.callable.returned.ty),
+    let returned = &function.callable.returned.ty;
+    let output = quote_spanned! {returned.span()=> __Value };
+    let written = text::source(&function.callable.returned.value);
+    let result = quote_spanned! {returned.span()=>
+        match ::offshoot_guest::__private::Probe::<__Value>::SHAPE {
+            ::core::option::Option::Some(shape) => shape,
+            ::core::option::Option::None =>
+                ::offshoot_guest::__private::Shape::Opaque(#written),
+        }
     };
     quote! {
         #[allow(unused_imports)]
-        use ::offshoot_guest::__private::NoSchema as _;
+        use ::offshoot_guest::__private::{NoResult as _, NoSchema as _, Returned as _};
+
+        const __FALLIBLE: bool = ::offshoot_guest::__private::Probe::<#returned>::IS_RESULT;
+        type __Value = <#returned as ::offshoot_guest::__private::Returned<__FALLIBLE>>::Value;
+        type __Error = <#returned as ::offshoot_guest::__private::Returned<__FALLIBLE>>::Error;
 
         const __ARGUMENTS: &[::offshoot_guest::__private::Field] = &[#(#fields),*];
         const __RESULT: ::offshoot_guest::__private::Shape = #result;
@@ -86,20 +94,8 @@ fn implementation(function: &Function) -> TokenStream {
                 ::offshoot_guest::__private::record::signature(__ARGUMENTS, &__RESULT);
             const CONCURRENT: bool = #concurrent;
             type Arguments = (#(#types,)*);
-            type Output = #value;
+            type Output = #output;
         }
-    }
-}
-
-/// The type of the value that callers get.
-fn value(function: &Function) -> TokenStream {
-    let returned = &function.callable.returned;
-    let ty = &returned.ty;
-    match returned.error {
-        Some(_) => quote_spanned! {ty.span()=>
-            <#ty as ::offshoot_guest::__private::Fallible>::Value
-        },
-        None => quote! { #ty },
     }
 }
 
@@ -109,26 +105,16 @@ fn checks(function: &Function) -> TokenStream {
     let arguments = function.callable.arguments.iter().map(|(_, ty)| {
         quote_spanned! {ty.span()=> ::offshoot_guest::__private::argument::<#ty>(); }
     });
-    let value = value(function);
-    let returned = &function.callable.returned;
-    let result = quote_spanned! {returned.ty.span()=>
-        ::offshoot_guest::__private::result::<#value>();
+    let result = quote_spanned! {function.callable.returned.ty.span()=>
+        ::offshoot_guest::__private::result::<__Value>();
+        ::offshoot_guest::__private::error::<__Error>();
     };
-    let error = returned.error.as_ref().map(|_| {
-        let ty = &returned.ty;
-        quote_spanned! {ty.span()=>
-            ::offshoot_guest::__private::error::<
-                <#ty as ::offshoot_guest::__private::Fallible>::Error
-            >();
-        }
-    });
     quote! {
         const _: fn() = || {
             // A private function is in use, though no Rust code calls it.
             let _ = #path;
             #(#arguments)*
             #result
-            #error
         };
     }
 }
@@ -152,21 +138,18 @@ fn export(function: &Function) -> TokenStream {
         Supplied::Router => quote! { &::offshoot_guest::__private::router(), },
     });
     let call = quote! { #path(#(#supplied)* #(#names),*) };
-    let outcome = match &function.callable.returned.error {
-        Some(_) => quote! {
-            match #call {
-                ::core::result::Result::Ok(value) => ::core::result::Result::Ok(value),
-                ::core::result::Result::Err(error) => {
-                    #[allow(unused_imports)]
-                    use ::offshoot_guest::__private::report::*;
-                    ::core::result::Result::Err((&&&&&Caught(&error)).report())
-                }
-            }
-        },
-        None => quote! { ::core::result::Result::Ok(#call) },
+    let returned = &function.callable.returned.ty;
+    let outcome = quote! {
+        <#returned as ::offshoot_guest::__private::Returned<__FALLIBLE>>::outcome(#call).map_err(
+            |error| {
+                #[allow(unused_imports)]
+                use ::offshoot_guest::__private::report::*;
+                (&&&&&Caught(&error)).report()
+            },
+        )
     };
     let flags = flags(function);
-    let error = function.callable.returned.error.as_deref().unwrap_or("");
+    let error = &function.callable.returned.error;
     let export = format!("offshoot.call.{name}");
     let exported = exported();
     quote! {
@@ -182,7 +165,7 @@ fn export(function: &Function) -> TokenStream {
                 flags: #flags,
                 arguments: __ARGUMENTS,
                 result: __RESULT,
-                error: #error,
+                error: if __FALLIBLE { #error } else { "" },
             };
 
         #[cfg(#exported)]
@@ -206,18 +189,18 @@ fn export(function: &Function) -> TokenStream {
 }
 
 fn flags(function: &Function) -> TokenStream {
-    let mut flags = vec![quote!(0)];
+    let mut flags = Vec::new();
     if function.concurrent {
         flags.push(quote!(::offshoot_guest::__private::record::FLAG_CONCURRENT));
     }
-    if function.callable.returned.error.is_some() {
-        flags.push(quote!(::offshoot_guest::__private::record::FLAG_FALLIBLE));
-    }
+    flags.push(quote! {
+        if __FALLIBLE { ::offshoot_guest::__private::record::FLAG_FALLIBLE } else { 0 }
+    });
     for kind in &function.callable.supplied {
         flags.push(match kind {
             Supplied::Host => quote!(::offshoot_guest::__private::record::FLAG_TAKES_HOST),
             Supplied::Router => quote!(::offshoot_guest::__private::record::FLAG_TAKES_ROUTER),
         });
     }
-    quote! { #(#flags)|* }
+    quote! { #((#flags))|* }
 }

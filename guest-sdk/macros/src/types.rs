@@ -101,59 +101,48 @@ fn supplied_name(ty: &Type) -> Option<&'static str> {
 const HOST: &str = "Host";
 const ROUTER: &str = "Router";
 
-/// What a function returns.
+/// What a function returns. The compiler finds out whether it is a `Result`: a macro sees names, and
+/// any name may stand for one.
 pub(crate) struct Returned {
     /// The type as written, `()` when there is none.
     pub(crate) ty: Type,
-    /// For a `Result`, how its error type is written.
-    pub(crate) error: Option<String>,
+    /// What success holds, as far as it can be read from the name.
+    pub(crate) value: Type,
+    /// How the error type is written, or would be, if the type is a `Result`.
+    pub(crate) error: String,
 }
 
 impl Returned {
-    /// Splits a return type. Any path that ends in `Result` counts as one: `io::Result<u64>`.
     pub(crate) fn new(output: &ReturnType, errors: &mut Errors) -> Self {
-        let ReturnType::Type(_, ty) = output else {
-            return Self {
-                ty: Type::Verbatim(quote!(())),
-                error: None,
-            };
+        let ty = match output {
+            ReturnType::Default => Type::Verbatim(quote!(())),
+            ReturnType::Type(_, ty) => Type::clone(ty),
         };
-        let error = match result_arguments(ty) {
-            Some((value, error)) => {
-                if let Some(value) = value {
-                    check(value, "result", errors);
-                }
-                Some(error)
-            }
-            None => {
-                check(ty, "result", errors);
-                None
-            }
-        };
-        Self {
-            ty: Type::clone(ty),
-            error,
-        }
+        // The error never travels as what it is, so it may be anything that can be displayed.
+        let (value, error) = result_arguments(&ty).unwrap_or_else(|| (ty.clone(), "_".to_owned()));
+        check(&value, "result", errors);
+        Self { ty, value, error }
     }
 }
 
-/// The value type of a `Result` and the text of its error type.
-fn result_arguments(ty: &Type) -> Option<(Option<&Type>, String)> {
+/// The value type of what is named `Result`, and the text of its error type.
+fn result_arguments(ty: &Type) -> Option<(Type, String)> {
     let Type::Path(path) = ty else {
         return None;
     };
     let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
     if last.ident != "Result" {
         return None;
     }
-    let mut types = Vec::new();
-    if let PathArguments::AngleBracketed(arguments) = &last.arguments {
-        types.extend(arguments.args.iter().filter_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        }));
-    }
-    let error = match types.get(1) {
+    let mut types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    let value = types.next()?.clone();
+    let error = match types.next() {
         Some(error) => text::source(error),
         None => {
             // An alias such as `io::Result` has an error beside it, by convention.
@@ -162,7 +151,7 @@ fn result_arguments(ty: &Type) -> Option<(Option<&Type>, String)> {
             format!("{}Error", &all[..end])
         }
     };
-    Some((types.first().copied(), error))
+    Some((value, error))
 }
 
 struct Checker<'a> {

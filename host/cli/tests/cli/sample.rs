@@ -55,8 +55,11 @@ pub fn paint(colour: Colour) -> Colour {
     colour
 }
 
+/// A `Result` by another name.
+type Parsed<T> = Result<T>;
+
 #[function]
-pub fn parse(text: String) -> Result<i32> {
+pub fn parse(text: String) -> Parsed<i32> {
     Ok(text.parse::<i32>()?)
 }
 
