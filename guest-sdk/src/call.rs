@@ -1,5 +1,7 @@
 //! Runs one call: arguments in, envelope out.
 
+use std::io::Write as _;
+
 use offshoot_abi::{GuestError, Outcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +21,8 @@ pub fn call<A: DeserializeOwned, T: Serialize>(
         .unwrap_or_else(|| Err("there are fewer bytes than announced".to_owned()));
     // The function runs before the result's buffer is taken: it may panic, or call us again.
     let outcome = read.map(body);
+    // What was printed belongs to this call, also a last line without an end.
+    let _ = std::io::stdout().flush();
     let (address, length) = buffer::with_result(|envelope| match &outcome {
         Ok(Ok(value)) => write_value(envelope, value),
         Ok(Err(error)) => write_error(envelope, error),

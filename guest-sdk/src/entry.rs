@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::io::Write as _;
 use std::panic::PanicHookInfo;
 
 use crate::{buffer, imports};
@@ -42,6 +43,7 @@ extern "C" fn arguments(len: usize) -> usize {
 fn report_panic(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string);
     imports::panic(text(info.payload()), &place.unwrap_or_default());
+    let _ = std::io::stdout().flush();
 }
 
 fn text(payload: &dyn Any) -> &str {

@@ -206,6 +206,10 @@ impl LogSink for Log {
     fn level(&self) -> u8 {
         self.level
     }
+
+    fn room_at(&self) -> Option<Instant> {
+        self.driver.upgrade()?.log_room_at()
+    }
 }
 
 /// What the caller is told of a call's end.

@@ -114,12 +114,41 @@ pub const NAME_MAX: usize = 100;
 /// Bytes of a log record's text; the rest is cut.
 pub const LOG_TEXT_MAX: usize = 8 * 1024;
 
-/// Bytes that one context may log in a second, headers included; the rest is dropped and counted.
-/// A terminal scrolls by at a hundredth of that.
-pub const LOG_RATE: u64 = 64 * 1024;
+/// How fast records may be logged, in bytes with their headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRate {
+    /// Bytes in a second, on average.
+    pub per_second: u64,
+    /// Bytes at once.
+    pub burst: u64,
+}
+
+/// What the controller takes from one context; the rest is dropped and counted.
+pub const LOG_RATE: LogRate = LogRate {
+    per_second: 512 << 10,
+    burst: 8 << 20,
+};
 
 /// The same for all contexts behind one link, so that one that makes up contexts gains little.
-pub const LOG_LINK_RATE: u64 = 16 * LOG_RATE;
+pub const LOG_LINK_RATE: LogRate = LogRate {
+    per_second: 16 * LOG_RATE.per_second,
+    burst: 8 * LOG_RATE.burst,
+};
+
+/// What a context logs: a plugin that prints more has to wait.
+pub const LOG_PACE: LogRate = LogRate {
+    per_second: LOG_RATE.per_second / 2,
+    burst: 2 << 20,
+};
+
+/// Bytes of this context's own in the queue of the link to its parent above which a plugin that prints
+/// has to wait.
+pub const LOG_BACKLOG_MAX: usize = 1 << 20;
+
+// However bunched together records arrive after a link has stalled, the controller has room for
+// those of a context that paces itself.
+const _: () =
+    assert!(LOG_PACE.burst + LOG_BACKLOG_MAX as u64 + RELAY_BACKLOG_MAX as u64 <= LOG_RATE.burst);
 
 /// Bytes of a reason that travels in a dead message; the rest is cut.
 pub const REASON_MAX: usize = 1024;

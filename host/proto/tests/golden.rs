@@ -269,11 +269,14 @@ fn conversation() -> Vectors {
     };
     let value = CallOutcome::Value(Bytes::from_static(b"value"));
     below.node.finish(run.key, value, NOW);
-    below.node.log(&LogRecord {
-        level: 3,
-        target: "plugin".to_owned(),
-        text: "done".to_owned(),
-    });
+    below.node.log(
+        &LogRecord {
+            level: 3,
+            target: "plugin".to_owned(),
+            text: "done".to_owned(),
+        },
+        Instant(0),
+    );
     below.node.abandon(ContextId(99), "it is not even expected");
     let unknown = message(Handle(199), Handle(1001));
     below.node.handle_bytes(up, &unknown, NOW);

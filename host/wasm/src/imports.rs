@@ -8,6 +8,7 @@ use wasmtime::{Caller, Extern, Linker, Memory, WasmBacktrace};
 
 use super::finish::{Stop, frame_names};
 use super::state::State;
+use super::wasi;
 
 /// Bytes of a log record or a panic's text; the rest is cut off.
 const TEXT_MAX: usize = 8 << 10;
@@ -19,7 +20,16 @@ const LEVELS: std::ops::RangeInclusive<i32> = 1..=5;
 /// Adds the functions to what modules may import.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker
-        .func_wrap(IMPORT_MODULE, imports::LOG, log)?
+        .func_wrap_async(
+            IMPORT_MODULE,
+            imports::LOG,
+            |mut caller: Caller<'_, State>,
+             (level, target, target_len, text, text_len): (i32, u32, u32, u32, u32)| {
+                Box::new(async move {
+                    log(&mut caller, level, (target, target_len), (text, text_len)).await
+                })
+            },
+        )?
         .func_wrap(IMPORT_MODULE, imports::LOG_LEVEL, log_level)?
         .func_wrap(IMPORT_MODULE, imports::PANIC, panic)?
         .func_wrap(IMPORT_MODULE, imports::BACKTRACE, backtrace)?
@@ -27,22 +37,21 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-fn log(
-    mut caller: Caller<'_, State>,
+async fn log(
+    caller: &mut Caller<'_, State>,
     level: i32,
-    target: u32,
-    target_len: u32,
-    text: u32,
-    text_len: u32,
+    target: (u32, u32),
+    text: (u32, u32),
 ) -> wasmtime::Result<()> {
     if !LEVELS.contains(&level) {
         return Err(Stop::BadGuest("it logged at a level that does not exist").into());
     }
-    let memory = memory(&mut caller)?;
-    let target = read(&caller, memory, (target, target_len), TARGET_MAX)?;
-    let text = read(&caller, memory, (text, text_len), TEXT_MAX)?;
+    let memory = memory(caller)?;
+    let target = read(caller, memory, target, TARGET_MAX)?;
+    let text = read(caller, memory, text, TEXT_MAX)?;
     let level = level as u8;
     let sink = &caller.data().sink;
+    wasi::until_room(&**sink, level).await;
     if level <= sink.level() {
         sink.log(level, &target, &text);
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::state::LogSink;
+use super::wasi;
 
 /// Bytes of a line. A longer one becomes several records.
 const LINE_MAX: usize = 8 << 10;
@@ -31,6 +32,11 @@ impl Output {
         if !line.is_empty() {
             self.emit(&mut line);
         }
+    }
+
+    /// Waits until there is room for what is about to be printed.
+    pub(super) async fn until_room(&self) {
+        wasi::until_room(&*self.sink, LEVEL).await;
     }
 
     /// Takes what was printed. Whole lines become records; guests flush after each `print!`, so
@@ -70,8 +76,17 @@ impl Output {
     }
 }
 
+/// An instance that is dropped in the middle of a call has printed what it has printed.
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[derive(Default)]
@@ -84,6 +99,10 @@ mod tests {
 
         fn level(&self) -> u8 {
             LEVEL
+        }
+
+        fn room_at(&self) -> Option<Instant> {
+            None
         }
     }
 

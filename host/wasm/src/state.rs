@@ -18,6 +18,8 @@ pub trait LogSink: Send + Sync {
     fn log(&self, level: u8, target: &str, text: &str);
     /// The most verbose level that anyone listens to; 0 is none.
     fn level(&self) -> u8;
+    /// When there is room for the next record, if not now. Whoever logs before may lose it.
+    fn room_at(&self) -> Option<Instant>;
 }
 
 /// The host's side of an instance.

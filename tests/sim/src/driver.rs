@@ -398,8 +398,9 @@ impl World {
             target: "sim".to_owned(),
             text: self.processes[process].logs_sent.to_string(),
         };
+        let now = self.instant();
         if let Some(node) = self.node(process) {
-            node.log(&record);
+            node.log(&record, now);
         }
         self.drain(process);
     }

@@ -177,6 +177,11 @@ fn what_a_plugin_prints_goes_to_the_log() {
     let mut lines: Vec<&str> = ended.stderr.lines().collect();
     lines.sort_unstable();
     assert_eq!(lines, ["local#1: info: a word", "local#2: info: a word"]);
+    let rows = call(&["local", "sample::table", "10000"]);
+    let lines: Vec<&str> = rows.stderr.lines().collect();
+    assert_eq!(lines.len(), 10_001);
+    assert_eq!(lines[9_999], "local: info: row 9999 of the table");
+    assert_eq!(lines[10_000], "local: info: end of the table");
     let quiet = call(&["local", "sample::say", "a word", "-q"]);
     assert_eq!(quiet.stderr, "");
 }

@@ -73,6 +73,15 @@ pub fn say(text: String) {
     println!("{text}");
 }
 
+/// Prints lines, and a last one without an end.
+#[function]
+pub fn table(rows: u32) {
+    for row in 0..rows {
+        println!("row {row} of the table");
+    }
+    print!("end of the table");
+}
+
 /// When it began and ended, in milliseconds of the clock.
 #[function]
 pub fn nap(millis: u64) -> Vec<u64> {

@@ -379,7 +379,15 @@ impl Driver {
             target: target.to_owned(),
             text: text.to_owned(),
         };
-        self.drive_lazily(|state, _| state.node.log(&record));
+        self.drive_lazily(|state, now| state.node.log(&record, now));
+    }
+
+    /// When a plugin may log its next record, if not now.
+    pub fn log_room_at(&self) -> Option<Instant> {
+        let state = self.lock();
+        let now = self.now();
+        let room_at = state.node.log_room_at(now)?;
+        Some(Instant::now() + room_at.since(now))
     }
 
     /// Closes every link and waits until the children behind them are gone.
@@ -388,6 +396,7 @@ impl Driver {
             // In one step: nobody may begin to wait once nobody is left to wake them.
             state.ended = true;
             state.node.close_handles(SHUT_DOWN);
+            state.node.note_all_dropped_logs();
         });
         let outputs = std::mem::take(&mut self.lock().outputs);
         drop(outputs);

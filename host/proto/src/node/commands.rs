@@ -11,9 +11,7 @@ use offshoot_abi::{CallErrorKind, CallFailure};
 use super::{Node, timeout_micros};
 use crate::call_queue::{CallKey, Caller};
 use crate::commands_a_terminal;
-use crate::control::{
-    self, Arguments, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash, LogRecord,
-};
+use crate::control::{self, Arguments, Bind, CallHead, CallOutcome, Connect, Connected, ImageHash};
 use crate::depot::Delivery;
 use crate::frame::{Frame, Header};
 use crate::handles::{Listener, Purpose};
@@ -237,18 +235,6 @@ impl Node {
             self.reply_call(caller, outcome);
             self.schedule(now);
         }
-    }
-
-    /// Sends a log record to the controller. It is dropped when it cannot leave: a log must not
-    /// hold up what it tells of.
-    pub fn log(&mut self, record: &LogRecord) {
-        let body = Body::Data(control::encode(record).into());
-        let _ = self.send(
-            ContextId::CONTROLLER,
-            Handle::FORWARD_LOG,
-            Handle::NONE,
-            body,
-        );
     }
 
     /// Lets a context below us outlive its parent; an empty answer comes to the handle.

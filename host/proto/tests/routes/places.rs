@@ -89,11 +89,14 @@ fn s076_the_announcement_is_ahead_of_anything_that_the_new_context_can_send() {
     let (mut tree, child, _) = with_a_grant();
     let new = tree.node(child).allocate_context(None).unwrap();
     tree.appear(child, new);
-    tree.node(new).log(&control::LogRecord {
-        level: 3,
-        target: String::new(),
-        text: String::new(),
-    });
+    tree.node(new).log(
+        &control::LogRecord {
+            level: 3,
+            target: String::new(),
+            text: String::new(),
+        },
+        offshoot_proto::Instant(0),
+    );
     tree.pass_up(new);
     let sent = tree.drop_up(child);
     assert_eq!(handles(&sent), [Handle::ADD_ROUTE, Handle::FORWARD_LOG]);

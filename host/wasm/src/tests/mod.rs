@@ -11,6 +11,7 @@ mod speed;
 mod wasi;
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -99,17 +100,21 @@ fn image(wasm: &[u8]) -> CompiledImage {
 
 /// Log records, as `level target: text`.
 #[derive(Default)]
-struct Records(Mutex<Vec<String>>);
+struct Records {
+    lines: Mutex<Vec<String>>,
+    /// Whether there is no room for more.
+    full: AtomicBool,
+}
 
 impl Records {
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.lines.lock().unwrap())
     }
 }
 
 impl LogSink for Records {
     fn log(&self, level: u8, target: &str, text: &str) {
-        self.0
+        self.lines
             .lock()
             .unwrap()
             .push(format!("{level} {target}: {text}"));
@@ -117,6 +122,11 @@ impl LogSink for Records {
 
     fn level(&self) -> u8 {
         4
+    }
+
+    fn room_at(&self) -> Option<Instant> {
+        let later = Instant::now() + Duration::from_secs(3600);
+        self.full.load(Ordering::Relaxed).then_some(later)
     }
 }
 

@@ -41,6 +41,38 @@ fn printed_lines_become_records() {
 }
 
 #[test]
+fn g9_a_plugin_that_prints_waits_for_room_and_can_be_ended_then() {
+    let body = format!(
+        r#"{PRINT}
+        (import "offshoot/v1" "log" (func $log (param i32 i32 i32 i32 i32)))
+        (data (i32.const 3000) "line")
+        (func (export "offshoot.call.prints") (param i32) (result i64)
+            (call $print (i32.const 1) (i32.const 3000) (i32.const 4))
+            {DONE})
+        (func (export "offshoot.call.logs") (param i32) (result i64)
+            (call $log (i32.const 3) (i32.const 3000) (i32.const 1) (i32.const 3000) (i32.const 4))
+            {DONE})"#
+    );
+    let loader = Loader::default();
+    let plugin = loader
+        .load(&module(&[("prints", 0), ("logs", 0)], &body))
+        .unwrap();
+    loader.records.full.store(true, Ordering::Relaxed);
+    for function in ["prints", "logs"] {
+        let timeout = Some(Duration::from_millis(30));
+        let end = start(&plugin, function, b"", timeout).wait();
+        assert_eq!(end, Completion::DeadlineExceeded);
+        assert!(loader.records.take().is_empty());
+    }
+    loader.records.full.store(false, Ordering::Relaxed);
+    for function in ["prints", "logs"] {
+        assert_eq!(call(&plugin, function, b""), Completion::Value(Vec::new()));
+    }
+    let lines = loader.records.take();
+    assert_eq!(lines, ["3 demo::stdout: line", "3 l: line"]);
+}
+
+#[test]
 fn what_is_printed_before_a_trap_is_not_lost() {
     let body = format!(
         r#"{PRINT}

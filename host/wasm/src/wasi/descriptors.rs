@@ -5,12 +5,8 @@ use rustix::io::{self, Errno as SystemError};
 
 use super::memory::Memory;
 use super::types::{self, Errno};
-use super::{Error, Result, Wasi, listing};
+use super::{Error, Result, STDIN, Wasi, listing};
 use crate::files::{Access, Descriptor};
-
-/// Numbers of the standard streams.
-const STDIN: u32 = 0;
-const STDOUT: u32 = 1;
 
 impl Wasi {
     pub(super) fn fd_advise(
@@ -204,20 +200,13 @@ impl Wasi {
         count: u32,
         written: u32,
     ) -> Result {
-        let size = match self.descriptor(fd)? {
-            Descriptor::Standard(STDIN) => return Err(Errno::BADF.into()),
-            Descriptor::Standard(number) => {
-                let output = match *number {
-                    STDOUT => &self.stdout,
-                    _ => &self.stderr,
-                };
-                write_from(memory, (buffers, count), |bytes| {
-                    output.write(bytes);
-                    Ok(bytes.len())
-                })?
-            }
-            _ => {
-                let file = self.file(fd)?;
+        let size = match (self.output(fd), self.file(fd)) {
+            (Some(output), _) => write_from(memory, (buffers, count), |bytes| {
+                output.write(bytes);
+                Ok(bytes.len())
+            })?,
+            (None, file) => {
+                let file = file?;
                 write_from(memory, (buffers, count), |bytes| io::write(file, bytes))?
             }
         };

@@ -1,8 +1,9 @@
 //! WASI preview 1: what Rust's standard library imports in a plugin.
 //!
 //! A plugin sees the granted directories and variables, and nothing else. What it prints becomes
-//! log records; its standard input is empty; it has no sockets. The functions block the thread
-//! that runs the call, except for `poll_oneoff`, which a cancel or a deadline wakes.
+//! log records, at the pace at which they are taken away; its standard input is empty; it has no
+//! sockets. The functions block the thread that runs the call, except for `poll_oneoff` and
+//! printing, which a cancel or a deadline wakes.
 //!
 //! ```text
 //! import --serve--> Wasi::fd_*, path_* (descriptors, paths) --> files::{Table, Place} --> system
@@ -31,10 +32,15 @@ use crate::output::Output;
 use crate::state::State;
 
 pub(super) use self::system::Exit;
-pub(super) use self::wait::take_wake_up;
+pub(super) use self::wait::{take_wake_up, until_room};
 
 /// Module of WASI preview 1.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
+
+/// Numbers of the standard streams.
+const STDIN: u32 = 0;
+const STDOUT: u32 = 1;
+const STDERR: u32 = 2;
 
 /// What an instance has of the system.
 pub(super) struct Wasi {
@@ -67,6 +73,15 @@ impl Wasi {
 
     fn descriptor(&self, fd: u32) -> Result<&Descriptor> {
         Ok(self.files.get(fd).ok_or(Errno::BADF)?)
+    }
+
+    /// Standard output or error.
+    fn output(&self, fd: u32) -> Option<&Arc<Output>> {
+        match self.files.get(fd)? {
+            Descriptor::Standard(STDOUT) => Some(&self.stdout),
+            Descriptor::Standard(STDERR) => Some(&self.stderr),
+            _ => None,
+        }
     }
 
     /// A directory of the plugin's.
@@ -167,7 +182,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         fd_seek(fd: u32, offset: i64, whence: u32, position: u32)
         fd_sync(fd: u32)
         fd_tell(fd: u32, position: u32)
-        fd_write(fd: u32, buffers: u32, count: u32, written: u32)
         path_create_directory(fd: u32, path: u32, length: u32)
         path_filestat_get(fd: u32, lookup: u32, path: u32, length: u32, stat: u32)
         path_filestat_set_times(
@@ -196,6 +210,18 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     linker.func_wrap(MODULE, "proc_exit", system::proc_exit)?;
     linker.func_wrap_async(
         MODULE,
+        "fd_write",
+        |mut caller: Caller<'_, State>, (fd, buffers, count, written): (u32, u32, u32, u32)| {
+            Box::new(async move {
+                until_printable(&caller, fd).await;
+                serve(&mut caller, |wasi, memory| {
+                    wasi.fd_write(memory, fd, buffers, count, written)
+                })
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
         "poll_oneoff",
         |mut caller: Caller<'_, State>,
          (subscriptions, events, count, counted): (u32, u32, u32, u32)| {
@@ -205,6 +231,14 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         },
     )?;
     Ok(())
+}
+
+/// Waits until there is room for what is printed there. Files take what they are given.
+async fn until_printable(caller: &Caller<'_, State>, fd: u32) {
+    let output = caller.data().wasi.as_ref().and_then(|wasi| wasi.output(fd));
+    if let Some(output) = output {
+        output.until_room().await;
+    }
 }
 
 /// Runs one function on the instance's memory, and returns its error number.

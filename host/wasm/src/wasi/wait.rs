@@ -14,7 +14,7 @@ use wasmtime::Caller;
 use super::types::{CLOCK_MONOTONIC, CLOCK_REALTIME, Errno};
 use crate::finish::Stop;
 use crate::imports::{self, OUTSIDE};
-use crate::state::State;
+use crate::state::{LogSink, State};
 
 /// Subscriptions of one call. A guest has no more than a few things to wait for.
 const SUBSCRIPTIONS_MAX: u32 = 1024;
@@ -127,6 +127,17 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N]
         .try_into()
         .expect("the slice has the array's length")
+}
+
+/// Waits until the sink has room for a record of `level`: a plugin that prints faster than its lines can
+/// be taken away is slowed down.
+pub(crate) async fn until_room(sink: &dyn LogSink, level: u8) {
+    if level > sink.level() {
+        return;
+    }
+    while let Some(until) = sink.room_at() {
+        sleep_until(until).await;
+    }
 }
 
 async fn sleep_until(until: Instant) {
