@@ -50,7 +50,7 @@ pub use {
     offshoot_macros::main,
     offshoot_node::launch::ConnectError,
     offshoot_proto::{
-        bootstrap::{Keep, Refusal, RefusedDirectory, Stage, Verify},
+        bootstrap::{ConnectStage, Keep, Refusal, RefusedDirectory, Verify},
         control::{CheckHostKeys, Password},
         login::{AccessError, HostKeyError, NetworkError, PasswordError, ToolOutput},
     },

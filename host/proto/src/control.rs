@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use offshoot_abi::{CallFailure, Grant};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{RefusedDirectory, Stage};
+use crate::bootstrap::{ConnectStage, RefusedDirectory};
 use crate::id::ContextId;
 use crate::login::LoginError;
 
@@ -216,7 +216,7 @@ pub enum ConnectFailure {
         /// What was started.
         program: String,
         /// How far it had come.
-        stage: Stage,
+        stage: ConnectStage,
         /// How it ended, and what it printed.
         reason: String,
     },
@@ -225,7 +225,7 @@ pub enum ConnectFailure {
         /// What was started.
         program: String,
         /// How far it had come.
-        stage: Stage,
+        stage: ConnectStage,
         /// Milliseconds that it was given.
         after_ms: u64,
         /// What it printed instead.

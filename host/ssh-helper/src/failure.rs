@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::bootstrap::ConnectStage;
 use offshoot_proto::control::ConnectFailure;
 use offshoot_proto::login::{
     AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Tool, ToolOutput, classify,
@@ -26,13 +26,13 @@ pub(crate) fn explain(error: &SshError, program: &str, patience: Duration) -> Co
     }
 }
 
-fn stage_of(stage: SshStage) -> Stage {
+fn stage_of(stage: SshStage) -> ConnectStage {
     match stage {
-        SshStage::NameResolution => Stage::Resolve,
-        SshStage::Connection => Stage::Connect,
-        SshStage::Handshake => Stage::KeyExchange,
-        SshStage::Authentication => Stage::Authenticate,
-        SshStage::Command => Stage::Command,
+        SshStage::NameResolution => ConnectStage::Resolve,
+        SshStage::Connection => ConnectStage::Connect,
+        SshStage::Handshake => ConnectStage::KeyExchange,
+        SshStage::Authentication => ConnectStage::Authenticate,
+        SshStage::Command => ConnectStage::Command,
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
             matches!(
                 ours,
                 ConnectFailure::TimedOut {
-                    stage: Stage::KeyExchange,
+                    stage: ConnectStage::KeyExchange,
                     after_ms: 10_000,
                     ..
                 }

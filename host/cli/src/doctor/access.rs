@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::bootstrap::ConnectStage;
 use offshoot_proto::login::{AccessError, PasswordError};
 
 use super::step::{Step, Trouble, trouble};
@@ -88,10 +88,10 @@ fn place_of(error: &Error) -> Step {
         ConnectError::UnsupportedPlatform { .. } | ConnectError::NoDirectory(_) => Step::Directory,
         ConnectError::Timeout { stage, .. } | ConnectError::ClosedEarly { stage, .. } => {
             match stage {
-                Stage::KeyExchange => Step::HostKey,
-                Stage::Look => Step::Directory,
-                Stage::Upload => Step::Upload,
-                Stage::Hello => Step::Handshake,
+                ConnectStage::KeyExchange => Step::HostKey,
+                ConnectStage::Look => Step::Directory,
+                ConnectStage::Upload => Step::Upload,
+                ConnectStage::Hello => Step::Handshake,
                 _ => Step::Login,
             }
         }

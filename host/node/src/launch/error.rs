@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::{RefusedDirectory, Stage};
+use offshoot_proto::bootstrap::{ConnectStage, RefusedDirectory};
 use offshoot_proto::login::{AccessError, HostKeyError, NetworkError, PasswordError};
 use rustix::io::Errno;
 
@@ -48,7 +48,7 @@ pub enum ConnectError {
         /// Its path.
         program: String,
         /// How far it had come.
-        stage: Stage,
+        stage: ConnectStage,
         /// How long it was given.
         after: Duration,
         /// What it printed instead.
@@ -112,7 +112,7 @@ pub enum ConnectError {
         /// What was started.
         program: String,
         /// How far it had come.
-        stage: Stage,
+        stage: ConnectStage,
         /// How it ended, and what it printed last.
         reason: String,
     },

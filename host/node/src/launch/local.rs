@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::bootstrap::ConnectStage;
 use offshoot_proto::control::Method;
 use offshoot_proto::handshake::{ExpectHello, HelloReceived};
 use rustix::io::Errno;
@@ -97,7 +97,7 @@ pub(super) async fn launch(
         Err(_) => {
             return Err(ConnectError::Timeout {
                 program,
-                stage: Stage::Hello,
+                stage: ConnectStage::Hello,
                 after: patience,
                 printed: expect.noise_text(),
             });

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::{BootstrapError, Misbehaviour, Moment, Refusal, RefusedDirectory};
+use super::error::{BootstrapError, ConnectStage, Misbehaviour, Refusal, RefusedDirectory};
 use super::stage0::{CANDIDATES, Stage0};
 use crate::commands_a_terminal;
 use crate::handshake;
@@ -73,7 +73,7 @@ pub struct Conversation {
     searched: usize,
     /// What was printed and is no answer.
     noise: Vec<u8>,
-    moment: Moment,
+    stage: ConnectStage,
     uploads: usize,
     refused: Vec<RefusedDirectory>,
     steps: VecDeque<Step>,
@@ -90,7 +90,7 @@ impl Conversation {
             seen: Vec::new(),
             searched: 0,
             noise: Vec::new(),
-            moment: Moment::BeforeMarker,
+            stage: ConnectStage::Command,
             uploads: 0,
             refused: Vec::new(),
             steps: VecDeque::new(),
@@ -126,8 +126,8 @@ impl Conversation {
             return;
         }
         let printed = self.printed();
-        let when = self.moment;
-        self.fail(BootstrapError::ClosedEarly { when, printed });
+        let stage = self.stage;
+        self.fail(BootstrapError::ClosedEarly { stage, printed });
     }
 
     /// What to do next, if anything.
@@ -143,9 +143,11 @@ impl Conversation {
         excerpt(&all)
     }
 
-    /// How far it has come. For whoever gives up waiting.
-    pub fn moment(&self) -> Moment {
-        self.moment
+    /// How far it has come: [`Command`](ConnectStage::Command) until the far end has answered,
+    /// [`Upload`](ConnectStage::Upload) from the first request for a child on, and
+    /// [`Hello`](ConnectStage::Hello) once that has begun to say hello.
+    pub fn stage(&self) -> ConnectStage {
+        self.stage
     }
 
     /// Finds the next answer and takes it out of what was printed.
@@ -198,12 +200,14 @@ impl Conversation {
                 let behind = core::mem::take(&mut self.seen);
                 let noise = core::mem::take(&mut self.noise);
                 self.steps.push_back(Step::Serving { behind, noise });
+                self.stage = ConnectStage::Hello;
                 self.over = true;
                 return;
             }
             Answer::Endless => return self.misbehaved(Misbehaviour::EndlessAnswer),
             Answer::Line(line) => line,
         };
+        self.stage = self.stage.max(ConnectStage::Look);
         // A terminal may have put a return before the newline.
         let line = line.trim_end_matches('\r');
         let (word, rest) = line.split_once(':').unwrap_or((line, ""));
@@ -241,7 +245,7 @@ impl Conversation {
                 if self.uploads > CANDIDATES {
                     return self.misbehaved(Misbehaviour::TooOften);
                 }
-                self.moment = Moment::AfterUpload;
+                self.stage = ConnectStage::Upload;
                 let directory = clean(directory);
                 self.steps.push_back(Step::Upload {
                     platform,
@@ -263,9 +267,6 @@ impl Conversation {
         };
         if self.refused.len() == REFUSALS_MAX {
             return self.misbehaved(Misbehaviour::TooOften);
-        }
-        if self.moment == Moment::BeforeMarker {
-            self.moment = Moment::WhileLooking;
         }
         let path = clean(path);
         self.refused.push(RefusedDirectory { path, why });

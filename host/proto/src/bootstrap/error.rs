@@ -23,10 +23,10 @@ pub enum BootstrapError {
     #[error("no directory there can hold and run the child:{}", List(.0))]
     NoDirectory(Vec<RefusedDirectory>),
     /// The connection ended before the child said hello.
-    #[error("it closed the connection {when}{}", Printed(printed))]
+    #[error("it closed the connection {}{}", When(*stage), Printed(printed))]
     ClosedEarly {
         /// How far it had come.
-        when: Moment,
+        stage: ConnectStage,
         /// What it printed: the first and the last of it, without control characters.
         printed: String,
     },
@@ -40,31 +40,10 @@ pub enum BootstrapError {
     },
 }
 
-/// How far a connection had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// The remote shell had run nothing of ours.
-    BeforeMarker,
-    /// The machine was known to be fit, and no child was asked for yet.
-    WhileLooking,
-    /// The child had been asked for.
-    AfterUpload,
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BeforeMarker => "before it answered: does the account's shell run commands?",
-            Self::WhileLooking => "while it looked for a directory",
-            Self::AfterUpload => "after it asked for the child and before that said hello",
-        })
-    }
-}
-
 /// How far the making of a child has come, for whoever gives up waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Stage {
+pub enum ConnectStage {
     /// Its name is being looked up.
     Resolve,
     /// The machine is being reached.
@@ -83,7 +62,22 @@ pub enum Stage {
     Hello,
 }
 
-impl fmt::Display for Stage {
+/// When a connection was closed, as the end of a sentence.
+struct When(ConnectStage);
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            ConnectStage::Look => "while it looked for a directory",
+            ConnectStage::Upload | ConnectStage::Hello => {
+                "after it asked for the child and before that said hello"
+            }
+            _ => "before it answered: does the account's shell run commands?",
+        })
+    }
+}
+
+impl fmt::Display for ConnectStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Resolve => "looking up its name",

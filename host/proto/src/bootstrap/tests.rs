@@ -159,7 +159,7 @@ fn the_command_holds_no_answer() {
             matches!(
                 echoed[..],
                 [Step::Failed(BootstrapError::ClosedEarly {
-                    when: Moment::BeforeMarker,
+                    stage: ConnectStage::Command,
                     ..
                 })]
             ),
@@ -309,14 +309,14 @@ fn how_far_it_came_is_told_wherever_it_is_cut() {
             continue;
         }
         let want = match cut {
-            _ if cut < 3 + refusal.len() => Moment::BeforeMarker,
-            _ if cut < 3 + refusal.len() + need.len() => Moment::WhileLooking,
-            _ => Moment::AfterUpload,
+            _ if cut < 3 + refusal.len() => ConnectStage::Command,
+            _ if cut < 3 + refusal.len() + need.len() => ConnectStage::Look,
+            _ => ConnectStage::Upload,
         };
-        let Some(Step::Failed(BootstrapError::ClosedEarly { when, .. })) = steps.last() else {
+        let Some(Step::Failed(BootstrapError::ClosedEarly { stage, .. })) = steps.last() else {
             panic!("cut at {cut}: {steps:?}");
         };
-        assert_eq!(*when, want, "cut at {cut}");
+        assert_eq!(*stage, want, "cut at {cut}");
     }
 }
 

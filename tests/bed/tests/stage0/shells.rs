@@ -1,7 +1,7 @@
 //! Login shells of every kind, and what their start-up files do.
 
 use offshoot_bed::{LOGIN_SHELLS, Machine, SshdOptions, User};
-use offshoot_proto::bootstrap::{BootstrapError, Encoding, Keep, Moment};
+use offshoot_proto::bootstrap::{BootstrapError, ConnectStage, Encoding, Keep};
 
 use crate::driver::{Payload, bob, boot, boot_as, boot_with, over_ssh, start, with_bob};
 
@@ -178,10 +178,10 @@ fn refuses(machine: &Machine, words: &str) {
     let booted = boot(machine);
     assert_eq!(booted.uploads, [], "nothing is sent to nobody");
     let errors = booted.errors.clone();
-    let BootstrapError::ClosedEarly { when, printed } = booted.error() else {
+    let BootstrapError::ClosedEarly { stage, printed } = booted.error() else {
         panic!("it does not say that it closed");
     };
-    assert_eq!(when, Moment::BeforeMarker);
+    assert_eq!(stage, ConnectStage::Command);
     let all = format!("{printed} {errors}");
     assert!(all.contains(words), "{all}");
 }

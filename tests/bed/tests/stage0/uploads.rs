@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use offshoot_bed::{Home, Machine, Trouble, Weather};
-use offshoot_proto::bootstrap::{BootstrapError, Encoding, Keep, Moment, Refusal, Verify};
+use offshoot_proto::bootstrap::{BootstrapError, ConnectStage, Encoding, Keep, Refusal, Verify};
 
 use crate::driver::{
     NO_EXEC, Payload, Tool, bob, boot, boot_with, eventually, over_ssh, start, with_bob,
@@ -314,10 +314,10 @@ fn f51_how_far_it_came_is_told() {
     let line = machine.ssh_through(weather);
     let stage0 = payload.stage0();
     let ssh = machine.ssh_to(line.addr(), "bob");
-    let BootstrapError::ClosedEarly { when, .. } =
+    let BootstrapError::ClosedEarly { stage, .. } =
         boot_with(over_ssh(ssh, &stage0), &stage0, payload).error()
     else {
         panic!("it does not say that it closed");
     };
-    assert_eq!(when, Moment::AfterUpload);
+    assert_eq!(stage, ConnectStage::Upload);
 }

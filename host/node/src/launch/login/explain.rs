@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::{BootstrapError, Moment, Stage};
+use offshoot_proto::bootstrap::{BootstrapError, ConnectStage};
 use offshoot_proto::login::{
     AccessError, HostKeyError, LoginError, NetworkError, PasswordError, ToolOutput, classify,
 };
@@ -60,7 +60,9 @@ impl LoginTask {
                     reason: error.to_string(),
                 };
             }
-            End::Bootstrap(BootstrapError::ClosedEarly { when, printed }) => (Some(when), printed),
+            End::Bootstrap(BootstrapError::ClosedEarly { stage, printed }) => {
+                (Some(stage), printed)
+            }
             End::Bootstrap(BootstrapError::UnsupportedPlatform { uname }) => {
                 let offered = self.payloads.iter().map(|one| one.platform(false));
                 return platform::unsupported(uname, &offered.collect::<Vec<_>>());
@@ -78,8 +80,8 @@ impl LoginTask {
         };
         let ending = self.hear_the_end().await;
         // Once the far end has said something of ours, the tool had let us in.
-        let outside = matches!(when, None | Some(Moment::BeforeMarker))
-            && self.stage < Stage::Look
+        let outside = matches!(when, None | Some(ConnectStage::Command))
+            && self.stage < ConnectStage::Look
             && self.secrets.is_some();
         if outside && let Some(error) = self.refusal(ending.as_ref(), &printed) {
             return error;

@@ -16,7 +16,7 @@ mod tool;
 use std::process::Command;
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::{BootstrapError, Conversation, Moment, Stage, Step};
+use offshoot_proto::bootstrap::{BootstrapError, ConnectStage, Conversation, Step};
 use offshoot_proto::control::Password;
 use offshoot_proto::handshake::{ExpectHello, HandshakeError, HelloReceived};
 use offshoot_proto::login::{
@@ -108,7 +108,7 @@ impl Talk {
             program,
             secrets: self.secrets,
             errand: self.errand,
-            stage: Stage::Connect,
+            stage: ConnectStage::Connect,
             started,
             patience,
         };
@@ -123,7 +123,7 @@ pub(in crate::launch) struct Visit {
     pub(in crate::launch) secrets: Secrets,
     pub(in crate::launch) errand: RemoteCommand,
     /// How far it has come.
-    pub(in crate::launch) stage: Stage,
+    pub(in crate::launch) stage: ConnectStage,
     pub(in crate::launch) started: Instant,
     /// How long it may take since then.
     pub(in crate::launch) patience: Duration,
@@ -186,7 +186,7 @@ struct LoginTask {
     payloads: Vec<std::sync::Arc<Payload>>,
     expect: ExpectHello,
     sending: Option<Sending>,
-    stage: Stage,
+    stage: ConnectStage,
     errors: Printed,
     /// Since when something is asked that cannot be answered yet.
     question_since: Option<Instant>,
@@ -279,16 +279,16 @@ impl LoginTask {
                     tracing::debug!(target: STEPS, "runs");
                     self.conversation = None;
                     self.sending = None;
-                    self.stage = Stage::Hello;
+                    self.stage = ConnectStage::Hello;
                     return self.hear_child(&behind);
                 }
                 Step::Failed(error) => return Err(End::Bootstrap(error)),
             }
         }
-        let moment = self.conversation.as_ref().map(Conversation::moment);
-        if moment == Some(Moment::WhileLooking) {
+        let stage = self.conversation.as_ref().map(Conversation::stage);
+        if stage == Some(ConnectStage::Look) {
             self.let_in()?;
-            self.stage = Stage::Look;
+            self.stage = ConnectStage::Look;
         }
         Ok(None)
     }
@@ -326,7 +326,7 @@ impl LoginTask {
         let total = bytes.len();
         tracing::info!(target: "offshoot::launch", directory, total, ?encoding, "sends the child");
         tracing::debug!(target: STEPS, "sends {total} bytes to {directory}");
-        self.stage = Stage::Upload;
+        self.stage = ConnectStage::Upload;
         self.sending = Some(Sending {
             bytes,
             sent: 0,
@@ -353,7 +353,7 @@ impl LoginTask {
         if sent == total {
             tracing::debug!(target: STEPS, "sent");
             self.sending = None;
-            self.stage = Stage::Hello;
+            self.stage = ConnectStage::Hello;
         }
         Ok(())
     }
@@ -391,7 +391,7 @@ impl LoginTask {
         if let (Some(Secrets::Helper(askpass)), Some(stream)) = (&mut self.secrets, stream) {
             askpass.answer(stream).await;
             if askpass.has_answered() {
-                self.stage = Stage::Authenticate;
+                self.stage = ConnectStage::Authenticate;
             }
         }
     }
@@ -461,7 +461,7 @@ impl LoginTask {
                 if let Some(password) = password.take_if(|_| is_hidden) {
                     type_in(&self.tool, *on_terminal, &password)?;
                     prompt.answer();
-                    self.stage = Stage::Authenticate;
+                    self.stage = ConnectStage::Authenticate;
                     self.question_since = None;
                 }
                 Ok(())

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::bootstrap::ConnectStage;
 use offshoot_proto::control::Ssh;
 use offshoot_proto::login;
 use tokio::time::Instant;
@@ -72,7 +72,7 @@ fn visit(program: String, errand: RemoteCommand, started: Instant, patience: Dur
         program,
         secrets: Secrets::Shown,
         errand,
-        stage: Stage::Command,
+        stage: ConnectStage::Command,
         started,
         patience,
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use offshoot_proto::ImageState;
-use offshoot_proto::bootstrap::Stage;
+use offshoot_proto::bootstrap::ConnectStage;
 use offshoot_proto::client::{self, Answer, HEAD, Misread, Order};
 use offshoot_proto::control::{ImageHash, Ssh};
 use tokio::io::Interest;
@@ -52,7 +52,7 @@ pub(super) async fn launch(
         printed: String::new(),
     };
     let brought = tokio::time::timeout(left(), brought(driver, hash)).await;
-    let brought = brought.map_err(|_| timeout(Stage::Upload))??;
+    let brought = brought.map_err(|_| timeout(ConnectStage::Upload))??;
     let failed = |source| ConnectError::Start {
         program: program.clone(),
         source,
@@ -72,7 +72,7 @@ pub(super) async fn launch(
         hear(&tool).await
     };
     let heard = tokio::time::timeout(left() + GRACE, talk).await;
-    match heard.map_err(|_| timeout(Stage::Connect))? {
+    match heard.map_err(|_| timeout(ConnectStage::Connect))? {
         Ok(Answer::Up { banner, warnings }) => {
             note_banner(&program, &banner);
             note_warnings(&program, &warnings);
@@ -83,7 +83,7 @@ pub(super) async fn launch(
             let ending = ending.map_or_else(String::new, |ending| format!("; {ending}"));
             return Err(ConnectError::ClosedEarly {
                 program,
-                stage: Stage::Connect,
+                stage: ConnectStage::Connect,
                 reason: format!("the client that was brought here failed: {error}{ending}"),
             });
         }
