@@ -41,6 +41,7 @@ fn embed_child() {
         "../wasm/src",
         "../proto/src",
         "../text/src",
+        "../limiter/src",
         "../../guest-sdk/abi/src",
     ];
     let package = package("OFFSHOOT_NODE", &sources);
@@ -66,7 +67,13 @@ fn embed_other_child() {
 fn embed_ssh() {
     let package = package(
         "OFFSHOOT_SSH_HELPER",
-        &["src", "../ssh/src", "../proto/src", "../text/src"],
+        &[
+            "src",
+            "../ssh/src",
+            "../proto/src",
+            "../text/src",
+            "../limiter/src",
+        ],
     );
     let plain = given("OFFSHOOT_EMBED_CLIENT");
     // Whoever brings a child of his own builds nothing here.

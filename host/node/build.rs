@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// What the two ends of a link have in common: this package, and what it is made of.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "src",
     "../wasm/src",
     "../proto/src",
     "../text/src",
+    "../limiter/src",
     "../../guest-sdk/abi/src",
 ];
 

@@ -12,7 +12,7 @@ mod pattern;
 mod secret;
 
 pub use client::{
-    CONNECT_TIMEOUT, Connection, DEFAULT_TIMEOUT, Ended, HostKeyPolicy, Request, Session,
+    CONNECT_TIMEOUT, Connection, DEFAULT_TIMEOUT, Ended, Event, HostKeyPolicy, OnProgress, Request, Session,
     StartedCommand, StdioPipes, connect, open,
 };
 pub use error::{Algorithm, HostKeyProblem, IdentityProblem, SshError, Stage};

@@ -4,18 +4,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use offshoot_limiter::Permit;
 use offshoot_text::Hop;
 use russh::client::{self, Handle};
 use russh::{AlgorithmKind, Limits};
 
 use super::algorithms;
+use super::attempts::{self, Attempts};
 use super::authenticate::{Credentials, authenticate};
 use super::dial::ProxyCommand;
-use super::gate::{self, Attempts, Turn};
 use super::handler::{ClientHandler, HandlerError, SharedState, describe, is_disconnect};
 use super::host_key::{HostKeyCheck, Identity};
 use super::off_runtime::off_runtime;
-use super::progress::{ConnectTimer, Progress};
+use super::progress::{ConnectTimer, Event, Progress};
 use super::request::Request;
 use super::session::{AbortStreamsOnDrop, AuthenticatedSession, SessionGuard};
 use super::underlay::{ServerStream, Tunnel, Underlay, in_hop};
@@ -66,8 +67,8 @@ struct ServerHandshake {
     state: SharedState,
     stream_guard: AbortStreamsOnDrop,
     proxy: Option<ProxyCommand>,
-    /// Others wait for it, until the server lets us in.
-    turn: Option<Turn>,
+    /// Held until the server has accepted the user.
+    permit: Option<Permit>,
 }
 
 impl<'a> ConnectTask<'a> {
@@ -121,12 +122,14 @@ impl<'a> ConnectTask<'a> {
             state,
             stream_guard,
             proxy,
-            turn,
+            permit,
         } = handshake_with_retries;
         self.progress.set_stage(Stage::Authentication);
-        // Whoever listens for this learns what the way there has taken so far.
-        tracing::debug!(target: "offshoot::step", "trusted {}", config.host);
         let identity = std::mem::take(&mut state.lock().identity);
+        if let Identity::Verified = identity {
+            let host = config.host.clone();
+            self.progress.report(Event::HostKeyTrusted { host });
+        }
         let scrubber = match identity {
             Identity::Verified => authenticate(&mut handle, &config, credentials, &state).await?,
             Identity::Unverified(doubt) => {
@@ -145,7 +148,10 @@ impl<'a> ConnectTask<'a> {
                 scrubber
             }
         };
-        drop(turn);
+        drop(permit);
+        if depth == 0 {
+            self.progress.report(Event::Authenticated);
+        }
         stream_guard.lift_limit();
         let (mut underlying, mut stream_guards) = underlay.keep();
         underlying.extend(proxy.map(SessionGuard::Proxy));
@@ -167,15 +173,15 @@ impl<'a> ConnectTask<'a> {
         russh_config: &Arc<client::Config>,
         check: &HostKeyCheck,
     ) -> Result<ServerHandshake, SshError> {
-        let mut attempts = Attempts::until(self.until);
+        let mut tries = Attempts::until(self.until);
         loop {
             let attempt = self.handshake(underlay, config, Arc::clone(russh_config), check.clone());
             match attempt.await? {
                 HandshakeAttempt::Done(handshake_with_retries) => {
                     return Ok(*handshake_with_retries);
                 }
-                HandshakeAttempt::HungUp { error, said } if gate::is_worth_another(&said) => {
-                    attempts.pause(error).await?;
+                HandshakeAttempt::HungUp { error, said } if attempts::is_worth_another(&said) => {
+                    tries.pause(error).await?;
                 }
                 HandshakeAttempt::HungUp { error, .. } => return Err(error),
             }
@@ -195,11 +201,13 @@ impl<'a> ConnectTask<'a> {
             stream_guard,
             is_loopback,
             mut proxy,
-            turn,
+            permit,
         } = underlay
             .open_stream(config, self.progress, &mut timer)
             .await?;
-        self.progress.set_host(&config.host);
+        let host = config.host.clone();
+        self.progress.set_host(&host);
+        self.progress.report(Event::Connected { host });
         self.progress.set_stage(Stage::Handshake);
         if is_loopback && config.no_check_for_localhost {
             check.skip_check();
@@ -218,7 +226,7 @@ impl<'a> ConnectTask<'a> {
                 state,
                 stream_guard: cut,
                 proxy,
-                turn,
+                permit,
             }))),
             Err(HandlerError::Russh(error)) if is_disconnect(&error) => {
                 if let Some(proxy) = &mut proxy

@@ -6,13 +6,13 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use offshoot_limiter::{CONNECTIONS, Permit};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, join};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::process::{Child, Command};
 
-use super::gate::{self, Turn};
-use super::progress::{ConnectTimer, Progress};
+use super::progress::{ConnectTimer, Event, Progress};
 use crate::config::{AddressFamily, HostConfig};
 use crate::error::{SshError, Stage, printable};
 
@@ -27,10 +27,10 @@ pub(crate) struct Dialed {
     pub(crate) stream: TcpStream,
     /// Whether that is this machine itself.
     pub(crate) is_loopback: bool,
-    pub(crate) turn: Turn,
+    pub(crate) permit: Permit,
 }
 
-/// Connects to the host's address, when it is our turn there.
+/// Connects to the host's address, once there is a permit for it.
 pub(crate) async fn direct(
     config: &HostConfig,
     progress: &Progress,
@@ -38,18 +38,20 @@ pub(crate) async fn direct(
 ) -> Result<Dialed, SshError> {
     progress.set_stage(Stage::NameResolution);
     let addresses = timer.within(addresses(config)).await??;
+    let host = config.host.clone();
+    progress.report(Event::Resolved { host });
     progress.set_stage(Stage::Connection);
     let mut attempt = 1;
     loop {
         match any(&addresses, config, timer).await {
-            Ok((stream, turn)) => {
+            Ok((stream, permit)) => {
                 // Small messages are not to wait for company.
                 stream.set_nodelay(true).map_err(SshError::Local)?;
                 let is_loopback = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
                 return Ok(Dialed {
                     stream,
                     is_loopback,
-                    turn,
+                    permit,
                 });
             }
             Err(error @ SshError::Timeout { .. }) => return Err(error),
@@ -91,13 +93,13 @@ async fn any(
     addresses: &[SocketAddr],
     config: &HostConfig,
     timer: &mut ConnectTimer<'_>,
-) -> Result<(TcpStream, Turn), SshError> {
+) -> Result<(TcpStream, Permit), SshError> {
     let mut last = SshError::Local(ErrorKind::AddrNotAvailable.into());
     for &address in addresses {
-        let turn = gate::turn(&address.to_string()).await;
+        let permit = CONNECTIONS.acquire(&address.to_string()).await;
         let connecting = one(address, config.bind_address.as_deref());
         match timer.within(connecting).await? {
-            Ok(stream) => return Ok((stream, turn)),
+            Ok(stream) => return Ok((stream, permit)),
             Err(source) if source.kind() == ErrorKind::ConnectionRefused => {
                 last = SshError::Refused {
                     address: address.to_string(),

@@ -2,10 +2,10 @@
 
 mod agent;
 mod algorithms;
+mod attempts;
 mod authenticate;
 mod connect;
 mod dial;
-mod gate;
 mod guarded_stream;
 mod handler;
 mod host_key;
@@ -33,8 +33,8 @@ use self::connect::ConnectTask;
 use self::handler::describe_refusal;
 pub use self::host_key::HostKeyPolicy;
 use self::off_runtime::off_runtime;
-pub use self::progress::CONNECT_TIMEOUT;
 use self::progress::Progress;
+pub use self::progress::{CONNECT_TIMEOUT, Event, OnProgress};
 use self::pump::SessionResources;
 pub use self::pump::{Ended, StdioPipes};
 pub use self::request::{DEFAULT_TIMEOUT, Request};
@@ -190,7 +190,7 @@ impl StartedCommand {
 
 async fn open_in_time(request: Request) -> Result<StartedCommand, SshError> {
     let started = Instant::now();
-    let progress = Progress::new(&request.host);
+    let progress = Progress::new(&request.host, &request.on_progress);
     let timeout = request.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let config = within(timeout, &progress, async {
         let (host, overrides, env) = (

@@ -1,5 +1,6 @@
 //! How far a connection has come, and how long it may take to come there.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,31 +10,83 @@ use crate::error::{SshError, Stage};
 /// How long it may take until the server has shown who it is, if nobody says.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What has happened on the way to a session. All but the last come for each host on the way, too,
+/// and again for each further attempt at a server that hangs up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The host's name was looked up.
+    Resolved {
+        /// The host, as the configuration calls it.
+        host: String,
+    },
+    /// There is a connection to the host.
+    Connected {
+        /// The host.
+        host: String,
+    },
+    /// The host has proved that it has a key that is known.
+    HostKeyTrusted {
+        /// The host.
+        host: String,
+    },
+    /// The host of the request has accepted the user.
+    Authenticated,
+}
+
+/// The callback for the events of a request, if there is one.
+#[derive(Clone, Default)]
+pub struct OnProgress(Option<Arc<dyn Fn(Event) + Send + Sync>>);
+
+impl OnProgress {
+    /// Has `callback` take the events. It is called in the request's own task, and must not block.
+    pub fn new(callback: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(callback)))
+    }
+}
+
+impl fmt::Debug for OnProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnProgress")
+            .field(&self.0.is_some())
+            .finish()
+    }
+}
+
 /// How far a connection has come, and to whom.
 #[derive(Clone, Debug)]
-pub(crate) struct Progress(Arc<Mutex<(String, Stage)>>);
+pub(crate) struct Progress {
+    state: Arc<Mutex<(String, Stage)>>,
+    on_progress: OnProgress,
+}
 
 impl Progress {
-    pub(crate) fn new(host: &str) -> Self {
-        Self(Arc::new(Mutex::new((
-            host.to_owned(),
-            Stage::NameResolution,
-        ))))
+    pub(crate) fn new(host: &str, on_progress: &OnProgress) -> Self {
+        Self {
+            state: Arc::new(Mutex::new((host.to_owned(), Stage::NameResolution))),
+            on_progress: on_progress.clone(),
+        }
+    }
+
+    /// Tells the request's owner.
+    pub(crate) fn report(&self, event: Event) {
+        if let Some(callback) = &self.on_progress.0 {
+            callback(event);
+        }
     }
 
     /// It is now about this host.
     pub(crate) fn set_host(&self, host: &str) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         host.clone_into(&mut state.0);
     }
 
     pub(crate) fn set_stage(&self, stage: Stage) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = stage;
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = stage;
     }
 
     /// That it took too long to come further.
     pub(crate) fn timeout(&self, after: Duration) -> SshError {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (host, stage) = state.clone();
         SshError::Timeout { host, stage, after }
     }
@@ -41,8 +94,8 @@ impl Progress {
 
 /// `ConnectTimeout`: what is left of the time until a server has shown who it is.
 ///
-/// It runs only while something of that is under way, not while we wait for our turn, or for what
-/// a connection needs below it.
+/// It runs only while something of that is under way, not while the request waits for a permit, or
+/// for what a connection needs below it.
 #[derive(Debug)]
 pub(crate) struct ConnectTimer<'a> {
     progress: &'a Progress,

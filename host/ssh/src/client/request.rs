@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::host_key::HostKeyPolicy;
+use super::progress::OnProgress;
 use crate::config::{Environment, Overrides};
 use crate::secret::Secret;
 
@@ -33,6 +34,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whose configuration it is.
     pub env: Environment,
+    /// What takes the events on the way.
+    pub on_progress: OnProgress,
 }
 
 impl Request {
@@ -47,6 +50,7 @@ impl Request {
             command: command.to_owned(),
             timeout: None,
             env: Environment::of_process(),
+            on_progress: OnProgress::default(),
         }
     }
 }

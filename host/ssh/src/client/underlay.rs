@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use offshoot_limiter::{CONNECTIONS, Permit};
 use russh::client::Handle;
 
 use super::dial::{self, Dialed, ProxyCommand};
-use super::gate::{self, Turn};
 use super::guarded_stream::{GuardedStream, StreamGuard};
 use super::handler::{ClientHandler, SharedState, describe_refusal};
 use super::progress::{ConnectTimer, Progress};
@@ -39,7 +39,7 @@ pub(crate) struct ServerStream {
     /// Whether the server is this machine itself.
     pub(crate) is_loopback: bool,
     pub(crate) proxy: Option<ProxyCommand>,
-    pub(crate) turn: Option<Turn>,
+    pub(crate) permit: Option<Permit>,
 }
 
 impl Underlay {
@@ -56,7 +56,7 @@ impl Underlay {
                 let Dialed {
                     stream,
                     is_loopback,
-                    turn,
+                    permit,
                 } = reached;
                 let (stream, stream_guard) = GuardedStream::over(stream);
                 Ok(ServerStream {
@@ -64,7 +64,7 @@ impl Underlay {
                     stream_guard,
                     is_loopback,
                     proxy: None,
-                    turn: Some(turn),
+                    permit: Some(permit),
                 })
             }
             Self::Command(command) => {
@@ -76,7 +76,7 @@ impl Underlay {
                     stream_guard,
                     is_loopback: false,
                     proxy: Some(proxy),
-                    turn: None,
+                    permit: None,
                 })
             }
             Self::Tunnel(tunnel) => tunnel.open_stream(config, progress, timer).await,
@@ -130,7 +130,8 @@ impl Tunnel {
         progress.set_stage(Stage::Connection);
         let address = format!("{}:{}", config.hostname, config.port);
         // The same name may be another machine seen from there.
-        let turn = gate::turn(&format!("{address} from {}", self.place)).await;
+        let server = format!("{address} from {}", self.place);
+        let permit = CONNECTIONS.acquire(&server).await;
         let opening = self.handle.channel_open_direct_tcpip(
             &*config.hostname,
             config.port.into(),
@@ -153,7 +154,7 @@ impl Tunnel {
             stream_guard,
             is_loopback: false,
             proxy: None,
-            turn: Some(turn),
+            permit: Some(permit),
         })
     }
 }

@@ -42,6 +42,11 @@ const RULES: &[Rule] = &[
         theirs: Some(&["thiserror"]),
     },
     Rule {
+        package: "offshoot-limiter",
+        ours: &[],
+        theirs: Some(&["tokio"]),
+    },
+    Rule {
         package: "offshoot-proto",
         ours: &["offshoot-abi", "offshoot-text"],
         // All of them without `std`.
@@ -60,7 +65,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "offshoot-ssh",
         // It knows connections and nothing of contexts.
-        ours: &["offshoot-text"],
+        ours: &["offshoot-limiter", "offshoot-text"],
         theirs: None,
     },
     Rule {
@@ -79,6 +84,7 @@ const RULES: &[Rule] = &[
         package: "offshoot-node",
         ours: &[
             "offshoot-abi",
+            "offshoot-limiter",
             "offshoot-proto",
             "offshoot-ssh",
             "offshoot-ssh-helper",
