@@ -50,8 +50,8 @@ pub use {
     offshoot_macros::main,
     offshoot_node::launch::ConnectError,
     offshoot_proto::{
-        bootstrap::{ConnectStage, Keep, Refusal, RefusedDirectory, Verify},
-        control::{CheckHostKeys, Password},
+        bootstrap::{Keep, Refusal, RefusedDirectory, Verify},
+        control::{CheckHostKeys, ConnectEvent, ConnectStage, Password},
         login::{AccessError, HostKeyError, NetworkError, PasswordError, ToolOutput},
     },
     plugin::{NotOurs, Plugin, PluginError, SearchPlace, search_path, search_places},

@@ -12,7 +12,6 @@ use tokio::time::MissedTickBehavior;
 use super::args::CallArgs;
 use super::failure::{self, Detail};
 use super::finder::{self, Finder};
-use super::fleet::{self, Outcome, TargetError, Work};
 use super::grants;
 use super::interrupt;
 use super::output::{self, WriteError};
@@ -20,6 +19,7 @@ use super::passwords::Passwords;
 use super::plan::Plan;
 use super::progress::{Counts, PERIOD, Progress};
 use super::report::{self, Diagnostic, Status};
+use super::runner::{self, Outcome, TargetError, Work};
 use super::summary::Summary;
 use super::{targets, types};
 use offshoot::json::{ArgumentText, JsonError, JsonErrorKind, encode_arguments, near};
@@ -146,7 +146,7 @@ async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, D
     let (sender, mut outcomes) = mpsc::channel(OUTCOMES_MAX);
     let targets = work.plan.nodes.iter().filter(|node| node.is_target).count();
     let progress = Progress::new(printer.verbosity);
-    let tally = fleet::start(&router, work, sender);
+    let count = runner::start(&router, work, sender);
     let mut summary = Summary::default();
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -160,7 +160,7 @@ async fn run_all(work: Arc<Work>, printer: &Printer) -> Result<Option<Status>, D
             }
             _ = ticks.tick() => {
                 let (done, bad) = (summary.done(), summary.bad());
-                progress.draw(&Counts::new(targets, done, bad, &tally));
+                progress.draw(&Counts::new(targets, done, bad, &count));
                 continue;
             }
             Some(outcome) = outcomes.recv() => outcome,

@@ -8,7 +8,6 @@ mod call;
 mod doctor;
 mod failure;
 mod finder;
-mod fleet;
 mod grants;
 mod interrupt;
 mod inventory;
@@ -21,6 +20,7 @@ mod printable;
 mod progress;
 mod reach;
 mod report;
+mod runner;
 mod screen;
 mod summary;
 mod target;
@@ -37,8 +37,7 @@ use args::{Cli, Command};
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let verbosity = cli.verbosity();
-    let journal = matches!(cli.command, Command::Doctor(_)).then_some(doctor::Journal);
-    logging::start(verbosity, journal);
+    logging::start(verbosity);
     let done = match cli.command {
         Command::Call(call) => call::run(&call, verbosity),
         Command::Doctor(doctor) => doctor::run(&doctor),

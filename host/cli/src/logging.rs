@@ -6,14 +6,12 @@ use std::io::IsTerminal;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::doctor::Journal;
 use super::report::use_colours;
 use super::screen::Log;
 
@@ -21,9 +19,7 @@ use super::screen::Log;
 const FILTER_VARIABLE: &str = "OFFSHOOT_LOG";
 
 /// Begins to log. `verbosity` is 0 as usual, more above, less below.
-///
-/// `journal` also hears of the steps on the way to each context.
-pub(super) fn start(verbosity: i16, journal: Option<Journal>) {
+pub(super) fn start(verbosity: i16) {
     let usual = match verbosity {
         // What a plugin prints is meant for whoever called it.
         0 => "warn,offshoot::context=info",
@@ -42,11 +38,7 @@ pub(super) fn start(verbosity: i16, journal: Option<Journal>) {
             colours: use_colours(std::io::stderr().is_terminal()),
         })
         .with_filter(filter);
-    let journal = journal.map(|journal| journal.with_filter(LevelFilter::DEBUG));
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(journal)
-        .init();
+    tracing_subscriber::registry().with(lines).init();
 }
 
 /// One record a line: `local#3: info: text`, with `offshoot` for this process.

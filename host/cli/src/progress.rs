@@ -1,15 +1,15 @@
-//! How far a command is, while it runs: for people who watch, and only for them.
+//! The line that shows how far a command is, on a terminal.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use super::fleet::Tally;
+use super::runner::{RunningCount, Uploads};
 use super::screen;
 
 /// How often the line is redrawn.
 pub(super) const PERIOD: Duration = Duration::from_millis(100);
 
-/// What is done sooner needs no line.
+/// A command that is done sooner has no line.
 const PATIENCE: Duration = Duration::from_millis(400);
 
 pub(super) struct Progress {
@@ -18,7 +18,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins now. Nothing is drawn where nobody sees it, or where people asked for quiet.
+    /// Starts now. Nothing is drawn where standard error is not a terminal, or with `--quiet`.
     pub(super) fn new(verbosity: i16) -> Self {
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self {
@@ -40,22 +40,24 @@ impl Progress {
     }
 }
 
-/// Where the targets are.
+/// How many targets are in which state.
 pub(super) struct Counts {
     pub(super) all: usize,
     pub(super) done: usize,
     pub(super) failed: usize,
     pub(super) running: usize,
+    pub(super) uploads: Uploads,
 }
 
 impl Counts {
-    pub(super) fn new(all: usize, done: usize, failed: usize, tally: &Tally) -> Self {
+    pub(super) fn new(all: usize, done: usize, failed: usize, running: &RunningCount) -> Self {
         Self {
             all,
             done,
             failed,
-            // A target may have ended and not been told of yet.
-            running: tally.running().min(all - done),
+            // The outcome of a target that has ended may not have arrived yet.
+            running: running.running().min(all - done),
+            uploads: running.uploads(),
         }
     }
 
@@ -71,6 +73,11 @@ impl Counts {
                 line.push_str(&format!(", {count} {what}"));
             }
         }
+        let Uploads { count, sent, total } = self.uploads;
+        if count > 0 {
+            let percent = u128::from(sent) * 100 / u128::from(total.max(1));
+            line.push_str(&format!(", sending the child to {count} ({percent} %)"));
+        }
         let seconds = elapsed.as_secs();
         match seconds / 60 {
             0 => line.push_str(&format!("  {seconds} s")),
@@ -85,15 +92,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_where_the_targets_are() {
+    fn the_line_counts_targets_and_uploads() {
         let mut counts = Counts {
             all: 50,
             done: 12,
             failed: 1,
             running: 8,
+            uploads: Uploads::default(),
         };
         let line = counts.line(Duration::from_millis(3900));
         assert_eq!(line, "12 of 50 done, 1 failed, 8 running, 30 waiting  3 s");
+        counts.uploads = Uploads {
+            count: 2,
+            sent: 3 << 20,
+            total: 4 << 20,
+        };
+        let line = counts.line(Duration::from_millis(3900));
+        assert!(
+            line.ends_with("waiting, sending the child to 2 (75 %)  3 s"),
+            "{line}"
+        );
+        counts.uploads = Uploads::default();
         (counts.failed, counts.running, counts.done) = (0, 0, 50);
         let line = counts.line(Duration::from_secs(61));
         assert_eq!(line, "50 of 50 done  1 min 1 s");

@@ -2,7 +2,7 @@
 
 use super::args::ConnectArgs;
 use super::target::Hop;
-use offshoot::{Context, Error, Keep, Password, Router, Verify};
+use offshoot::{ConnectEvent, Context, Error, Keep, Password, Router, Verify};
 
 /// A context to make.
 pub(super) struct ConnectRequest<'a> {
@@ -13,14 +13,18 @@ pub(super) struct ConnectRequest<'a> {
     pub(super) name: Option<String>,
     pub(super) password: Option<&'a Password>,
     pub(super) connect: &'a ConnectArgs,
+    pub(super) on_progress: OnProgress,
 }
+
+/// Takes the events on the way to a context.
+pub(super) type OnProgress = Box<dyn Fn(ConnectEvent) + Send + Sync>;
 
 impl ConnectRequest<'_> {
     pub(super) async fn make(self, router: &Router) -> Result<Context, Error> {
         // What all builders have in common, and no trait.
         macro_rules! make {
             ($builder:expr) => {{
-                let mut builder = $builder;
+                let mut builder = $builder.on_progress(self.on_progress);
                 if let Some(parent) = self.parent {
                     builder = builder.via(parent);
                 }

@@ -1,6 +1,6 @@
 //! What came of many targets, in a few lines: the same trouble is told once.
 
-use super::fleet::{Outcome, TargetError};
+use super::runner::{Outcome, TargetError};
 use super::{failure, report};
 
 /// Distinct reasons that are told.

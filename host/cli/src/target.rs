@@ -44,16 +44,6 @@ pub(super) enum Hop {
     Doas(Option<String>),
 }
 
-impl Hop {
-    /// The machine that it leads to, if that is another one.
-    pub(super) fn far_end(&self) -> Option<&str> {
-        match self {
-            Self::Ssh { host, .. } => Some(host),
-            Self::Local | Self::Sudo(_) | Self::Su(_) | Self::Doas(_) => None,
-        }
-    }
-}
-
 /// The kinds of hops, by the word that a user writes.
 const KINDS: &[&str] = &["local", "ssh", "sudo", "su", "doas"];
 

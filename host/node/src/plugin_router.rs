@@ -16,14 +16,14 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use offshoot_abi::router::{self, Body, ChannelError, Received, Request, RequestError, Response};
 use offshoot_abi::{Blob, CallError, CallErrorKind, ContextAddress};
-use offshoot_proto::control::{Arguments, CallOutcome, Traces};
+use offshoot_proto::control::{Arguments, CallOutcome, ConnectOptions, Traces};
 use offshoot_proto::{
     Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, SendError,
 };
 use offshoot_wasm::{Exchange, PluginRouter, PluginRouters, Profile, Target};
 
 use crate::driver::{Driver, PutEnd, StreamHandle, Subscription};
-use crate::launch::{self, CONNECT_TIMEOUT, ConnectRequest, LocalSpec, NewContextError};
+use crate::launch::{self, CONNECT_TIMEOUT, ConnectRequest, LocalSpec, NewContextError, Progress};
 use crate::mailbox::{self, Notify, QueuedMessage, WakerSlot, Watched};
 
 /// Receivers that one instance may have open.
@@ -216,13 +216,16 @@ impl Shared {
         let via = connect.via.map(ContextId);
         let wanted = ConnectRequest {
             via,
-            name: connect.name,
-            log_level: if connect.debug { 4 } else { driver.log_level },
-            traces: Traces {
-                debug: connect.debug,
-                ..Traces::default()
+            options: ConnectOptions {
+                name: connect.name,
+                log_level: if connect.debug { 4 } else { driver.log_level },
+                traces: Traces {
+                    debug: connect.debug,
+                    ..Traces::default()
+                },
+                timeout,
             },
-            timeout,
+            progress: Progress::default(),
             spec: LocalSpec {
                 remote_name: local.remote_name,
                 // Never a guest's choice: the file would be executed.

@@ -1,7 +1,7 @@
 //! What the client as a program of its own is told, and what it answers.
 //!
 //! It reads an [`Order`] ahead of what the command on the other machine is to read, and writes an
-//! [`Answer`] on its standard error, ahead of what that command says there. Both are their length
+//! [`Report`]s on its standard error, ahead of what that command says there. Each is its length
 //! in four bytes, and postcard. So what is secret is neither in its arguments nor in its
 //! environment. Both ends are of one build: who starts the program has its hash from an ancestor.
 
@@ -12,7 +12,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::control::{self, ConnectFailure, Ssh};
+use crate::control::{self, ConnectEvent, ConnectFailure, Ssh};
+
+pub use crate::control::CONNECT_EVENTS_MAX;
 
 /// Bytes of an order or an answer at most. A command takes some thousands.
 pub const LENGTH_MAX: usize = 256 * 1024;
@@ -31,7 +33,16 @@ pub struct Order {
     pub patience_ms: u64,
 }
 
-/// What came of it.
+/// What the client reports.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Report {
+    /// It has come so far. At most [`CONNECT_EVENTS_MAX`] of these come first.
+    Progress(ConnectEvent),
+    /// What came of it. Nothing comes behind it.
+    Answer(Answer),
+}
+
+/// What came of an order.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// The command runs. From here on the program's standard streams are the command's.

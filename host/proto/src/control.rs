@@ -11,10 +11,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use offshoot_abi::{CallFailure, Grant};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{ConnectStage, RefusedDirectory};
 use crate::id::ContextId;
-use crate::login::LoginError;
 
+pub use crate::connect::{
+    CONNECT_EVENTS_MAX, Connect, ConnectEvent, ConnectFailure, ConnectOptions, ConnectStage,
+    Connected,
+};
 pub use crate::method::{
     CheckHostKeys, Doas, KeepAlive, Method, Password, Ssh, Start, Su, Sudo, user_or_root,
 };
@@ -155,82 +157,6 @@ impl Default for PluginLimits {
     fn default() -> Self {
         Self { memory: 256 << 20 }
     }
-}
-
-/// Asks a context to make a child.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connect {
-    /// The child's id.
-    pub id: ContextId,
-    /// Its name; `None` names it after the way it was made and its process id.
-    pub name: Option<String>,
-    /// How to make it.
-    pub method: Method,
-    /// Milliseconds until the attempt is given up.
-    pub timeout_ms: u64,
-    /// As in [`Welcome`].
-    pub log_level: u8,
-    /// What it is to write about itself, beside what its parent does.
-    pub traces: Traces,
-}
-
-/// The answer to a [`Connect`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Connected {
-    /// The child is up.
-    Up {
-        /// What it said of itself.
-        hello: Hello,
-        /// Its name.
-        name: String,
-    },
-    /// It could not be made, and why.
-    Failed(ConnectFailure),
-}
-
-/// Why a child could not be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ConnectFailure {
-    /// For people; nothing more is known of it.
-    Other(String),
-    /// One was not let in.
-    Login(LoginError),
-    /// There is no child for such a machine.
-    UnsupportedPlatform {
-        /// What it calls itself.
-        uname: String,
-        /// What machines call themselves that there is a child for.
-        offered: Vec<String>,
-    },
-    /// No directory there can hold the child and run it.
-    NoDirectory(Vec<RefusedDirectory>),
-    /// The tool that leads there is missing.
-    ToolMissing {
-        /// Its name or path.
-        tool: String,
-        /// What the system says.
-        reason: String,
-    },
-    /// It ended before the child said hello.
-    ClosedEarly {
-        /// What was started.
-        program: String,
-        /// How far it had come.
-        stage: ConnectStage,
-        /// How it ended, and what it printed.
-        reason: String,
-    },
-    /// It took too long.
-    TimedOut {
-        /// What was started.
-        program: String,
-        /// How far it had come.
-        stage: ConnectStage,
-        /// Milliseconds that it was given.
-        after_ms: u64,
-        /// What it printed instead.
-        printed: String,
-    },
 }
 
 /// A call, without the message around it.

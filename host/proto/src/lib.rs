@@ -30,6 +30,7 @@ pub mod bootstrap;
 mod call_queue;
 mod chains;
 pub mod client;
+mod connect;
 mod contacts;
 pub mod control;
 mod decoder;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use offshoot_proto::control::{self, AddRoute, Connect, DelRoute, Method, Pause, Welcome};
+use offshoot_proto::control::{
+    self, AddRoute, Connect, ConnectOptions, DelRoute, Method, Pause, Welcome,
+};
 use offshoot_proto::limits::{
     FRAME_PAYLOAD_MAX, MESSAGE_MAX_DEFAULT, PAUSE_ABOVE, RELAY_BACKLOG_MAX, VIOLATIONS_MAX,
 };
@@ -37,14 +39,17 @@ impl Middle {
         let children = CHILDREN.map(|id| {
             let connect = control::encode(&Connect {
                 id,
-                name: None,
                 method: Method::Local {
                     remote_name: None,
                     child_path: None,
                 },
-                timeout_ms: 1,
-                log_level: 3,
-                traces: Default::default(),
+                options: ConnectOptions {
+                    name: None,
+                    log_level: 3,
+                    traces: Default::default(),
+                    timeout: Duration::from_millis(1),
+                },
+                wants_progress: false,
             });
             node.handle_bytes(parent, &message(ME, Handle::CONNECT, &connect), NOW);
             assert!(node.took_in_secrets(), "its driver is to overwrite that");

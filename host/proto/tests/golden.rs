@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use offshoot_abi::{CallErrorKind, CallFailure, Grant, GuestError};
 use offshoot_proto::control::{
-    self, Arguments, Bind, CallOutcome, Connect, ConnectFailure, Connected, Hello, LogRecord,
-    Method, Pause, PluginLimits, Welcome,
+    self, Arguments, Bind, CallOutcome, Connect, ConnectEvent, ConnectFailure, ConnectOptions,
+    Connected, Hello, LogRecord, Method, Pause, PluginLimits, Welcome,
 };
 use offshoot_proto::handshake::{first_frame, greeting};
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, PROTOCOL_VERSION};
@@ -205,14 +205,17 @@ fn conversation() -> Vectors {
     let grandchild = above.node.allocate_context(Some(child_id)).unwrap();
     let connect = Connect {
         id: grandchild,
-        name: Some("web1".to_owned()),
         method: Method::Local {
             remote_name: None,
             child_path: Some("/opt/child".to_owned()),
         },
-        timeout_ms: 30_000,
-        log_level: 3,
-        traces: Default::default(),
+        options: ConnectOptions {
+            name: Some("web1".to_owned()),
+            log_level: 3,
+            traces: Default::default(),
+            timeout: Duration::from_millis(30_000),
+        },
+        wants_progress: false,
     };
     let _ = above.node.connect_via(child_id, &connect, NOW).unwrap();
     let orders = above.sent(&["ADD_ROUTE", "CONNECT"], down);
@@ -228,7 +231,16 @@ fn conversation() -> Vectors {
     below.node.answer_connect(src, reply_to, &connected);
     let failed = Connected::Failed(ConnectFailure::Other("no such program".to_owned()));
     below.node.answer_connect(src, reply_to, &failed);
-    below.sent(&["connected-up", "connected-failed"], up);
+    let uploading = Connected::Progress(ConnectEvent::Uploading {
+        directory: "/tmp".to_owned(),
+        sent: 1,
+        total: 300,
+    });
+    below.node.answer_connect(src, reply_to, &uploading);
+    below.sent(
+        &["connected-up", "connected-failed", "connected-progress"],
+        up,
+    );
 
     let bind = bind();
     above
@@ -323,14 +335,17 @@ fn growth() -> Vectors {
     let _ = below.node.allocate_context(None).unwrap();
     let connect = Connect {
         id: ContextId(9),
-        name: None,
         method: Method::Local {
             remote_name: None,
             child_path: None,
         },
-        timeout_ms: 1,
-        log_level: 3,
-        traces: Default::default(),
+        options: ConnectOptions {
+            name: None,
+            log_level: 3,
+            traces: Default::default(),
+            timeout: Duration::from_millis(1),
+        },
+        wants_progress: false,
     };
     let _ = below.node.connect_via(sibling, &connect, NOW).unwrap();
     let announced = below.sent(&["ADD_ROUTE-up", "CONNECT-to-a-sibling"], up);

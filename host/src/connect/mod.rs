@@ -5,15 +5,14 @@ mod local;
 mod ssh;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use offshoot_proto::control::{Method, Traces};
+use offshoot_proto::control::{ConnectOptions, Method, Traces};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::router::Router;
 use crate::tree::Tree;
-use offshoot_node::launch::{self, CONNECT_TIMEOUT, ConnectRequest, NewContextError};
+use offshoot_node::launch::{self, CONNECT_TIMEOUT, ConnectRequest, NewContextError, Progress};
 
 pub use become_user::{Doas, Su, Sudo};
 pub use local::Local;
@@ -23,35 +22,37 @@ pub use ssh::Ssh;
 pub(crate) struct ConnectBuilder {
     tree: Arc<Tree>,
     via: Option<Context>,
-    name: Option<String>,
-    traces: Traces,
-    connect_timeout: Duration,
+    options: ConnectOptions,
+    progress: Progress,
 }
 
 impl ConnectBuilder {
     pub(crate) fn new(tree: Arc<Tree>) -> Self {
         Self {
+            options: ConnectOptions {
+                name: None,
+                log_level: tree.driver.log_level,
+                traces: Traces::default(),
+                timeout: CONNECT_TIMEOUT,
+            },
             tree,
             via: None,
-            name: None,
-            traces: Traces::default(),
-            connect_timeout: CONNECT_TIMEOUT,
+            progress: Progress::default(),
         }
     }
 
-    async fn connect(self, method: Method) -> Result<Context, Error> {
+    async fn connect(mut self, method: Method) -> Result<Context, Error> {
         let driver = &self.tree.driver;
         if driver.is_ended() {
             return Err(Error::shut_down());
         }
-        let debug = self.traces.debug || driver.traces().debug;
-        let log_level = if debug { 4 } else { driver.log_level };
+        if self.options.traces.debug || driver.traces().debug {
+            self.options.log_level = 4;
+        }
         let wanted = ConnectRequest {
             via: self.via.as_ref().map(Context::context_id),
-            name: self.name,
-            log_level,
-            traces: self.traces,
-            timeout: self.connect_timeout,
+            options: self.options,
+            progress: self.progress,
             spec: method,
         };
         let connected = launch::connect(driver, wanted).await;
@@ -88,7 +89,7 @@ macro_rules! common {
 
             #[doc = concat!("The context's name; the default is `", $default_name, "`, behind its parent's name and a dot (`B014`).")]
             pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.making.name = Some(name.into());
+                self.making.options.name = Some(name.into());
                 self
             }
 
@@ -107,7 +108,7 @@ macro_rules! common {
             ///
             /// [`Router::enable_debug`]: crate::Router::enable_debug
             pub fn debug(mut self, debug: bool) -> Self {
-                self.making.traces.debug = debug;
+                self.making.options.traces.debug = debug;
                 self
             }
 
@@ -118,13 +119,42 @@ macro_rules! common {
             ///
             /// [`RouterBuilder::profiling`]: crate::RouterBuilder::profiling
             pub fn profiling(mut self, profiling: bool) -> Self {
-                self.making.traces.profiling = profiling;
+                self.making.options.traces.profiling = profiling;
                 self
             }
 
             /// How long the context may take to come up; the default is 30 seconds (`B011`).
             pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
-                self.making.connect_timeout = timeout;
+                self.making.options.timeout = timeout;
+                self
+            }
+
+            /// Has `callback` take each event on the way to the context, in order. Each way has its
+            /// own; the last one of a context that came up is [`ConnectEvent::Hello`].
+            ///
+            /// It is called by the tasks that make the context, and must not block. With
+            /// [`via`](Self::via), events are that context's own report, which may be false: their
+            /// number is bounded, and so are their texts, which command no terminal.
+            ///
+            /// ```no_run
+            /// # async fn example(router: offshoot::Router) -> Result<(), offshoot::Error> {
+            /// use offshoot::ConnectEvent;
+            ///
+            /// let web1 = router.ssh("web1").on_progress(|event| match event {
+            ///     ConnectEvent::Uploading { sent, total, .. } => eprintln!("{sent} of {total} bytes"),
+            ///     event => eprintln!("{event}"),
+            /// });
+            /// let web1 = web1.await?;
+            /// # Ok(())
+            /// # }
+            /// ```
+            ///
+            /// [`ConnectEvent::Hello`]: crate::ConnectEvent::Hello
+            pub fn on_progress(
+                mut self,
+                callback: impl Fn(crate::ConnectEvent) + Send + Sync + 'static,
+            ) -> Self {
+                self.making.progress = offshoot_node::launch::Progress::new(callback);
                 self
             }
         }

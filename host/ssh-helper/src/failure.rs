@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::ConnectStage;
 use offshoot_proto::control::ConnectFailure;
+use offshoot_proto::control::ConnectStage;
 use offshoot_proto::login::{
     AccessError, HostKeyError, LoginError, NetworkError, PasswordError, Tool, ToolOutput, classify,
 };

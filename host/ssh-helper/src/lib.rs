@@ -8,13 +8,14 @@ mod failure;
 
 use std::time::Duration;
 
-use offshoot_proto::control::{CheckHostKeys, ConnectFailure, Password, Ssh};
+use offshoot_proto::control::{CheckHostKeys, ConnectEvent, ConnectFailure, Password, Ssh};
 use offshoot_ssh::config::{Environment, Hop, Overrides};
-use offshoot_ssh::{HostKeyPolicy, Request, Secret, StartedCommand};
+use offshoot_ssh::{Event, HostKeyPolicy, OnProgress, Request, Secret, StartedCommand};
 
 /// Connects, and starts a command: a line for the login shell there. Paths must be expanded.
 ///
-/// The secrets are taken out of `ssh`, so that one copy of them is left.
+/// The secrets are taken out of `ssh`, so that one copy of them is left. `on_progress` takes the
+/// events up to [`ConnectEvent::Authenticated`], and must not block.
 ///
 /// # Errors
 ///
@@ -27,11 +28,22 @@ pub async fn connect(
     ssh: &mut Ssh,
     line: String,
     patience: Duration,
+    on_progress: impl Fn(ConnectEvent) + Send + Sync + 'static,
 ) -> Result<StartedCommand, ConnectFailure> {
     let program = format!("ssh {}", ssh.hostname);
-    let request = request(ssh, line, patience).map_err(ConnectFailure::Other)?;
+    let mut request = request(ssh, line, patience).map_err(ConnectFailure::Other)?;
+    request.on_progress = OnProgress::new(move |event| on_progress(event_of(event)));
     let opened = offshoot_ssh::connect(request).await;
     opened.map_err(|error| failure::explain(&error, &program, patience))
+}
+
+fn event_of(event: Event) -> ConnectEvent {
+    match event {
+        Event::Resolved { host } => ConnectEvent::Resolved { host },
+        Event::Connected { host } => ConnectEvent::Connected { host },
+        Event::HostKeyTrusted { host } => ConnectEvent::HostKeyTrusted { host },
+        Event::Authenticated => ConnectEvent::Authenticated,
+    }
 }
 
 fn request(ssh: &mut Ssh, line: String, patience: Duration) -> Result<Request, String> {

@@ -9,9 +9,10 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use offshoot_proto::client::{self, Answer, HEAD, Misread, Order};
+use offshoot_proto::client::{self, Answer, CONNECT_EVENTS_MAX, HEAD, Misread, Order, Report};
 use offshoot_ssh::{Ended, StartedCommand, StdioPipes};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -108,17 +109,24 @@ async fn execute(order: Order) -> std::io::Result<u8> {
         patience_ms,
     } = order;
     let patience = Duration::from_millis(patience_ms);
-    let opened = match offshoot_ssh_helper::connect(&mut ssh, line, patience).await {
+    let sent = AtomicUsize::new(0);
+    let on_progress = move |event| {
+        if sent.fetch_add(1, Ordering::Relaxed) < CONNECT_EVENTS_MAX {
+            // A reader that has gone is noticed at the answer.
+            let _ = report(&Report::Progress(event));
+        }
+    };
+    let opened = match offshoot_ssh_helper::connect(&mut ssh, line, patience, on_progress).await {
         Ok(opened) => opened,
         Err(error) => {
-            answer(&Answer::Failed(error))?;
+            report(&Report::Answer(Answer::Failed(error)))?;
             return Ok(FAILED);
         }
     };
-    answer(&Answer::Up {
+    report(&Report::Answer(Answer::Up {
         banner: opened.banner.clone(),
         warnings: opened.warnings.clone(),
-    })?;
+    }))?;
     let words = match run(opened).await? {
         Ended::Exit(status) => return Ok(u8::try_from(status).unwrap_or(FAILED)),
         Ended::Signal(name) => format!("the command there exited due to signal {name}"),
@@ -131,8 +139,8 @@ async fn execute(order: Order) -> std::io::Result<u8> {
     Ok(FAILED)
 }
 
-fn answer(answer: &Answer) -> std::io::Result<()> {
-    std::io::stderr().write_all(&client::frame(answer).map_err(misread)?)
+fn report(report: &Report) -> std::io::Result<()> {
+    std::io::stderr().write_all(&client::frame(report).map_err(misread)?)
 }
 
 async fn run(opened: StartedCommand) -> std::io::Result<Ended> {

@@ -12,8 +12,8 @@ mod pattern;
 mod secret;
 
 pub use client::{
-    CONNECT_TIMEOUT, Connection, DEFAULT_TIMEOUT, Ended, Event, HostKeyPolicy, OnProgress, Request, Session,
-    StartedCommand, StdioPipes, connect, open,
+    CONNECT_TIMEOUT, Connection, DEFAULT_TIMEOUT, Ended, Event, HostKeyPolicy, OnProgress, Request,
+    Session, StartedCommand, StdioPipes, connect, open,
 };
 pub use error::{Algorithm, HostKeyProblem, IdentityProblem, SshError, Stage};
 pub use secret::Secret;

@@ -527,6 +527,24 @@ fn a_parent_cannot_choose_what_its_child_is_called() {
 }
 
 #[test]
+fn progress_without_end_ends_the_connection_and_commands_no_terminal() {
+    with_router(async |router| {
+        let disguise = disguise("progress without end");
+        let evil = start(&router, None, Some(&disguise)).await.unwrap();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let below = router.local().via(&evil).on_progress({
+            let events = events.clone();
+            move |event| events.lock().unwrap().push(event.to_string())
+        });
+        let error = below.await.unwrap_err().to_string();
+        assert!(error.contains("reported more than 100 events"), "{error}");
+        let events = events.lock().unwrap();
+        assert_eq!(events.len(), 101);
+        assert!(events.iter().all(|event| event == "resolved [2Jweb1 web2"));
+    });
+}
+
+#[test]
 fn t11_why_a_parent_made_no_child_is_short_and_commands_no_terminal() {
     with_router(async |router| {
         let disguise = disguise("a failure in colour");

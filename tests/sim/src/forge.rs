@@ -2,8 +2,8 @@
 //! checksum always fits, so that they get behind it.
 
 use offshoot_proto::control::{
-    self, AddRoute, AllocateId, Bind, CallHead, CallOutcome, Connect, Connected, DelRoute,
-    GrantIds, Hello, IdBlock, LogRecord, Method, Pause, PluginLimits,
+    self, AddRoute, AllocateId, Bind, CallHead, CallOutcome, Connect, ConnectOptions, Connected,
+    DelRoute, GrantIds, Hello, IdBlock, LogRecord, Method, Pause, PluginLimits,
 };
 use offshoot_proto::{ContextId, Handle, Header};
 
@@ -392,14 +392,17 @@ fn fitting(rng: &mut Rng, view: &View, handle: Handle) -> Vec<u8> {
         }),
         Handle::CONNECT => control::encode(&Connect {
             id: context(rng, view),
-            name: None,
             method: Method::Local {
                 remote_name: None,
                 child_path: None,
             },
-            timeout_ms: rng.below(100),
-            log_level: 5,
-            traces: Default::default(),
+            options: ConnectOptions {
+                name: None,
+                log_level: 5,
+                traces: Default::default(),
+                timeout: std::time::Duration::from_millis(rng.below(100)),
+            },
+            wants_progress: false,
         }),
         Handle::FORGET_CHAIN => control::encode(&rng.below(3)),
         Handle::CANCEL => control::encode(&self::handle(rng, view)),

@@ -1,6 +1,6 @@
 //! Contexts are made: by the controller, or by others with ids that it granted them.
 
-use offshoot_proto::control::{Connect, Method};
+use offshoot_proto::control::{Connect, ConnectOptions, Method};
 use offshoot_proto::{ContextId, SendError};
 
 use crate::model;
@@ -158,13 +158,16 @@ impl World {
 pub(crate) fn order(id: ContextId) -> Connect {
     Connect {
         id,
-        name: None,
         method: Method::Local {
             remote_name: None,
             child_path: None,
         },
-        timeout_ms: CONNECT_TIMEOUT_MS,
-        log_level: 3,
-        traces: Default::default(),
+        options: ConnectOptions {
+            name: None,
+            log_level: 3,
+            traces: Default::default(),
+            timeout: std::time::Duration::from_millis(CONNECT_TIMEOUT_MS),
+        },
+        wants_progress: false,
     }
 }

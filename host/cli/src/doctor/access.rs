@@ -1,34 +1,39 @@
-//! From what the making of a context said, and how it ended, to the steps of it.
+//! From the events of a connection, and how it ended, to the results of its steps.
 
 use std::time::{Duration, Instant};
 
-use offshoot_proto::bootstrap::ConnectStage;
+use offshoot_proto::control::ConnectStage;
 use offshoot_proto::login::{AccessError, PasswordError};
 
-use super::step::{Step, Trouble, trouble};
-use offshoot::{ConnectError, Error};
+use super::step::{Step, StepFailure, failure};
+use offshoot::{ConnectError, ConnectEvent, Error};
 
-/// A step that is over, and what it took, if that is known.
-pub(super) type Known = (Step, Option<Duration>, Result<String, Trouble>);
+/// The result of a step, and what it took, if that is known.
+pub(super) type Known = (Step, Option<Duration>, Result<String, StepFailure>);
 
-/// How each of `steps` ended. What stands behind the one that failed is left out.
+/// How each of `steps` ended, up to the one that failed.
 pub(super) fn results(
     steps: &[Step],
     began: Instant,
-    said: &[(Instant, String)],
+    events: &[(Instant, ConnectEvent)],
     made: Result<(), &Error>,
 ) -> Vec<Known> {
-    let at = |word: &str| {
-        let found = said.iter().rev();
-        let mut found = found.filter(|(_, text)| text.split(' ').next() == Some(word));
-        found.next()
+    let at = |wanted: fn(&ConnectEvent) -> bool| {
+        let found = events.iter().rev().find(|(_, event)| wanted(event));
+        found.map(|(at, _)| *at)
     };
     let end = Instant::now();
-    let let_in = at("let-in").map(|(at, _)| *at);
-    // A program does not tell when it has judged the key.
-    let trusted = at("trusted").map(|(at, _)| *at);
-    let sends = at("sends");
-    let runs = at("runs").map(|(at, _)| *at);
+    // OpenSSH's client does not report when it has judged the key.
+    let trusted = at(|event| matches!(event, ConnectEvent::HostKeyTrusted { .. }));
+    let probing = at(|event| matches!(event, ConnectEvent::Probing));
+    let started = at(|event| matches!(event, ConnectEvent::Started));
+    let upload_began = at(|event| matches!(event, ConnectEvent::Uploading { sent: 0, .. }));
+    let upload = events.iter().rev().find_map(|(at, event)| match event {
+        ConnectEvent::Uploading {
+            directory, total, ..
+        } => Some((upload_began.unwrap_or(*at), *at, directory, *total)),
+        _ => None,
+    });
     let failed = made.err().map(|error| (place_of(error), error));
     let mut last = began;
     let mut results = Vec::new();
@@ -38,28 +43,24 @@ pub(super) fn results(
                 Some(at) => (at, "trusted".to_owned()),
                 None => (last, "trusted; its time is part of the login's".to_owned()),
             },
-            Step::Login => (let_in.unwrap_or(end), "let in, and a shell runs".to_owned()),
-            Step::Directory => match sends {
-                Some((at, text)) => {
-                    let directory = text.split(" to ").nth(1).unwrap_or_default();
-                    (*at, format!("the child goes to {directory}"))
-                }
-                None if at("there").is_some() => (
+            Step::Login => (
+                probing.or(started).unwrap_or(end),
+                "authenticated, and a shell runs".to_owned(),
+            ),
+            Step::Directory => match upload {
+                Some((began, _, directory, _)) => (began, format!("the child goes to {directory}")),
+                None if probing.is_none() => (
                     last,
                     "the program that runs there already is used".to_owned(),
                 ),
-                None => match runs {
-                    Some(runs) => (runs, "the child is there already".to_owned()),
-                    None => (last, "not told by the context before it".to_owned()),
-                },
+                None => (
+                    started.unwrap_or(end),
+                    "the child is there already".to_owned(),
+                ),
             },
-            Step::Upload => match (sends, at("sent")) {
-                (Some((_, text)), sent) => {
-                    let bytes = text.split(' ').nth(1).unwrap_or_default();
-                    let until = sent.map(|(at, _)| *at).or(runs);
-                    (until.unwrap_or(end), format!("{bytes} bytes were sent"))
-                }
-                (None, _) => (last, "nothing had to be sent".to_owned()),
+            Step::Upload => match upload {
+                Some((_, until, _, total)) => (until, format!("{total} bytes were sent")),
+                None => (last, "nothing had to be sent".to_owned()),
             },
             _ => (end, "the child said hello".to_owned()),
         };
@@ -67,7 +68,7 @@ pub(super) fn results(
             && (place == step || Some(&step) == steps.last())
         {
             let took = end.saturating_duration_since(last);
-            results.push((step, Some(took), Err(trouble(error, remedy(error)))));
+            results.push((step, Some(took), Err(failure(error, remedy(error)))));
             break;
         }
         let is_timed = step != Step::HostKey || trusted.is_some();

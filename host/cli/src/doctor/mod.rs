@@ -1,10 +1,10 @@
-//! `offshoot doctor`: takes a way apart into its steps, tries each, and says which one fails.
+//! `offshoot doctor`: makes a target step by step, and says which step fails.
 
 mod access;
-mod journal;
 mod plugin;
 mod reach;
 mod step;
+mod step_log;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -17,12 +17,10 @@ use super::interrupt;
 use super::output::{self, WriteError};
 use super::passwords::Passwords;
 use super::report::{Diagnostic, Status};
-use super::target::Target;
-use super::target::{CountedHop, Hop};
+use super::target::{CountedHop, Hop, Target};
 use super::targets;
-pub(super) use journal::Journal;
 use offshoot::Router;
-use step::{Patient, Step, Trouble};
+use step::{Checkup, Step, StepFailure};
 
 /// Columns of the place in the table: a hop that is longer moves the rest of its lines.
 const PLACE_MIN: usize = 10;
@@ -31,19 +29,19 @@ const PLACE_MAX: usize = 32;
 /// How a step ended.
 enum Ending {
     Fine(String),
-    Failed(Trouble),
+    Failed(StepFailure),
     /// A step before it failed.
     Skipped,
 }
 
-/// A step with its outcome: a line of the table.
+/// A step and how it ended: a line of the table.
 struct Finding<'a> {
     /// From 1.
     hop: usize,
     label: &'a str,
     step: Step,
     ending: Ending,
-    /// `None` where it cannot be seen.
+    /// `None` where it is not known.
     took: Option<Duration>,
 }
 
@@ -63,7 +61,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, Diagnostic> {
     })
 }
 
-/// The one target that is meant.
+/// The only target of the command line.
 fn only_target(args: &DoctorArgs) -> Result<Target, Diagnostic> {
     let mut targets = targets::resolve(&args.target, &args.hosts)?.into_iter();
     let one = || "name one target, such as `local/local`, or one host of an inventory";
@@ -71,7 +69,7 @@ fn only_target(args: &DoctorArgs) -> Result<Target, Diagnostic> {
         (Some(target), 0) => match target.hops.iter().find(|hop| hop.count > 1) {
             None => Ok(target),
             Some(hop) => Err(Diagnostic::usage(format!(
-                "`{}*{}` is more than one way",
+                "`{}*{}` is more than one target",
                 hop.label, hop.count
             ))
             .help(one())),
@@ -85,7 +83,7 @@ fn only_target(args: &DoctorArgs) -> Result<Target, Diagnostic> {
     }
 }
 
-/// Tries all steps, and prints each as it ends. `None` is good health.
+/// Runs all steps, and prints each as it ends. Gives `None` if none has failed.
 async fn examine(
     args: &DoctorArgs,
     passwords: &Passwords,
@@ -96,40 +94,40 @@ async fn examine(
     interrupt::first(move |status| {
         let _ = stop.try_send(status);
     });
-    let mut patient = Patient::new(router.clone(), args.connect.clone());
+    let mut checkup = Checkup::new(router.clone(), args.connect.clone());
     let places = hops.iter().map(|hop| hop.label.chars().count() + 2);
     let width = places.max().unwrap_or(0).clamp(PLACE_MIN, PLACE_MAX);
     let examined = async {
-        let mut is_well = true;
+        let mut all_passed = true;
         for (step, index) in steps_of(hops) {
             let hop = &hops[index];
-            patient.password = passwords.of(&hops[..=index]).cloned();
+            checkup.password = passwords.of(&hops[..=index]).cloned();
             let began = Instant::now();
-            let ending = match is_well || step == Step::Shutdown && patient.has_contexts() {
+            let ending = match all_passed || step == Step::Shutdown && checkup.has_contexts() {
                 false => Ending::Skipped,
-                true => match step.run(&mut patient, &hop.hop).await {
+                true => match step.run(&mut checkup, &hop.hop).await {
                     Ok(detail) => Ending::Fine(detail),
-                    Err(trouble) => Ending::Failed(trouble),
+                    Err(failure) => Ending::Failed(failure),
                 },
             };
-            is_well &= matches!(ending, Ending::Fine(_));
+            all_passed &= matches!(ending, Ending::Fine(_));
             print(
                 &Finding {
                     hop: index + 1,
                     label: &hop.label,
                     step,
                     ending,
-                    took: patient.took.take().unwrap_or_else(|| Some(began.elapsed())),
+                    took: checkup.took.take().unwrap_or_else(|| Some(began.elapsed())),
                 },
                 (!args.json).then_some(width),
             )?;
         }
-        Ok(is_well)
+        Ok(all_passed)
     };
     let ended = tokio::select! {
         biased;
         Some(status) = stopped.recv() => Ok(Some(status)),
-        is_well = examined => match is_well {
+        all_passed = examined => match all_passed {
             Ok(true) => Ok(None),
             Ok(false) => Ok(Some(Status::Failed)),
             Err(WriteError::Closed) => Ok(Some(Status::PipeClosed)),
@@ -140,7 +138,7 @@ async fn examine(
     ended
 }
 
-/// Every step, and the hop that it is part of. The end comes once, for all hops.
+/// Every step, and the index of its hop. The shutdown comes once, for all hops.
 fn steps_of(hops: &[CountedHop]) -> Vec<(Step, usize)> {
     let mut steps = Vec::new();
     for (index, hop) in hops.iter().enumerate() {
@@ -176,11 +174,11 @@ fn to_json(finding: &Finding<'_>) -> serde_json::Value {
             object["elapsed_us"] = json!(elapsed);
             object["detail"] = detail.as_str().into();
         }
-        Ending::Failed(trouble) => {
+        Ending::Failed(failure) => {
             object["state"] = "failed".into();
             object["elapsed_us"] = json!(elapsed);
-            object["error"] = trouble.what.as_str().into();
-            object["help"] = trouble.help.as_str().into();
+            object["error"] = failure.what.as_str().into();
+            object["help"] = failure.help.as_str().into();
         }
         Ending::Skipped => object["state"] = "skipped".into(),
     }
@@ -195,10 +193,10 @@ fn to_text(finding: &Finding<'_>, width: usize) -> String {
             finding.took.map_or_else(String::new, in_words),
             detail.as_str(),
         ),
-        Ending::Failed(trouble) => (
+        Ending::Failed(failure) => (
             "FAILED",
             finding.took.map_or_else(String::new, in_words),
-            trouble.what.as_str(),
+            failure.what.as_str(),
         ),
         Ending::Skipped => ("-", String::new(), "not tried"),
     };
@@ -208,8 +206,8 @@ fn to_text(finding: &Finding<'_>, width: usize) -> String {
         "{state:<6}  {place:<width$}  {step:<10}  {took:>8}  {detail}",
         step = finding.step.name()
     );
-    if let Ending::Failed(trouble) = &finding.ending {
-        text.push_str(&format!("\n    help: {}", trouble.help));
+    if let Ending::Failed(failure) = &finding.ending {
+        text.push_str(&format!("\n    help: {}", failure.help));
     }
     text
 }
@@ -291,7 +289,7 @@ mod tests {
     #[test]
     fn a_failure_comes_with_what_to_do() {
         let failed = || {
-            finding(Ending::Failed(Trouble {
+            finding(Ending::Failed(StepFailure {
                 what: "it\u{1b}[2J is broken".to_owned(),
                 help: "mend it".to_owned(),
             }))

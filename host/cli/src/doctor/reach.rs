@@ -9,7 +9,7 @@ use offshoot_ssh::config::{Environment, HostConfig, Overrides, ProxyMethod};
 use offshoot_text::{check_host, check_user};
 
 use super::Hop;
-use super::step::{Trouble, trouble};
+use super::step::{StepFailure, failure};
 use crate::args::ConnectArgs;
 
 /// How long the server may take to answer, unless the user says otherwise.
@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a server's first line that are read.
 const BANNER_MAX: u64 = 256;
 
-/// Where a hop leads in the end, as the user's configuration of ssh has it.
+/// The address of a hop, as the user's configuration of ssh has it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     host: String,
     port: u16,
-    /// By which it is reached, if not directly.
+    /// The jump host or the command that reaches it, if it is not reached directly.
     proxy: Option<String>,
 }
 
@@ -31,18 +31,18 @@ pub(super) struct Place {
 pub(super) fn resolve(
     hop: &Hop,
     connect: &ConnectArgs,
-) -> Result<(Place, Vec<SocketAddr>, String), Trouble> {
-    let place = place_of(hop, connect)?;
-    if let Some(proxy) = &place.proxy {
-        let detail = format!("{} is reached by {proxy}, which looks it up", place.host);
-        return Ok((place, Vec::new(), detail));
+) -> Result<(Endpoint, Vec<SocketAddr>, String), StepFailure> {
+    let endpoint = endpoint_of(hop, connect)?;
+    if let Some(proxy) = &endpoint.proxy {
+        let detail = format!("{} is reached by {proxy}, which looks it up", endpoint.host);
+        return Ok((endpoint, Vec::new(), detail));
     }
-    let found = (place.host.as_str(), place.port).to_socket_addrs();
+    let found = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
     let addresses: Vec<SocketAddr> = found.map(Iterator::collect).map_err(|error| {
-        trouble(
+        failure(
             format!(
                 "the host's name `{}` cannot be resolved: {error}",
-                place.host
+                endpoint.host
             ),
             "look for a slip in the name; `getent hosts NAME` asks the same, and `HostName` in \
              ~/.ssh/config gives a name an address",
@@ -50,19 +50,19 @@ pub(super) fn resolve(
     })?;
     let list: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
     let detail = match list.first() {
-        Some(address) if *address == place.host => format!("{address} is an address"),
-        _ => format!("{} is {}", place.host, list.join(", ")),
+        Some(address) if *address == endpoint.host => format!("{address} is an address"),
+        _ => format!("{} is {}", endpoint.host, list.join(", ")),
     };
-    Ok((place, addresses, detail))
+    Ok((endpoint, addresses, detail))
 }
 
 /// Connects, and reads the server's first line.
-pub(super) fn knock(
-    place: &Place,
+pub(super) fn probe_port(
+    endpoint: &Endpoint,
     addresses: &[SocketAddr],
     patience: Option<Duration>,
-) -> Result<String, Trouble> {
-    if let Some(proxy) = &place.proxy {
+) -> Result<String, StepFailure> {
+    if let Some(proxy) = &endpoint.proxy {
         return Ok(format!("not tried: {proxy} connects"));
     }
     let patience = patience.unwrap_or(PATIENCE);
@@ -74,28 +74,32 @@ pub(super) fn knock(
         }
     }
     let Some((address, error)) = last else {
-        return Err(trouble("there is no address", "look at `getent hosts`"));
+        return Err(failure("there is no address", "look at `getent hosts`"));
     };
     let help = match error.kind() {
         std::io::ErrorKind::ConnectionRefused => {
-            "nobody listens there: is it the right port, and does sshd run?"
+            "nothing listens there: is it the right port, and does sshd run?"
         }
         _ => {
             "look at the network and at firewalls on the way: the port must be open from here, or \
              go through a machine that reaches it, as `ssh:BASTION/ssh:HOST`"
         }
     };
-    Err(trouble(
+    Err(failure(
         format!("cannot connect to {address}: {error}"),
         help,
     ))
 }
 
-fn banner(stream: TcpStream, address: SocketAddr, patience: Duration) -> Result<String, Trouble> {
+fn banner(
+    stream: TcpStream,
+    address: SocketAddr,
+    patience: Duration,
+) -> Result<String, StepFailure> {
     let no_server = |what: String| {
-        trouble(
+        failure(
             format!("{address} {what}"),
-            "something listens there that is no ssh server, or one that is overloaded: look at \
+            "what listens there is not an ssh server, or is overloaded: look at \
              the port, and at the server's log",
         )
     };
@@ -112,17 +116,20 @@ fn banner(stream: TcpStream, address: SocketAddr, patience: Duration) -> Result<
     }
 }
 
-/// Asks the client that will connect where a name leads.
-fn place_of(hop: &Hop, connect: &ConnectArgs) -> Result<Place, Trouble> {
+/// The address that the client which will connect has for a name.
+fn endpoint_of(hop: &Hop, connect: &ConnectArgs) -> Result<Endpoint, StepFailure> {
     let Hop::Ssh {
         user, host, port, ..
     } = hop
     else {
-        return Err(trouble("it is no machine", "report this: a step is wrong"));
+        return Err(failure(
+            "the hop is not a machine",
+            "report this: a step is wrong",
+        ));
     };
     // The program is asked with them, and its configuration may hand them to a shell.
     let checked = check_host(host).and_then(|()| user.as_deref().map_or(Ok(()), check_user));
-    checked.map_err(|error| trouble(error, "write the name as the machine has it"))?;
+    checked.map_err(|error| failure(error, "write the name as the machine has it"))?;
     let said = Overrides {
         user: user.clone(),
         port: *port,
@@ -134,13 +141,17 @@ fn place_of(hop: &Hop, connect: &ConnectArgs) -> Result<Place, Trouble> {
     }
 }
 
-fn read_config(host: &str, said: &Overrides, connect: &ConnectArgs) -> Result<Place, Trouble> {
+fn read_config(
+    host: &str,
+    said: &Overrides,
+    connect: &ConnectArgs,
+) -> Result<Endpoint, StepFailure> {
     let mut around = Environment::of_process();
     if let Some(file) = &connect.ssh_config {
         around = around.with_config(file.as_ref());
     }
     let config = HostConfig::resolve(host, said, &around)
-        .map_err(|error| trouble(error, "change that line of ssh_config"))?;
+        .map_err(|error| failure(error, "change that line of ssh_config"))?;
     let proxy = match &config.proxy {
         ProxyMethod::Direct => None,
         ProxyMethod::Command(command) => Some(format!("`{command}`")),
@@ -149,15 +160,15 @@ fn read_config(host: &str, said: &Overrides, connect: &ConnectArgs) -> Result<Pl
             Some(format!("`{}`", hosts.join(",")))
         }
     };
-    Ok(Place {
+    Ok(Endpoint {
         host: config.hostname,
         port: config.port,
         proxy,
     })
 }
 
-/// Without an answer, a name leads where it says.
-fn ask_program(program: &str, host: &str, said: &Overrides, connect: &ConnectArgs) -> Place {
+/// Without an answer, a name is its own address.
+fn ask_program(program: &str, host: &str, said: &Overrides, connect: &ConnectArgs) -> Endpoint {
     let mut command = Command::new(program);
     command.arg("-G").stdin(Stdio::null()).stderr(Stdio::null());
     if let Some(file) = &connect.ssh_config {
@@ -172,26 +183,26 @@ fn ask_program(program: &str, host: &str, said: &Overrides, connect: &ConnectArg
     let output = command.args(["--", host]).output();
     let told = output.ok().filter(|output| output.status.success());
     let told = told.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    read_place(&told.unwrap_or_default(), host, said.port.unwrap_or(22))
+    read_endpoint(&told.unwrap_or_default(), host, said.port.unwrap_or(22))
 }
 
-fn read_place(said: &str, host: &str, port: u16) -> Place {
-    let mut place = Place {
+fn read_endpoint(said: &str, host: &str, port: u16) -> Endpoint {
+    let mut endpoint = Endpoint {
         host: host.to_owned(),
         port,
         proxy: None,
     };
     for line in said.lines() {
         match line.split_once(' ') {
-            Some(("hostname", host)) => place.host = host.to_owned(),
-            Some(("port", port)) => place.port = port.parse().unwrap_or(place.port),
+            Some(("hostname", host)) => endpoint.host = host.to_owned(),
+            Some(("port", port)) => endpoint.port = port.parse().unwrap_or(endpoint.port),
             Some(("proxyjump" | "proxycommand", proxy)) if proxy != "none" => {
-                place.proxy = Some(format!("`{proxy}`"));
+                endpoint.proxy = Some(format!("`{proxy}`"));
             }
             _ => {}
         }
     }
-    place
+    endpoint
 }
 
 #[cfg(test)]
@@ -199,12 +210,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_says_where_a_name_leads() {
+    fn the_configuration_says_what_the_address_of_a_name_is() {
         let said = "host web1\nuser bob\nhostname 10.0.0.1\nport 2222\nproxyjump none\n";
-        let place = read_place(said, "web1", 22);
-        assert_eq!((&*place.host, place.port), ("10.0.0.1", 2222));
-        assert_eq!(place.proxy, None);
-        let jump = read_place("proxyjump bastion\n", "web1", 22);
+        let endpoint = read_endpoint(said, "web1", 22);
+        assert_eq!((&*endpoint.host, endpoint.port), ("10.0.0.1", 2222));
+        assert_eq!(endpoint.proxy, None);
+        let jump = read_endpoint("proxyjump bastion\n", "web1", 22);
         assert_eq!(jump.proxy.as_deref(), Some("`bastion`"));
     }
 }

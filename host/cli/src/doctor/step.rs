@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a context, one thing at a time.
+//! The steps to a context: what each does, and why it can fail.
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -8,43 +8,44 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::access::{self, Known};
-use super::{Hop, journal, plugin, reach};
+use super::step_log::StepLog;
+use super::{Hop, plugin, reach};
 use crate::args::ConnectArgs;
 use crate::reach::ConnectRequest;
 use offshoot::{ChannelErrorKind, Context, Error, Message, Password, Router};
 use offshoot_node::BUILD_ID;
 use offshoot_node::launch::ChildBinary;
 
-/// How long a program may take to say its version, and contexts to end.
+/// How long a program may take to print its version, and contexts to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// Round trips whose fastest is told: the first ones wake things up.
+/// Round trips, of which the fastest is reported: the first ones wake processes up.
 const ROUNDS: usize = 10;
 
-/// A handle that nobody listens on: the far end says so, which proves the way there and back.
-const NOBODY: u64 = u64::MAX - 1;
+/// A handle without a subscriber: the far end refuses it, which proves the way there and back.
+const UNUSED_HANDLE: u64 = u64::MAX - 1;
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// There is a program to start.
     Binary,
-    /// It starts on this machine, and is of our build.
+    /// It starts on this machine, and is of the same build.
     Program,
-    /// The host's name means something.
+    /// The host's name resolves.
     Name,
     /// An ssh server answers at the port.
     Port,
     /// The server's key is trusted.
     HostKey,
-    /// One is let in, and a shell runs our command.
+    /// The user is authenticated, and a shell runs the command.
     Login,
     /// There is a directory for the child.
     Directory,
-    /// The child is sent, unless it is there.
+    /// The child is sent, unless it is there already.
     Upload,
     /// The child starts and says hello.
     Handshake,
@@ -54,7 +55,7 @@ pub(super) enum Step {
     RoundTrip,
     /// A plugin is compiled for it, shipped, loaded and called.
     Call,
-    /// What it costs.
+    /// Its memory is measured.
     Memory,
     /// It ends when it is asked to.
     Shutdown,
@@ -62,37 +63,37 @@ pub(super) enum Step {
 
 /// Why a step failed, and what to do.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct StepFailure {
     pub(super) what: String,
     pub(super) help: String,
 }
 
-pub(super) fn trouble(what: impl ToString, help: &str) -> Trouble {
-    Trouble {
+pub(super) fn failure(what: impl ToString, help: &str) -> StepFailure {
+    StepFailure {
         what: what.to_string(),
         help: help.to_owned(),
     }
 }
 
-/// What the steps so far have made.
-pub(super) struct Patient {
+/// What the steps so far have made and found.
+pub(super) struct Checkup {
     router: Router,
-    /// For the hop whose steps are taken.
+    /// For the hop whose steps run.
     pub(super) password: Option<Password>,
     connect: ConnectArgs,
     binary: Option<ChildBinary>,
     contexts: Vec<Context>,
-    /// Where the hop leads.
-    place: Option<(reach::Place, Vec<SocketAddr>)>,
-    /// What is known of the steps to come, from the last first.
+    /// The address of the hop.
+    endpoint: Option<(reach::Endpoint, Vec<SocketAddr>)>,
+    /// Results of the steps to come, the last one first.
     known: Vec<Known>,
-    /// What the last step took, if that is not the time since it began.
+    /// What the last step took, if that is not the time since it started.
     pub(super) took: Option<Option<Duration>>,
     /// Whether all contexts are on this machine, where their processes can be looked at.
     is_local: bool,
 }
 
-impl Patient {
+impl Checkup {
     pub(super) fn new(router: Router, connect: ConnectArgs) -> Self {
         Self {
             router,
@@ -100,7 +101,7 @@ impl Patient {
             connect,
             binary: None,
             contexts: Vec::new(),
-            place: None,
+            endpoint: None,
             known: Vec::new(),
             took: None,
             is_local: true,
@@ -111,8 +112,20 @@ impl Patient {
         !self.contexts.is_empty()
     }
 
-    fn last(&self) -> Result<&Context, Trouble> {
-        let missing = || trouble("there is no context", "report this: a step was left out");
+    /// The context of a hop behind those that there are.
+    fn request<'a>(&'a self, hop: &'a Hop) -> ConnectRequest<'a> {
+        ConnectRequest {
+            hop,
+            parent: self.contexts.last(),
+            name: None,
+            password: self.password.as_ref(),
+            connect: &self.connect,
+            on_progress: Box::new(|_| ()),
+        }
+    }
+
+    fn last(&self) -> Result<&Context, StepFailure> {
+        let missing = || failure("no context was made", "report this: a step was left out");
         self.contexts.last().ok_or_else(missing)
     }
 }
@@ -182,64 +195,64 @@ impl Step {
         }
     }
 
-    /// Does it; gives what was found.
-    pub(super) async fn run(self, patient: &mut Patient, hop: &Hop) -> Result<String, Trouble> {
+    /// Runs the step; gives what it has found.
+    pub(super) async fn run(self, checkup: &mut Checkup, hop: &Hop) -> Result<String, StepFailure> {
         match self {
-            Self::Binary => find(patient),
-            Self::Program => try_program(patient).await,
+            Self::Binary => find(checkup),
+            Self::Program => try_program(checkup).await,
             Self::Name => {
-                let (hop, connect) = (hop.clone(), patient.connect.clone());
+                let (hop, connect) = (hop.clone(), checkup.connect.clone());
                 let found = blocking(move || reach::resolve(&hop, &connect)).await?;
-                patient.place = Some((found.0, found.1));
+                checkup.endpoint = Some((found.0, found.1));
                 Ok(found.2)
             }
             Self::Port => {
-                let (place, addresses) = patient.place.take().ok_or_else(left_out)?;
-                let patience = patient.connect.connect_timeout;
-                blocking(move || reach::knock(&place, &addresses, patience)).await
+                let (endpoint, addresses) = checkup.endpoint.take().ok_or_else(left_out)?;
+                let patience = checkup.connect.connect_timeout;
+                blocking(move || reach::probe_port(&endpoint, &addresses, patience)).await
             }
-            Self::HostKey => access(patient, hop, &ACCESS, self).await,
-            Self::Login => access(patient, hop, &ACCESS[1..], self).await,
+            Self::HostKey => access(checkup, hop, &ACCESS, self).await,
+            Self::Login => access(checkup, hop, &ACCESS[1..], self).await,
             Self::Directory | Self::Upload | Self::Handshake => {
-                access(patient, hop, &[], self).await
+                access(checkup, hop, &[], self).await
             }
-            Self::Connect => connect(patient, hop).await,
-            Self::RoundTrip => round_trip(patient.last()?).await,
-            Self::Call => call(patient.last()?).await,
-            Self::Memory => memory(patient),
-            Self::Shutdown => shutdown(patient).await,
+            Self::Connect => connect(checkup, hop).await,
+            Self::RoundTrip => round_trip(checkup.last()?).await,
+            Self::Call => call(checkup.last()?).await,
+            Self::Memory => memory(checkup),
+            Self::Shutdown => shutdown(checkup).await,
         }
     }
 }
 
-fn find(patient: &mut Patient) -> Result<String, Trouble> {
+fn find(checkup: &mut Checkup) -> Result<String, StepFailure> {
     const HELP: &str = "set OFFSHOOT_CHILD to the `offshoot-child` of this build, or put it \
                         beside `offshoot`; a build of `cargo install` carries one";
-    let binary = ChildBinary::find(None).map_err(|error| trouble(error, HELP))?;
+    let binary = ChildBinary::find(None).map_err(|error| failure(error, HELP))?;
     let path = Path::new(&binary.path);
-    let unusable = |why: String| trouble(format!("{}: {why}", binary.name()), HELP);
+    let unusable = |why: String| failure(format!("{}: {why}", binary.name()), HELP);
     let data = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
     if !data.is_file() {
         return Err(unusable("it is not a file".to_owned()));
     }
     let detail = format!("{}, {}", binary.name(), mebibytes(data.len()));
-    patient.binary = Some(binary);
+    checkup.binary = Some(binary);
     Ok(detail)
 }
 
-async fn try_program(patient: &Patient) -> Result<String, Trouble> {
-    let Some(binary) = patient.binary.clone() else {
-        return Err(trouble(
-            "there is no program",
+async fn try_program(checkup: &Checkup) -> Result<String, StepFailure> {
+    let Some(binary) = checkup.binary.clone() else {
+        return Err(failure(
+            "no program was found",
             "report this: a step was left out",
         ));
     };
     let said = tokio::task::spawn_blocking(move || version_of(&binary)).await;
-    said.unwrap_or_else(|error| Err(trouble(error, "report this: a step crashed")))
+    said.unwrap_or_else(|error| Err(failure(error, "report this: a step crashed")))
 }
 
-/// Has the program say its version, and looks whether it is one of ours.
-fn version_of(binary: &ChildBinary) -> Result<String, Trouble> {
+/// Runs the program for its version, and checks that it is a child of this build.
+fn version_of(binary: &ChildBinary) -> Result<String, StepFailure> {
     let name = binary.name();
     let start = Command::new(&binary.path)
         .arg("--version")
@@ -249,7 +262,7 @@ fn version_of(binary: &ChildBinary) -> Result<String, Trouble> {
         .process_group(0)
         .spawn();
     let mut child = start.map_err(|error| {
-        trouble(
+        failure(
             format!("cannot start {name}: {error}"),
             "it must be an executable file for this machine's processor, on a file system that \
              allows execution",
@@ -267,7 +280,7 @@ fn version_of(binary: &ChildBinary) -> Result<String, Trouble> {
                     Err(error) => error.to_string(),
                     _ => format!("it did not end within {} s", PATIENCE.as_secs()),
                 };
-                return Err(trouble(
+                return Err(failure(
                     format!("{name} --version: {why}"),
                     "it is another program; use the `offshoot-child` of this build",
                 ));
@@ -285,21 +298,21 @@ fn version_of(binary: &ChildBinary) -> Result<String, Trouble> {
             "" => format!("nothing, and ended with {status}"),
             said => format!("`{said}`"),
         };
-        return Err(trouble(
+        return Err(failure(
             format!("{name} --version says {found}"),
             "it is another program; use the `offshoot-child` of this build",
         ));
     }
     match said.contains(&format!("(build {BUILD_ID})")) {
         true => Ok(said.to_owned()),
-        false => Err(trouble(
+        false => Err(failure(
             format!("{name} is {said}, and this program is of build {BUILD_ID}"),
             "both must be built from the same sources: build them again, or unset OFFSHOOT_CHILD",
         )),
     }
 }
 
-/// The steps that are one action of the library's.
+/// The steps that the library takes in one connection.
 const ACCESS: [Step; 5] = [
     Step::HostKey,
     Step::Login,
@@ -308,83 +321,77 @@ const ACCESS: [Step; 5] = [
     Step::Handshake,
 ];
 
-/// Makes the context in the first of these steps, and tells what came of the others in turn.
+/// Makes the context in the first of these steps, and gives the results of the others in turn.
 async fn access(
-    patient: &mut Patient,
+    checkup: &mut Checkup,
     hop: &Hop,
     steps: &[Step],
     step: Step,
-) -> Result<String, Trouble> {
-    if patient.known.is_empty() && !steps.is_empty() {
-        patient.is_local &= !matches!(hop, Hop::Ssh { .. });
-        let _ = journal::take();
+) -> Result<String, StepFailure> {
+    if checkup.known.is_empty() && !steps.is_empty() {
+        checkup.is_local &= !matches!(hop, Hop::Ssh { .. });
         let began = Instant::now();
-        let wanted = ConnectRequest {
-            hop,
-            parent: patient.contexts.last(),
-            name: None,
-            password: patient.password.as_ref(),
-            connect: &patient.connect,
+        let log = StepLog::default();
+        let request = ConnectRequest {
+            on_progress: Box::new({
+                let log = log.clone();
+                move |event| log.record(event)
+            }),
+            ..checkup.request(hop)
         };
-        let made = wanted.make(&patient.router).await;
-        let said = journal::take();
-        patient.known = access::results(steps, began, &said, made.as_ref().map(|_| ()));
-        patient.known.reverse();
-        patient.contexts.extend(made);
+        let made = request.make(&checkup.router).await;
+        let events = log.entries();
+        checkup.known = access::results(steps, began, &events, made.as_ref().map(|_| ()));
+        checkup.known.reverse();
+        checkup.contexts.extend(made);
     }
-    match patient.known.pop() {
+    match checkup.known.pop() {
         Some((known, took, result)) if known == step => {
-            patient.took = Some(took);
+            checkup.took = Some(took);
             result
         }
         _ => Err(left_out()),
     }
 }
 
-fn left_out() -> Trouble {
-    trouble("it was not looked at", "report this: a step was left out")
+fn left_out() -> StepFailure {
+    failure("the step was not run", "report this: a step was left out")
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
-) -> Result<T, Trouble> {
+    work: impl FnOnce() -> Result<T, StepFailure> + Send + 'static,
+) -> Result<T, StepFailure> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(trouble(error, "report this: a step crashed")))
+    done.unwrap_or_else(|error| Err(failure(error, "report this: a step crashed")))
 }
 
-async fn connect(patient: &mut Patient, hop: &Hop) -> Result<String, Trouble> {
-    let wanted = ConnectRequest {
-        hop,
-        parent: patient.contexts.last(),
-        name: None,
-        password: patient.password.as_ref(),
-        connect: &patient.connect,
-    };
-    let context = wanted.make(&patient.router).await.map_err(|error| {
-        trouble(
+async fn connect(checkup: &mut Checkup, hop: &Hop) -> Result<String, StepFailure> {
+    let request = checkup.request(hop);
+    let context = request.make(&checkup.router).await.map_err(|error| {
+        failure(
             error,
             "the program above starts by itself, so look at what this machine allows: \
              `ulimit -a`, the log with `-v`, and `--connect-timeout` if it is slow",
         )
     })?;
     let detail = format!("context {} is up: {}", context.id(), context.name());
-    patient.contexts.push(context);
+    checkup.contexts.push(context);
     Ok(detail)
 }
 
-async fn round_trip(context: &Context) -> Result<String, Trouble> {
+async fn round_trip(context: &Context) -> Result<String, StepFailure> {
     let mut fastest = Duration::MAX;
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        let message = Message::from_bytes(NOBODY, Vec::new());
+        let message = Message::from_bytes(UNUSED_HANDLE, Vec::new());
         let answer = context.send_await::<()>(message, Some(ANSWER)).await;
         let wrong = match answer {
             Err(Error::Channel(error)) if error.kind == ChannelErrorKind::NoHandle => None,
             Err(error) => Some(error.to_string()),
-            Ok(()) => Some("someone listens where nobody should".to_owned()),
+            Ok(()) => Some("a handle that should be unused has a subscriber".to_owned()),
         };
         if let Some(wrong) = wrong {
-            return Err(trouble(
+            return Err(failure(
                 wrong,
                 "the context came up and does not answer: see its log with `-v`, and whether its \
                  process still runs",
@@ -398,9 +405,9 @@ async fn round_trip(context: &Context) -> Result<String, Trouble> {
     ))
 }
 
-async fn call(context: &Context) -> Result<String, Trouble> {
+async fn call(context: &Context) -> Result<String, StepFailure> {
     let failed = |what: String| {
-        trouble(
+        failure(
             what,
             "messages arrive, so look at memory and its limits there (`ulimit -v`), and at the \
              cache of compiled plugins, `~/.cache/offshoot`",
@@ -416,18 +423,18 @@ async fn call(context: &Context) -> Result<String, Trouble> {
     }
 }
 
-/// What the process occupies, where we can see it.
-fn memory(patient: &Patient) -> Result<String, Trouble> {
-    let context = patient.last()?;
-    // A name that we did not choose ends with the process.
+/// What the process occupies, where it is on this machine.
+fn memory(checkup: &Checkup) -> Result<String, StepFailure> {
+    let context = checkup.last()?;
+    // A name that the library chose ends with the process.
     let process = context.name().rsplit('.').next().unwrap_or_default();
     let is_process = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
-    if !patient.is_local || !is_process {
-        return Ok("not seen from here".to_owned());
+    if !checkup.is_local || !is_process {
+        return Ok("not known here".to_owned());
     }
     let status = std::fs::read_to_string(format!("/proc/{process}/status"));
     let status = status.map_err(|error| {
-        trouble(
+        failure(
             format!("process {process} cannot be looked at: {error}"),
             "see whether it was killed: `dmesg`, and the limits of memory here",
         )
@@ -439,12 +446,12 @@ fn memory(patient: &Patient) -> Result<String, Trouble> {
             "process {process} occupies {}",
             mebibytes(kib * 1024)
         )),
-        None => Ok("not told by this system".to_owned()),
+        None => Ok("not known to this system".to_owned()),
     }
 }
 
-async fn shutdown(patient: &mut Patient) -> Result<String, Trouble> {
-    let contexts = std::mem::take(&mut patient.contexts);
+async fn shutdown(checkup: &mut Checkup) -> Result<String, StepFailure> {
+    let contexts = std::mem::take(&mut checkup.contexts);
     let end = async {
         for context in contexts.iter().rev() {
             context.shutdown_wait().await;
@@ -455,7 +462,7 @@ async fn shutdown(patient: &mut Patient) -> Result<String, Trouble> {
             1 => "the context ended in order".to_owned(),
             count => format!("all {count} contexts ended in order"),
         }),
-        Err(_) => Err(trouble(
+        Err(_) => Err(failure(
             format!("a context still runs after {} s", PATIENCE.as_secs()),
             "its process may hang in the system: look for `offshoot:` in `ps -ef`",
         )),

@@ -8,8 +8,9 @@ use offshoot_proto::login::{self, AccessError, Prompt};
 
 use super::error::ConnectError;
 use super::greeted::HandshakenChild;
-use super::login::{Secrets, Talk, Wants};
+use super::login::{Prompts, TerminalUse, ToolLogin};
 use super::nonce::random;
+use super::progress::Progress;
 use super::remote_command::RemoteCommand;
 
 /// Digits of the nonce in sudo's prompt: rules and logs show it.
@@ -18,11 +19,12 @@ const PROMPT_DIGITS: usize = 16;
 pub(super) async fn sudo(
     mut sudo: Sudo,
     patience: Duration,
+    progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
     let username = checked(sudo.username.as_deref())?;
-    let errand = RemoteCommand::new(&sudo.start, false).await?;
+    let remote = RemoteCommand::new(&sudo.start, false).await?;
     let password = for_tool(sudo.password.take());
-    // Another nonce than the errand's: that one is in the arguments of the user who is asked for.
+    // Another nonce than the command's: that one is in the arguments of the user who is asked for.
     // It is in sudo's environment, which only root can read, and not in its arguments.
     let own = format!("offshoot-{}:", &random()?[..PROMPT_DIGITS]);
     let path = sudo.sudo_path.clone().unwrap_or_else(|| "sudo".to_owned());
@@ -48,31 +50,28 @@ pub(super) async fn sudo(
         }
     }
     command.arg("--").args(match sudo.login {
-        true => errand.login_words(),
-        false => errand.words(),
+        true => remote.login_words(),
+        false => remote.words(),
     });
-    let talk = Talk {
-        tool: login::Tool::Sudo,
+    let login = ToolLogin {
+        kind: login::Tool::Sudo,
         program: format!("{path} -u {username}"),
         path,
         command,
-        wants: Wants::Questions,
-        secrets: Secrets::Prompt {
-            prompt: Prompt::new(login::Tool::Sudo, Some(own)),
-            password,
-            on_terminal: true,
-        },
-        errand,
+        terminal: TerminalUse::Prompts,
+        prompts: Prompts::on_terminal(Prompt::new(login::Tool::Sudo, Some(own)), password),
+        remote,
     };
-    talk.greet(patience).await
+    login.run(patience, progress).await
 }
 
 pub(super) async fn doas(
     mut doas: Doas,
     patience: Duration,
+    progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
     let username = checked(doas.username.as_deref())?;
-    let errand = RemoteCommand::new(&doas.start, false).await?;
+    let remote = RemoteCommand::new(&doas.start, false).await?;
     let password = for_tool(doas.password.take());
     let path = doas.doas_path.clone().unwrap_or_else(|| "doas".to_owned());
     let mut command = in_plain_words(&path);
@@ -80,52 +79,50 @@ pub(super) async fn doas(
     if password.is_none() {
         command.arg("-n");
     }
-    command.arg("--").args(errand.words());
-    let talk = Talk {
-        tool: login::Tool::Doas,
+    command.arg("--").args(remote.words());
+    let login = ToolLogin {
+        kind: login::Tool::Doas,
         program: format!("{path} -u {username}"),
         path,
         command,
-        wants: Wants::Questions,
-        secrets: Secrets::Prompt {
-            prompt: Prompt::new(login::Tool::Doas, None),
-            password,
-            on_terminal: true,
-        },
-        errand,
+        terminal: TerminalUse::Prompts,
+        prompts: Prompts::on_terminal(Prompt::new(login::Tool::Doas, None), password),
+        remote,
     };
-    talk.greet(patience).await
+    login.run(patience, progress).await
 }
 
 /// By pipes, and by a terminal if this `su` takes nothing else. It asks on its error stream and
 /// reads what it asked for from its standard input, whichever that is.
-pub(super) async fn su(su: Su, patience: Duration) -> Result<HandshakenChild, ConnectError> {
+pub(super) async fn su(
+    su: Su,
+    patience: Duration,
+    progress: &Progress,
+) -> Result<HandshakenChild, ConnectError> {
     let username = checked(su.username.as_deref())?;
     let began = std::time::Instant::now();
     let path = su.su_path.clone().unwrap_or_else(|| "su".to_owned());
-    let attempt = async |wants, password| {
-        let errand = RemoteCommand::new(&su.start, false).await?;
+    let attempt = async |terminal, password| {
+        let remote = RemoteCommand::new(&su.start, false).await?;
         let mut command = in_plain_words(&path);
-        command.args([username, "-c"]).arg(errand.line());
-        let talk = Talk {
-            tool: login::Tool::Su,
+        command.args([username, "-c"]).arg(remote.line());
+        let login = ToolLogin {
+            kind: login::Tool::Su,
             program: format!("{path} {username}"),
             path: path.clone(),
             command,
-            wants,
-            secrets: Secrets::Prompt {
-                prompt: Prompt::new(login::Tool::Su, None),
-                password,
-                on_terminal: false,
-            },
-            errand,
+            terminal,
+            prompts: Prompts::on_error_stream(Prompt::new(login::Tool::Su, None), password),
+            remote,
         };
-        talk.greet(patience.saturating_sub(began.elapsed())).await
+        login
+            .run(patience.saturating_sub(began.elapsed()), progress)
+            .await
     };
-    match attempt(Wants::Questions, for_tool(su.password.clone())).await {
+    match attempt(TerminalUse::Prompts, for_tool(su.password.clone())).await {
         Err(ConnectError::Access(AccessError::RequireTty(_))) => {
             tracing::debug!(%path, "wants a terminal for everything, and gets one");
-            attempt(Wants::Everything, for_tool(su.password.clone())).await
+            attempt(TerminalUse::Stdio, for_tool(su.password.clone())).await
         }
         result => result,
     }

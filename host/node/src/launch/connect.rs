@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use offshoot_proto::control::{self, Connect, Connected, Method};
+use offshoot_proto::control::{self, CONNECT_EVENTS_MAX, Connect, Connected, Hello, Method};
 use offshoot_proto::{Body, ContextId, Node, SendError};
 
 use super::error::ConnectError;
 use super::make_child::{NewChild, NewContext, default_name, make_child};
+use super::progress::Progress;
 use super::request::{ConnectRequest, NewContextError};
 use super::ship_ssh;
 use crate::driver::{ContextInfo, Driver, Subscription};
@@ -26,10 +27,8 @@ pub async fn connect<M: Into<Method>>(
     let wanted = ConnectRequest {
         spec: wanted.spec.into(),
         via: wanted.via,
-        name: wanted.name,
-        log_level: wanted.log_level,
-        traces: wanted.traces,
-        timeout: wanted.timeout,
+        options: wanted.options,
+        progress: wanted.progress,
     };
     let spare = wanted.via.and_then(|via| ship_ssh::spare(via, &wanted));
     let (error, mut spare) = match (connect_once(driver, wanted).await, spare) {
@@ -39,7 +38,7 @@ pub async fn connect<M: Into<Method>>(
     if !ship_ssh::send(driver, &mut spare) {
         return Err(error);
     }
-    spare.timeout = spare.timeout.saturating_sub(started.elapsed());
+    spare.options.timeout = spare.options.timeout.saturating_sub(started.elapsed());
     connect_once(driver, spare).await
 }
 
@@ -47,7 +46,7 @@ async fn connect_once(
     driver: &Arc<Driver>,
     wanted: ConnectRequest<Method>,
 ) -> Result<(ContextId, NewContext), NewContextError> {
-    if let Some(name) = &wanted.name {
+    if let Some(name) = &wanted.options.name {
         Node::check_name(name).map_err(ConnectError::Name)?;
     }
     let here = driver.lock().node.id();
@@ -56,10 +55,8 @@ async fn connect_once(
     let Some(via) = via else {
         let child = NewChild {
             id,
-            name: wanted.name,
-            log_level: wanted.log_level,
-            traces: wanted.traces,
-            timeout: wanted.timeout,
+            options: wanted.options,
+            progress: wanted.progress,
         };
         let up = driver
             .inside(make_child(driver, child, wanted.spec))
@@ -68,16 +65,15 @@ async fn connect_once(
     };
     let connect = Connect {
         id,
-        name: wanted.name,
         method: wanted.spec,
-        timeout_ms: u64::try_from(wanted.timeout.as_millis()).unwrap_or(u64::MAX),
-        log_level: wanted.log_level,
-        traces: wanted.traces,
+        options: wanted.options,
+        wants_progress: wanted.progress.is_wanted(),
     };
     // A task of its own, so that a child nobody waits for any more is still ended.
-    let connecting = driver
-        .runtime()
-        .spawn(connect_via(driver.clone(), via, connect));
+    let connecting =
+        driver
+            .runtime()
+            .spawn(connect_via(driver.clone(), via, connect, wanted.progress));
     let mut unwanted = ShutdownOnDrop {
         driver: driver.clone(),
         task: Some(connecting),
@@ -118,6 +114,7 @@ async fn connect_via(
     driver: Arc<Driver>,
     via: ContextId,
     connect: Connect,
+    progress: Progress,
 ) -> Result<NewContext, NewContextError> {
     let id = connect.id;
     let via_name = driver.name(via);
@@ -126,7 +123,6 @@ async fn connect_via(
         via: via_name.to_string(),
         error: Box::new(error),
     };
-    let failed = |reason: String| failed_with(ConnectError::Elsewhere(reason));
     let reply = driver.drive(|state, now| {
         let handle = state.node.connect_via(via, &connect, now)?;
         Ok(Subscription::new(&driver, state, Some(via), handle))
@@ -135,39 +131,49 @@ async fn connect_via(
         // Nobody will make it now.
         driver.drive(|state, _| state.node.abandon(id, "nobody could be asked to make it"));
     })?;
-    let content = match reply.take().await {
-        Received::QueuedMessage(mail) => mail.content,
-        Received::Over(reason) => return Err(failed(reason.to_string()).into()),
-    };
-    let body = match content {
-        Content::Body(Body::Data(body)) => body,
-        Content::Body(Body::Dead(dead)) => return Err(failed(dead.reason).into()),
-        Content::Expired => return Err(failed("it did not answer in time".to_owned()).into()),
-    };
-    match control::decode::<Connected>(&body) {
-        Some(Connected::Up { hello, name }) => {
-            let theirs = connect.name.unwrap_or_else(|| {
-                // The parent's word on the process is all that there is to go by.
-                default_name(Some(&via_name), &label, hello.pid)
-            });
-            if name != theirs {
-                driver.drive(|state, _| state.node.shut_down(id));
-                let reason = format!("it calls the new context another name than `{theirs}`");
-                return Err(failed(reason).into());
-            }
-            let name: Arc<str> = name.into();
-            let known = ContextInfo {
-                name: name.clone(),
-                target: hello.target.as_str().into(),
-            };
-            driver.register_context(id, known);
-            Ok(NewContext { hello, name })
-        }
-        Some(Connected::Failed(failure)) => {
-            Err(failed_with(ConnectError::from_failure(failure)).into())
-        }
-        None => Err(failed("it gave an answer that makes no sense".to_owned()).into()),
+    let (hello, name) = read_answer(&reply, &progress).await.map_err(failed_with)?;
+    let theirs = connect.options.name.unwrap_or_else(|| {
+        // The parent's word on the process is all that there is to go by.
+        default_name(Some(&via_name), &label, hello.pid)
+    });
+    if name != theirs {
+        driver.drive(|state, _| state.node.shut_down(id));
+        let reason = format!("it calls the new context another name than `{theirs}`");
+        return Err(failed_with(ConnectError::Elsewhere(reason)).into());
     }
+    let name: Arc<str> = name.into();
+    let known = ContextInfo {
+        name: name.clone(),
+        target: hello.target.as_str().into(),
+    };
+    driver.register_context(id, known);
+    Ok(NewContext { hello, name })
+}
+
+/// Waits for the answer of the context that makes the child, and reports what comes before it.
+async fn read_answer(
+    reply: &Subscription,
+    progress: &Progress,
+) -> Result<(Hello, String), ConnectError> {
+    let failed = |reason| Err(ConnectError::Elsewhere(reason));
+    for _ in 0..=CONNECT_EVENTS_MAX {
+        let content = match reply.take().await {
+            Received::QueuedMessage(mail) => mail.content,
+            Received::Over(reason) => return failed(reason.to_string()),
+        };
+        let body = match content {
+            Content::Body(Body::Data(body)) => body,
+            Content::Body(Body::Dead(dead)) => return failed(dead.reason),
+            Content::Expired => return failed("it did not answer in time".to_owned()),
+        };
+        match control::decode(&body) {
+            Some(Connected::Progress(event)) => progress.forward(event),
+            Some(Connected::Up { hello, name }) => return Ok((hello, name)),
+            Some(Connected::Failed(failure)) => return Err(ConnectError::from_failure(failure)),
+            None => return failed("malformed answer".to_owned()),
+        }
+    }
+    failed(format!("it reported more than {CONNECT_EVENTS_MAX} events"))
 }
 
 /// Ends a context that comes up after its maker has gone.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::{ConnectStage, RefusedDirectory};
+use offshoot_proto::bootstrap::RefusedDirectory;
+use offshoot_proto::control::ConnectStage;
 use offshoot_proto::login::{AccessError, HostKeyError, NetworkError, PasswordError};
 use rustix::io::Errno;
 

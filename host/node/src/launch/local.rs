@@ -7,8 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::ConnectStage;
-use offshoot_proto::control::Method;
+use offshoot_proto::control::{ConnectEvent, ConnectStage, Method};
 use offshoot_proto::handshake::{ExpectHello, HelloReceived};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
@@ -19,6 +18,7 @@ use super::binary::ChildBinary;
 use super::error::ConnectError;
 use super::greeted::HandshakenChild;
 use super::nonce::random;
+use super::progress::Progress;
 use super::remote_name::remote_name;
 use super::stderr::last_words;
 use crate::BUILD_ID;
@@ -52,6 +52,7 @@ impl From<LocalSpec> for Method {
 pub(super) async fn launch(
     spec: &LocalSpec,
     patience: Duration,
+    progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
     let binary = ChildBinary::find(spec.child_path.as_deref())?;
     let program = binary.name();
@@ -68,6 +69,7 @@ pub(super) async fn launch(
         output,
         errors,
     } = started;
+    progress.report(ConnectEvent::Started);
     let mut expect = ExpectHello::new(&nonce, BUILD_ID);
     let hello = tokio::time::timeout(patience, read_hello(&input, &mut expect)).await;
     let reason = match hello {

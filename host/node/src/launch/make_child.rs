@@ -3,7 +3,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use offshoot_proto::control::{Connect, Connected, Hello, Method, Traces, Welcome};
+use offshoot_proto::control::{
+    Connect, ConnectEvent, ConnectOptions, Connected, Hello, Method, Traces, Welcome,
+};
 use offshoot_proto::handshake::first_frame;
 use offshoot_proto::limits::NAME_MAX;
 use offshoot_proto::{ContextId, Handle};
@@ -12,6 +14,7 @@ use rustix::io::Errno;
 use super::error::ConnectError;
 use super::greeted::HandshakenChild;
 use super::local::{self, LocalSpec};
+use super::progress::Progress;
 use super::stderr::follow_errors;
 use super::{become_user, ssh};
 use crate::driver::{ContextInfo, Driver};
@@ -27,10 +30,8 @@ pub struct NewContext {
 /// What a new child is to be.
 pub(super) struct NewChild {
     pub id: ContextId,
-    pub name: Option<String>,
-    pub log_level: u8,
-    pub traces: Traces,
-    pub timeout: Duration,
+    pub options: ConnectOptions,
+    pub progress: Progress,
 }
 
 /// Makes a direct child of this context. The node must expect it; it is abandoned on failure.
@@ -46,7 +47,8 @@ pub(super) async fn make_child(
         attached: false,
     };
     let (label, lost_after) = (method.label(), method.lost_after());
-    let greeted = launch(driver, method, child.timeout).await?;
+    let greeted = launch(driver, method, child.options.timeout, &child.progress).await?;
+    child.progress.report(ConnectEvent::Hello);
     let up = welcome(driver, &child, greeted, &label, lost_after)?;
     expected.attached = true;
     Ok(up)
@@ -56,6 +58,7 @@ async fn launch(
     driver: &Arc<Driver>,
     method: Method,
     patience: Duration,
+    progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
     let names = method.check_names();
     names.map_err(|error| ConnectError::Name(error.to_string()))?;
@@ -68,12 +71,12 @@ async fn launch(
                 remote_name,
                 child_path,
             };
-            local::launch(&spec, patience).await
+            local::launch(&spec, patience, progress).await
         }
-        Method::Ssh(ssh) => ssh::launch(driver, *ssh, patience).await,
-        Method::Sudo(sudo) => become_user::sudo(*sudo, patience).await,
-        Method::Su(su) => become_user::su(*su, patience).await,
-        Method::Doas(doas) => become_user::doas(*doas, patience).await,
+        Method::Ssh(ssh) => ssh::launch(driver, *ssh, patience, progress).await,
+        Method::Sudo(sudo) => become_user::sudo(*sudo, patience, progress).await,
+        Method::Su(su) => become_user::su(*su, patience, progress).await,
+        Method::Doas(doas) => become_user::doas(*doas, patience, progress).await,
     }
 }
 
@@ -89,10 +92,11 @@ pub(crate) async fn serve_connect(
     };
     let child = NewChild {
         id: connect.id,
-        name: connect.name,
-        log_level: connect.log_level,
-        traces: connect.traces,
-        timeout: Duration::from_millis(connect.timeout_ms),
+        options: connect.options,
+        progress: match connect.wants_progress {
+            true => Progress::to_requester(&driver, src, reply_to),
+            false => Progress::default(),
+        },
     };
     let connected = match make_child(&driver, child, connect.method).await {
         Ok(up) => Connected::Up {
@@ -133,7 +137,7 @@ fn welcome(
         let (message_max, unidirectional) = (node.message_max(), node.unidirectional());
         (parents, message_max, unidirectional, own_name)
     };
-    let name = child.name.clone();
+    let name = child.options.name.clone();
     let name = name.unwrap_or_else(|| default_name(own_name.as_deref(), label, hello.pid));
     let inherited = driver.traces();
     let welcome = first_frame(&Welcome {
@@ -141,11 +145,11 @@ fn welcome(
         parents,
         name: name.clone(),
         message_max,
-        log_level: child.log_level,
+        log_level: child.options.log_level,
         unidirectional,
         traces: Traces {
-            debug: inherited.debug || child.traces.debug,
-            profiling: inherited.profiling || child.traces.profiling,
+            debug: inherited.debug || child.options.traces.debug,
+            profiling: inherited.profiling || child.options.traces.profiling,
         },
         lost_after_ms: lost_after.map_or(0, |wait| {
             u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)
@@ -174,7 +178,7 @@ fn welcome(
             follow_errors(driver, errors, name.clone());
             Ok(NewContext { hello, name })
         }
-        Err(_) => Err(refused("it is not wanted any more".to_owned())),
+        Err(_) => Err(refused("the connection attempt was cancelled".to_owned())),
     }
 }
 

@@ -16,6 +16,7 @@ mod make_child;
 mod nonce;
 mod payload;
 mod platform;
+mod progress;
 mod remote_command;
 mod remote_name;
 mod request;
@@ -31,9 +32,5 @@ pub use local::LocalSpec;
 pub use login::{LEND, help, lend, parent_of};
 pub use make_child::NewContext;
 pub(crate) use make_child::serve_connect;
+pub use progress::Progress;
 pub use request::{CONNECT_TIMEOUT, ConnectRequest, NewContextError};
-
-/// The target of events that tell how far the way to a new context has come. A message's first
-/// word says what has happened: `trusted` (by the ssh client inside alone), `there`, `let-in`,
-/// `sends`, `sent`, `runs`, `hello`.
-pub const STEPS: &str = "offshoot::step";

@@ -29,11 +29,7 @@ pub(super) fn spare(
     };
     (!wants_program(ssh) && !carried().is_empty()).then(|| ConnectRequest {
         via: Some(via),
-        name: wanted.name.clone(),
-        log_level: wanted.log_level,
-        traces: wanted.traces,
-        timeout: wanted.timeout,
-        spec: wanted.spec.clone(),
+        ..wanted.clone()
     })
 }
 

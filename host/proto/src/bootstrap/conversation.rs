@@ -6,9 +6,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::{BootstrapError, ConnectStage, Misbehaviour, Refusal, RefusedDirectory};
+use super::error::{BootstrapError, Misbehaviour, Refusal, RefusedDirectory};
 use super::stage0::{CANDIDATES, Stage0};
 use crate::commands_a_terminal;
+use crate::connect::ConnectStage;
 use crate::handshake;
 use crate::limits::NOISE_MAX;
 

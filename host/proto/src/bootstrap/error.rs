@@ -7,6 +7,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::conversation::Encoding;
+use crate::connect::ConnectStage;
 use crate::limits::NOISE_MAX;
 
 /// Why a remote shell did not become a child.
@@ -40,28 +41,6 @@ pub enum BootstrapError {
     },
 }
 
-/// How far the making of a child has come, for whoever gives up waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum ConnectStage {
-    /// Its name is being looked up.
-    Resolve,
-    /// The machine is being reached.
-    Connect,
-    /// It shows who it is.
-    KeyExchange,
-    /// We show who we are.
-    Authenticate,
-    /// The command is about to run there.
-    Command,
-    /// The machine is being looked at.
-    Look,
-    /// The child is being sent.
-    Upload,
-    /// The child has started, and has not said hello.
-    Hello,
-}
-
 /// When a connection was closed, as the end of a sentence.
 struct When(ConnectStage);
 
@@ -73,21 +52,6 @@ impl fmt::Display for When {
                 "after it asked for the child and before that said hello"
             }
             _ => "before it answered: does the account's shell run commands?",
-        })
-    }
-}
-
-impl fmt::Display for ConnectStage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Resolve => "looking up its name",
-            Self::Connect => "connecting",
-            Self::KeyExchange => "exchanging keys",
-            Self::Authenticate => "authenticating",
-            Self::Command => "starting the command",
-            Self::Look => "looking for a directory",
-            Self::Upload => "sending the child",
-            Self::Hello => "waiting for the child's hello",
         })
     }
 }

@@ -24,5 +24,5 @@ mod tests;
 
 pub(crate) use conversation::excerpt;
 pub use conversation::{Conversation, Encoding, Step};
-pub use error::{BootstrapError, ConnectStage, Misbehaviour, Refusal, RefusedDirectory};
+pub use error::{BootstrapError, Misbehaviour, Refusal, RefusedDirectory};
 pub use stage0::{Keep, Platform, Stage0, Unquotable, Verify};

@@ -7,6 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::control::ConnectStage;
 use crate::handshake::greeting;
 use crate::limits::NOISE_MAX;
 

@@ -106,7 +106,9 @@ impl Node {
         }
     }
 
-    /// Asks `via` to make a child, whose id was allotted. The answer is a [`Connected`].
+    /// Asks `via` to make a child, whose id was allotted. The answer is a [`Connected`]. Where its
+    /// progress is wanted, the handle stays until it is [forgotten](Self::forget), and what comes
+    /// there before the answer counts against the window of a stream.
     ///
     /// # Errors
     ///
@@ -117,17 +119,17 @@ impl Node {
         connect: &Connect,
         now: Instant,
     ) -> Result<Handle, SendError> {
-        let timeout = Duration::from_millis(connect.timeout_ms).saturating_add(GRACE);
+        let timeout = connect.options.timeout.saturating_add(GRACE);
         let reply_to = self.listen_for(Listener {
             respondent: Some(via),
-            persist: false,
+            persist: connect.wants_progress,
             deadline: Some(now + timeout),
             purpose: Purpose::Answer,
         })?;
         self.send_or_forget(via, Handle::CONNECT, reply_to, secrets::encode(connect))
     }
 
-    /// Answers an [`Event::Connect`](super::Event::Connect).
+    /// Answers an [`Event::Connect`](super::Event::Connect), or reports its progress.
     pub fn answer_connect(&mut self, src: ContextId, reply_to: Handle, connected: &Connected) {
         let body = Body::Data(control::encode(connected).into());
         self.reply(src, reply_to, body);

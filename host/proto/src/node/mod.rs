@@ -122,7 +122,8 @@ pub enum Event {
     Run(Run),
     /// A call that runs is wanted no more; [`Node::finish`] must follow all the same.
     CancelRun(CallKey),
-    /// An ancestor wants a child below us; [`Node::answer_connect`] must follow, once.
+    /// An ancestor wants a child below us; [`Node::answer_connect`] must
+    /// follow, once, behind any progress that is reported.
     Connect {
         /// Who asks.
         src: ContextId,

@@ -1,6 +1,8 @@
 //! The three attacks on ids that other systems of this kind fall to.
 
-use offshoot_proto::control::{self, AddRoute, AllocateId, Connect, Connected, Hello, Method};
+use offshoot_proto::control::{
+    self, AddRoute, AllocateId, Connect, ConnectOptions, Connected, Hello, Method,
+};
 use offshoot_proto::limits::VIOLATIONS_MAX;
 use offshoot_proto::{Body, ContextId, Dead, DeadKind, Event, Handle, Header};
 
@@ -12,14 +14,17 @@ fn t2_a_child_cannot_answer_a_connect_with_its_siblings_id() {
     let id = world.node.allocate_context(Some(EVIL)).unwrap();
     let connect = Connect {
         id,
-        name: None,
         method: Method::Local {
             remote_name: None,
             child_path: None,
         },
-        timeout_ms: 1000,
-        log_level: 3,
-        traces: Default::default(),
+        options: ConnectOptions {
+            name: None,
+            log_level: 3,
+            traces: Default::default(),
+            timeout: std::time::Duration::from_millis(1000),
+        },
+        wants_progress: false,
     };
     let asked = world.node.connect_via(EVIL, &connect, NOW).unwrap();
     // The answer has no place for an id; what is called next is what was allotted.

@@ -171,14 +171,17 @@ impl Chain {
         let low = controller.node.allocate_context(Some(EVIL)).unwrap();
         let connect = control::Connect {
             id: low,
-            name: None,
             method: control::Method::Local {
                 remote_name: None,
                 child_path: None,
             },
-            timeout_ms: 1000,
-            log_level: 3,
-            traces: Default::default(),
+            options: control::ConnectOptions {
+                name: None,
+                log_level: 3,
+                traces: Default::default(),
+                timeout: Duration::from_millis(1000),
+            },
+            wants_progress: false,
         };
         controller.node.connect_via(EVIL, &connect, NOW).unwrap();
         let mut bytes = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use offshoot_proto::control::{Connect, Connected, Hello, Method, Welcome};
+use offshoot_proto::control::{Connect, ConnectOptions, Connected, Hello, Method, Welcome};
 use offshoot_proto::{ContextId, Decoder, Event, Frame, Handle, Instant, LinkId, Node};
 
 pub(crate) const NOW: Instant = Instant(0);
@@ -232,14 +232,17 @@ impl Tree {
 pub(crate) fn connect(id: ContextId) -> Connect {
     Connect {
         id,
-        name: None,
         method: Method::Local {
             remote_name: None,
             child_path: None,
         },
-        timeout_ms: 1000,
-        log_level: 3,
-        traces: Default::default(),
+        options: ConnectOptions {
+            name: None,
+            log_level: 3,
+            traces: Default::default(),
+            timeout: std::time::Duration::from_millis(1000),
+        },
+        wants_progress: false,
     }
 }
 

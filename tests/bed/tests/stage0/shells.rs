@@ -1,7 +1,8 @@
 //! Login shells of every kind, and what their start-up files do.
 
 use offshoot_bed::{LOGIN_SHELLS, Machine, SshdOptions, User};
-use offshoot_proto::bootstrap::{BootstrapError, ConnectStage, Encoding, Keep};
+use offshoot_proto::bootstrap::{BootstrapError, Encoding, Keep};
+use offshoot_proto::control::ConnectStage;
 
 use crate::driver::{Payload, bob, boot, boot_as, boot_with, over_ssh, start, with_bob};
 

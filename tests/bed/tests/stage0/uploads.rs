@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use offshoot_bed::{Home, Machine, Trouble, Weather};
-use offshoot_proto::bootstrap::{BootstrapError, ConnectStage, Encoding, Keep, Refusal, Verify};
+use offshoot_proto::bootstrap::{BootstrapError, Encoding, Keep, Refusal, Verify};
+use offshoot_proto::control::ConnectStage;
 
 use crate::driver::{
     NO_EXEC, Payload, Tool, bob, boot, boot_with, eventually, over_ssh, start, with_bob,

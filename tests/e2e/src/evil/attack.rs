@@ -6,7 +6,8 @@ use std::process::Stdio;
 
 use offshoot_abi::{CallErrorKind, CallFailure};
 use offshoot_proto::control::{
-    self, AddRoute, CallOutcome, ConnectFailure, Connected, DelRoute, Hello, LogRecord,
+    self, AddRoute, CallOutcome, ConnectEvent, ConnectFailure, Connected, DelRoute, Hello,
+    LogRecord,
 };
 use offshoot_proto::handshake::first_frame;
 use offshoot_proto::limits::{FRAME_PAYLOAD_MAX, HOPS_MAX, MESSAGE_MAX_DEFAULT};
@@ -129,9 +130,12 @@ fn on_the_link(attack: &str, nonce: &str) {
             std::thread::park();
         }
     }
-    if let "another name" | "a failure in colour" = attack {
+    if let "another name" | "a failure in colour" | "progress without end" = attack {
         let asked = wire.read_for(Handle::CONNECT);
-        answer_connect(attack, &mut wire, &greeting, &asked);
+        match attack {
+            "progress without end" => report_progress(&mut wire, &asked),
+            _ => answer_connect(attack, &mut wire, &greeting, &asked),
+        }
         return wait_for_end();
     }
     let call = wire.read_for(Handle::CALL_FUNCTION);
@@ -139,6 +143,18 @@ fn on_the_link(attack: &str, nonce: &str) {
     loop {
         let call = wire.read_for(Handle::CALL_FUNCTION);
         wire.answer(&call, HONEST);
+    }
+}
+
+/// Reports more than a connection has events, each with a command for a terminal.
+fn report_progress(wire: &mut Wire, asked: &Frame) {
+    let event = ConnectEvent::Resolved {
+        host: "\x1b[2Jweb1\nweb2".to_owned(),
+    };
+    let body = control::encode(&Connected::Progress(event));
+    for _ in 0..1000 {
+        let header = wire.header(asked.header.src, asked.header.reply_to, &body);
+        wire.send(header, &body);
     }
 }
 

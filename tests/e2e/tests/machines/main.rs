@@ -11,6 +11,7 @@ mod lines;
 mod liveness;
 mod no_client;
 mod platforms;
+mod progress;
 mod prompts;
 mod secrets;
 mod ssh;

@@ -6,6 +6,7 @@ use e2e::with_router;
 use offshoot::{CheckHostKeys, ConnectError, Context, Error, PasswordError, Router, Ssh};
 use offshoot_bed::{Machine, SshdOptions, User};
 
+use crate::progress::{COLD, Events, SESSION};
 use crate::world::{Door, is_empty, no_litter, refused, start, with_bob, works};
 
 /// The password of amy, who is on the machine behind.
@@ -48,6 +49,20 @@ impl Two {
         is_empty(&self.inner);
         no_litter(&self.bastion);
     }
+}
+
+#[test]
+fn the_events_of_a_client_that_was_brought_come_in_order() {
+    let two = two();
+    let door = Door::to(&two.bastion);
+    with_router(async |router| {
+        let bob = door.ssh(&router, "bob").await.unwrap();
+        let events = Events::default();
+        let amy = two.knock(&router, &bob).password(AMYS);
+        works(&amy.on_progress(events.callback()).await.unwrap()).await;
+        assert_eq!(events.names(), [&SESSION[..], &COLD[..]].concat());
+    });
+    two.are_empty();
 }
 
 #[test]

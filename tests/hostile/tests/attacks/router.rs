@@ -246,11 +246,14 @@ fn a_plugin_has_no_other_context_run_a_program() {
             }));
             let connect = control::Connect {
                 id: ContextId(4_000_000),
-                name: None,
                 method: su,
-                timeout_ms: 1000,
-                log_level: 0,
-                traces: Traces::default(),
+                options: control::ConnectOptions {
+                    name: None,
+                    log_level: 0,
+                    traces: Traces::default(),
+                    timeout: std::time::Duration::from_millis(1000),
+                },
+                wants_progress: false,
             };
             let post = Request::Post {
                 context,

@@ -125,7 +125,7 @@ impl Future for Take<'_> {
 impl Drop for Take<'_> {
     fn drop(&mut self) {
         if self.slot.is_taken() {
-            self.inbox.leave(self.slot);
+            self.inbox.remove_waker(self.slot);
         }
     }
 }

@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use offshoot_proto::control::{self, AddRoute, CallOutcome, Connect, GrantIds, Method, Welcome};
+use offshoot_proto::control::{
+    self, AddRoute, CallOutcome, Connect, ConnectOptions, GrantIds, Method, Welcome,
+};
 use offshoot_proto::limits::{
     CALLS_CONCURRENT_MAX, CONTACTS_MAX, LINK_STREAMS_BYTES_MAX, MESSAGE_MAX_DEFAULT,
     OWN_BACKLOG_MAX, REFUSALS_BACKLOG_MAX,
@@ -136,14 +138,17 @@ fn rig(unidirectional: bool) -> Rig {
     for id in CHILDREN {
         let connect = Connect {
             id,
-            name: None,
             method: Method::Local {
                 remote_name: None,
                 child_path: None,
             },
-            timeout_ms: 1,
-            log_level: 3,
-            traces: Default::default(),
+            options: ConnectOptions {
+                name: None,
+                log_level: 3,
+                traces: Default::default(),
+                timeout: std::time::Duration::from_millis(1),
+            },
+            wants_progress: false,
         };
         order(Handle::CONNECT, &control::encode(&connect), &mut bytes);
     }

@@ -1,9 +1,8 @@
-//! Makes an error of a conversation that came to nothing: from how it ended, and from the tool's
-//! own last words.
+//! The error of a login that came to nothing: from how it ended, and from the tool's final output.
 
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::{BootstrapError, ConnectStage};
+use offshoot_proto::bootstrap::BootstrapError;
 use offshoot_proto::login::{
     AccessError, HostKeyError, LoginError, NetworkError, PasswordError, ToolOutput, classify,
 };
@@ -11,79 +10,69 @@ use offshoot_proto::login::{
 use super::super::error::ConnectError;
 use super::super::platform;
 use super::askpass::Askpass;
-use super::{End, LoginTask, Secrets};
+use super::state::{End, State};
+use super::{Login, Prompts};
 use crate::async_fd::read;
 use crate::transport::TransportExit;
 
-/// How long an ended tool's last words, and its status, may take to arrive.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long the final output of an ended tool, and its status, may take to arrive.
+const FINAL_OUTPUT: Duration = Duration::from_millis(500);
 
-/// The status that OpenSSH's client ends with when it failed itself.
+/// The status of OpenSSH's client when it failed itself.
 const SSH_FAILED: i32 = 255;
 
-impl LoginTask {
-    /// What was printed where the child's greeting should have been, and on the error stream.
-    pub(in crate::launch) fn printed(&self) -> String {
-        let output = match &self.conversation {
-            Some(conversation) => conversation.printed(),
-            None => self.expect.noise_text(),
-        };
-        let shown = match &self.secrets {
-            Some(Secrets::Prompt {
-                prompt,
-                on_terminal: true,
-                ..
-            }) => prompt.printed(),
-            _ => String::new(),
-        };
-        let all = [output, self.errors.text(), shown].join("\n");
-        ToolOutput::new("", &all).words
-    }
-
-    /// Repeats what OpenSSH's client says of a host key that its configuration lets pass.
-    pub(in crate::launch) fn warn_of_host_key(&self, secrets: &Secrets) {
-        if let Secrets::Helper(_) = secrets
-            && let Some(LoginError::HostKey(error)) = classify(self.kind, &self.errors.text())
-        {
-            tracing::warn!("{error}");
+impl Login<'_> {
+    /// The error of a login that ended while the tool ran.
+    pub(super) fn error(self, end: End) -> ConnectError {
+        let program = self.program;
+        match end {
+            End::Login(error) => error.into(),
+            End::Io(source) => ConnectError::Start { program, source },
+            End::UnsupportedPlatform { uname, offered } => platform::unsupported(uname, &offered),
+            End::Bootstrap(BootstrapError::NoDirectory(refused)) => {
+                ConnectError::NoDirectory(refused)
+            }
+            End::Bootstrap(error) => ConnectError::Handshake {
+                program,
+                reason: error.to_string(),
+            },
+            End::Handshake(error) => ConnectError::Handshake {
+                program,
+                reason: error.to_string(),
+            },
         }
     }
 
-    /// Makes an error of what happened, with the tool's own last words.
-    pub(in crate::launch) async fn explain(mut self, end: End, program: String) -> ConnectError {
-        let (when, printed) = match end {
-            End::Login(error) => return error.into(),
-            End::Io(source) => return ConnectError::Start { program, source },
-            End::Handshake(error) => {
-                return ConnectError::Handshake {
-                    program,
-                    reason: error.to_string(),
-                };
+    /// The error of a login that took too long.
+    pub(super) fn timed_out(self, state: &State) -> ConnectError {
+        let shown = state.prompts().map(Prompts::printed_on_terminal);
+        let all = [
+            state.printed(),
+            self.errors.text(),
+            shown.unwrap_or_default(),
+        ]
+        .join("\n");
+        ConnectError::Timeout {
+            stage: state.stage(),
+            after: self.patience,
+            printed: ToolOutput::new("", &all).words,
+            program: self.program,
+        }
+    }
+
+    /// The error of a login whose tool has closed its output.
+    pub(super) async fn closed(mut self, mut state: State) -> ConnectError {
+        let ending = self.read_final_output(&mut state).await;
+        let printed = state.printed();
+        // Once the far end has answered, the tool had let the user in.
+        let refusal = match &state {
+            State::ExpectPrompt(expect) => {
+                self.refusal(Some(&expect.prompts), ending.as_ref(), &printed)
             }
-            End::Bootstrap(BootstrapError::ClosedEarly { stage, printed }) => {
-                (Some(stage), printed)
-            }
-            End::Bootstrap(BootstrapError::UnsupportedPlatform { uname }) => {
-                let offered = self.payloads.iter().map(|one| one.platform(false));
-                return platform::unsupported(uname, &offered.collect::<Vec<_>>());
-            }
-            End::Bootstrap(BootstrapError::NoDirectory(refused)) => {
-                return ConnectError::NoDirectory(refused);
-            }
-            End::Bootstrap(error) => {
-                return ConnectError::Handshake {
-                    program,
-                    reason: error.to_string(),
-                };
-            }
-            End::Closed => (None, self.expect.noise_text()),
+            State::ExpectCommand(_) => self.refusal(None, ending.as_ref(), &printed),
+            _ => None,
         };
-        let ending = self.hear_the_end().await;
-        // Once the far end has said something of ours, the tool had let us in.
-        let outside = matches!(when, None | Some(ConnectStage::Command))
-            && self.stage < ConnectStage::Look
-            && self.secrets.is_some();
-        if outside && let Some(error) = self.refusal(ending.as_ref(), &printed) {
+        if let Some(error) = refusal {
             return error;
         }
         let status = match ending {
@@ -96,15 +85,15 @@ impl LoginTask {
             words => format!("{status}; it printed: {words}"),
         };
         ConnectError::ClosedEarly {
-            program,
-            stage: self.stage,
+            program: self.program,
+            stage: state.stage(),
             reason,
         }
     }
 
-    /// Takes in what the tool says last, and how it ended.
-    async fn hear_the_end(&mut self) -> Option<TransportExit> {
-        let ending = self.tool.transport.ending(LAST_WORDS).await;
+    /// Takes in the final output of the tool, and how it ended.
+    async fn read_final_output(&mut self, state: &mut State) -> Option<TransportExit> {
+        let ending = self.tool.transport.ending(FINAL_OUTPUT).await;
         let mut buffer = [0; 1024];
         let rest = async {
             while let Ok(count @ 1..) = read(&self.tool.errors, &mut buffer).await {
@@ -112,58 +101,49 @@ impl LoginTask {
             }
         };
         // Something that the tool has left behind may still have it open.
-        let _ = tokio::time::timeout(LAST_WORDS, rest).await;
-        let Some(terminal) = &self.tool.terminal else {
-            return ending;
-        };
-        if let Some(Secrets::Prompt {
-            prompt,
-            on_terminal: true,
-            ..
-        }) = &mut self.secrets
-        {
+        let _ = tokio::time::timeout(FINAL_OUTPUT, rest).await;
+        if let (Some(terminal), Some(prompts)) = (&self.tool.terminal, state.prompts_mut()) {
             while let Ok(count @ 1..) = rustix::io::read(terminal.ours.get_ref(), &mut buffer) {
-                prompt.handle_bytes(&buffer[..count]);
+                prompts.on_bytes(true, &buffer[..count]);
             }
         }
         ending
     }
 
-    /// What the tool meant, if it did not let us in.
-    fn refusal(&self, ending: Option<&TransportExit>, printed: &str) -> Option<ConnectError> {
+    /// The tool's own reason, if it did not let the user in. Without prompts the user was
+    /// authenticated before.
+    fn refusal(
+        &self,
+        prompts: Option<&Prompts>,
+        ending: Option<&TransportExit>,
+        printed: &str,
+    ) -> Option<ConnectError> {
+        let name = self.kind.name();
+        let dropped = |words: &str| {
+            let said = ToolOutput::new(name, words);
+            Some(ConnectError::Network(NetworkError::Dropped(said)))
+        };
         if let Some(ending) = ending.filter(|ending| ending.is_of_the_line()) {
-            let said = ToolOutput::new(self.kind.name(), &ending.describe());
-            return Some(ConnectError::Network(NetworkError::Dropped(said)));
+            return dropped(&ending.describe());
         }
+        let ssh_failed = ending.and_then(TransportExit::code) == Some(SSH_FAILED);
         let mut words = self.errors.text();
-        match &self.secrets {
-            Some(Secrets::Helper(askpass)) => {
-                if ending.and_then(TransportExit::code) == Some(SSH_FAILED) {
-                    return self.refusal_of_ssh(askpass, &words);
-                }
+        match prompts {
+            Some(Prompts::Helper(askpass)) if ssh_failed => {
+                return self.refusal_of_ssh(askpass, &words);
             }
-            Some(Secrets::Prompt {
-                prompt,
-                on_terminal,
-                ..
-            }) => {
-                if *on_terminal {
-                    words.push_str(&prompt.printed());
-                }
+            // The client inside, as a process.
+            None if ssh_failed => return dropped(&words),
+            Some(Prompts::Helper(_)) | None => {}
+            Some(prompts @ Prompts::Printed(_)) => {
+                words.push_str(&prompts.printed_on_terminal());
                 if let Some(error) = classify(self.kind, &words) {
                     return Some(error.into());
                 }
             }
-            // The client inside, as a process.
-            Some(Secrets::Shown) if ending.and_then(TransportExit::code) == Some(SSH_FAILED) => {
-                let said = ToolOutput::new(self.kind.name(), &words);
-                return Some(ConnectError::Network(NetworkError::Dropped(said)));
-            }
-            Some(Secrets::Shown) => {}
-            None => return None,
         }
         let ending = ending.filter(|ending| ending.is_of_the_command())?;
-        let said = ToolOutput::new(self.kind.name(), &format!("{printed}\n{words}"));
+        let said = ToolOutput::new(name, &format!("{printed}\n{words}"));
         let status = ending.describe();
         Some(LoginError::from(AccessError::ShellRefused { status, said }).into())
     }

@@ -1,28 +1,20 @@
-//! What a tool and we exchange: bytes of the child, what it prints, a password, questions.
+//! Reads and writes of a login: what the tool prints, the child, a password, helpers.
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use bytes::Bytes;
 use offshoot_proto::control::Password;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use super::asker::Asker;
-use super::askpass::Askpass;
+use super::prompts::Prompts;
 use super::terminal::Terminal;
-use super::tool::{Tool, Wants};
+use super::tool::{TerminalUse, Tool};
 use crate::async_fd::read;
 
 /// Bytes of what a tool printed that are kept for an error.
 const PRINTED_MAX: usize = 16 * 1024;
-
-/// A child on its way.
-pub(in crate::launch) struct Sending {
-    pub(in crate::launch) bytes: Bytes,
-    pub(in crate::launch) sent: usize,
-    pub(in crate::launch) told: usize,
-}
 
 /// The first and the last of what was printed.
 #[derive(Default)]
@@ -43,9 +35,9 @@ impl Printed {
     }
 }
 
-/// Sends a password to where the tool waits for it. What a tool that has gone on meanwhile did not
-/// read is taken back from its terminal, so that nothing else reads it there.
-pub(in crate::launch) fn type_in(
+/// Writes a password to where the tool waits for it. If the tool has gone on meanwhile, what it did
+/// not read is discarded from its terminal, so that nothing else reads it there.
+pub(in crate::launch) fn write_password(
     tool: &Tool,
     on_terminal: bool,
     password: &Password,
@@ -73,32 +65,30 @@ pub(in crate::launch) async fn read_terminal(
     tool: &Tool,
     buffer: &mut [u8],
 ) -> std::io::Result<usize> {
-    match (&tool.terminal, tool.wants) {
-        // What is said on one that is everything is read as the tool's output.
-        (Some(Terminal { ours, .. }), Wants::Questions) => read(ours, buffer).await,
+    match (&tool.terminal, tool.terminal_use) {
+        // One that is the standard input and output is read as the tool's output.
+        (Some(Terminal { ours, .. }), TerminalUse::Prompts) => read(ours, buffer).await,
         _ => std::future::pending().await,
     }
 }
 
-pub(in crate::launch) async fn send(
-    tool: &Tool,
-    sending: Option<&Sending>,
-) -> std::io::Result<usize> {
-    let Some(sending) = sending else {
+/// Sends some of the bytes; waits for ever where there are none.
+pub(in crate::launch) async fn send(tool: &Tool, bytes: Option<&[u8]>) -> std::io::Result<usize> {
+    let Some(bytes) = bytes else {
         return std::future::pending().await;
     };
-    let rest = &sending.bytes[sending.sent..];
     let sent = tool
         .output
         .async_io(Interest::WRITABLE, |output: &OwnedFd| {
-            rustix::io::write(output.as_fd(), rest).map_err(Into::into)
+            rustix::io::write(output.as_fd(), bytes).map_err(Into::into)
         });
     sent.await
 }
 
-pub(in crate::launch) async fn next_question(askpass: Option<&Askpass>) -> Option<UnixStream> {
-    match askpass {
-        Some(askpass) => askpass.accept().await,
-        None => std::future::pending().await,
+/// Waits for a helper that asks; for ever where none may.
+pub(in crate::launch) async fn accept_helper(prompts: Option<&Prompts>) -> Option<UnixStream> {
+    match prompts {
+        Some(Prompts::Helper(askpass)) => askpass.accept().await,
+        _ => std::future::pending().await,
     }
 }

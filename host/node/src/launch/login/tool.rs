@@ -15,15 +15,15 @@ use crate::async_fd::watched;
 use crate::descriptors;
 use crate::transport::{LinkParts, PIPE_SIZE, Process, Transport};
 
-/// What a tool gets of a terminal.
+/// What a tool's terminal is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::launch) enum Wants {
-    /// None, not even ours: it cannot ask there.
-    Nothing,
-    /// One to ask questions on. What the child says and hears goes through pipes.
-    Questions,
-    /// One that is also its standard input and output, for tools that refuse anything else.
-    Everything,
+pub(in crate::launch) enum TerminalUse {
+    /// The tool has none, not even ours: it cannot ask there.
+    None,
+    /// Prompts. The child's bytes go through pipes.
+    Prompts,
+    /// It is also the standard input and output, for tools that refuse anything else.
+    Stdio,
 }
 
 /// A started program. When this is dropped, it first hears that all its connections are closed,
@@ -36,22 +36,25 @@ pub(in crate::launch) struct Tool {
     /// Its standard error.
     pub(in crate::launch) errors: AsyncFd<OwnedFd>,
     pub(in crate::launch) terminal: Option<Terminal>,
-    pub(in crate::launch) wants: Wants,
+    pub(in crate::launch) terminal_use: TerminalUse,
     pub(in crate::launch) transport: Transport,
 }
 
 impl Tool {
     /// Starts it. Two pipes and never one socket: some of the tools make what they were given
     /// non-blocking, and would do so for both directions.
-    pub(in crate::launch) fn start(mut command: Command, wants: Wants) -> std::io::Result<Self> {
-        let mut terminal = match wants {
-            Wants::Nothing => None,
-            Wants::Questions => Terminal::open().map_or_else(go_without, Some),
-            Wants::Everything => Some(Terminal::open().map_err(no_terminal)?),
+    pub(in crate::launch) fn start(
+        mut command: Command,
+        terminal_use: TerminalUse,
+    ) -> std::io::Result<Self> {
+        let mut terminal = match terminal_use {
+            TerminalUse::None => None,
+            TerminalUse::Prompts => Terminal::open().map_or_else(go_without, Some),
+            TerminalUse::Stdio => Some(Terminal::open().map_err(no_terminal)?),
         };
         let (output, input);
-        match (&terminal, wants) {
-            (Some(terminal), Wants::Everything) => {
+        match (&terminal, terminal_use) {
+            (Some(terminal), TerminalUse::Stdio) => {
                 terminal.make_transparent()?;
                 command.stdin(terminal.theirs()?).stdout(terminal.theirs()?);
                 (output, input) = (terminal.ours()?, terminal.ours()?);
@@ -80,7 +83,7 @@ impl Tool {
         let child = command.spawn()?;
         // Whoever else has their ends open would keep us from seeing theirs close.
         drop(command);
-        if let (Some(terminal), Wants::Everything) = (&mut terminal, wants) {
+        if let (Some(terminal), TerminalUse::Stdio) = (&mut terminal, terminal_use) {
             terminal.give_away();
         }
         Ok(Self {
@@ -89,7 +92,7 @@ impl Tool {
             input: watched(Arc::new(input), Interest::READABLE)?,
             errors: watched(errors, Interest::READABLE)?,
             terminal,
-            wants,
+            terminal_use,
         })
     }
 
@@ -109,7 +112,7 @@ impl Tool {
             input: watched(Arc::new(input), Interest::READABLE)?,
             errors: watched(errors, Interest::READABLE)?,
             terminal: None,
-            wants: Wants::Nothing,
+            terminal_use: TerminalUse::None,
             transport,
         })
     }
@@ -124,7 +127,7 @@ impl Tool {
             transport: self.transport,
         };
         let errors = PipeReader::from(self.errors.into_inner());
-        let questions = self.wants == Wants::Questions;
+        let questions = self.terminal_use == TerminalUse::Prompts;
         (parts, errors, self.terminal.filter(|_| questions))
     }
 }

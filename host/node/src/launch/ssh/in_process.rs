@@ -8,21 +8,28 @@ use tokio::time::Instant;
 
 use super::super::error::ConnectError;
 use super::super::greeted::HandshakenChild;
-use super::super::login::Tool;
+use super::super::login::{Login, Tool};
+use super::super::progress::Progress;
 use super::super::remote_command::RemoteCommand;
-use super::{note_banner, note_warnings, visit, with_paths};
+use super::{note_banner, note_warnings, with_paths};
 use crate::transport::Transport;
 
 /// Dropping the future ends the connection, wherever it has come to.
-pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<HandshakenChild, ConnectError> {
-    let errand = RemoteCommand::new(&ssh.start, true).await?;
+pub(super) async fn launch(
+    ssh: Ssh,
+    patience: Duration,
+    progress: &Progress,
+) -> Result<HandshakenChild, ConnectError> {
+    let remote = RemoteCommand::new(&ssh.start, true).await?;
     let started = Instant::now();
     let program = format!("ssh {}", ssh.hostname);
     let mut ssh = with_paths(ssh);
-    let opened = offshoot_ssh_helper::connect(&mut ssh, errand.line(), patience).await;
+    let opened = offshoot_ssh_helper::connect(&mut ssh, remote.line(), patience, {
+        let progress = progress.clone();
+        move |event| progress.report(event)
+    });
+    let opened = opened.await;
     let opened = opened.map_err(ConnectError::from_failure)?;
-    let took = started.elapsed();
-    tracing::debug!(program, ?took, "the server has let us in");
     note_banner(&program, &opened.banner);
     note_warnings(&program, &opened.warnings);
     let session = opened.with_pipes();
@@ -32,7 +39,7 @@ pub(super) async fn launch(ssh: Ssh, patience: Duration) -> Result<HandshakenChi
             program: program.clone(),
             source,
         })?;
-    visit(program, errand, started, patience).greet(tool).await
+    Login::run_authenticated(program, tool, remote, started, patience, progress).await
 }
 
 /// A session as the conversation knows tools.

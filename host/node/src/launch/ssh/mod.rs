@@ -11,15 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_proto::bootstrap::ConnectStage;
-use offshoot_proto::control::Ssh;
-use offshoot_proto::login;
+use offshoot_limiter::{CONNECTIONS, Permit};
+use offshoot_proto::control::{ConnectStage, Ssh};
 use tokio::time::Instant;
 
 use super::error::ConnectError;
 use super::greeted::HandshakenChild;
-use super::login::{Secrets, Visit};
-use super::remote_command::RemoteCommand;
+use super::progress::Progress;
 use crate::driver::Driver;
 
 /// Makes the child. This is the one place that decides which client does it.
@@ -31,18 +29,26 @@ pub(super) async fn launch(
     driver: &Arc<Driver>,
     ssh: Ssh,
     patience: Duration,
+    progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
     check(&ssh)?;
+    let started = Instant::now();
     #[cfg(feature = "ssh")]
     if !wants_program(&ssh) {
-        return in_process::launch(ssh, patience).await;
+        return in_process::launch(ssh, patience, progress).await;
     }
+    // From here on a program connects, which knows nothing of the others.
+    let permit = permit(&ssh, patience).await?;
+    let (patience, progress) = (
+        patience.saturating_sub(started.elapsed()),
+        &progress.holding(permit),
+    );
     #[cfg(not(feature = "ssh"))]
     if let Some(client) = ssh.client {
-        return shipped::launch(driver, ssh, client, patience).await;
+        return shipped::launch(driver, ssh, client, patience, progress).await;
     }
     let named = ssh.ssh_path.is_some();
-    openssh::launch(ssh, patience)
+    openssh::launch(ssh, patience, progress)
         .await
         .map_err(|error| match error {
             // Who asks for it by name knows what is missing.
@@ -59,23 +65,25 @@ pub(super) async fn launch(
         })
 }
 
+/// Waits until a program may connect to the server.
+async fn permit(ssh: &Ssh, patience: Duration) -> Result<Permit, ConnectError> {
+    let program = format!("ssh {}", ssh.hostname);
+    let server = match ssh.port {
+        Some(port) => format!("{program}:{port}"),
+        None => program.clone(),
+    };
+    let acquired = tokio::time::timeout(patience, CONNECTIONS.acquire(&server)).await;
+    acquired.map_err(|_| ConnectError::Timeout {
+        program,
+        stage: ConnectStage::Connect,
+        after: patience,
+        printed: String::new(),
+    })
+}
+
 /// Whether the program of the system is asked for, or something that only a program has.
 pub(super) fn wants_program(ssh: &Ssh) -> bool {
     ssh.ssh_path.is_some() || !ssh.ssh_args.is_empty() || ssh.debug_level > 0
-}
-
-/// A visit to a machine that a client of ours has got us into: whoever asks something there now is
-/// not the server.
-fn visit(program: String, errand: RemoteCommand, started: Instant, patience: Duration) -> Visit {
-    Visit {
-        kind: login::Tool::Ssh,
-        program,
-        secrets: Secrets::Shown,
-        errand,
-        stage: ConnectStage::Command,
-        started,
-        patience,
-    }
 }
 
 /// What a server says to everybody is for those who look closely.

@@ -8,7 +8,8 @@ use offshoot_proto::login;
 
 use super::super::error::ConnectError;
 use super::super::greeted::HandshakenChild;
-use super::super::login::{Askpass, Passphrase, Secrets, Talk, Wants};
+use super::super::login::{Askpass, Passphrase, Prompts, TerminalUse, ToolLogin};
+use super::super::progress::Progress;
 use super::super::remote_command::RemoteCommand;
 use super::expand_home;
 
@@ -16,8 +17,9 @@ use super::expand_home;
 pub(super) async fn launch(
     mut ssh: Ssh,
     patience: Duration,
+    progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
-    let errand = RemoteCommand::new(&ssh.start, true).await?;
+    let remote = RemoteCommand::new(&ssh.start, true).await?;
     let (password, passphrase) = (ssh.password.take(), ssh.passphrase.take());
     let program = ssh.ssh_path.clone().unwrap_or_else(|| "ssh".to_owned());
     let mut command = Command::new(&program);
@@ -27,28 +29,28 @@ pub(super) async fn launch(
         // client's own must not be.
         command.args(["-o", "KbdInteractiveAuthentication=no"]);
     }
-    command.arg("--").arg(&ssh.hostname).arg(errand.line());
+    command.arg("--").arg(&ssh.hostname).arg(remote.line());
     let identity = ssh.identity_file.as_deref().map(expand_home);
     let passphrase = passphrase.map(|secret| Passphrase {
         secret,
         identity: identity.map(|path| path.to_string_lossy().into_owned()),
     });
-    let askpass = Askpass::new(&errand.nonce, password, passphrase);
+    let askpass = Askpass::new(&remote.nonce, password, passphrase);
     let mut askpass = askpass.map_err(|source| ConnectError::Start {
         program: program.clone(),
         source,
     })?;
     askpass.prepare(&mut command)?;
-    let talk = Talk {
-        tool: login::Tool::Ssh,
+    let login = ToolLogin {
+        kind: login::Tool::Ssh,
         program: format!("{program} {}", ssh.hostname),
         path: program,
         command,
-        wants: Wants::Nothing,
-        secrets: Secrets::Helper(askpass),
-        errand,
+        terminal: TerminalUse::None,
+        prompts: Prompts::Helper(askpass),
+        remote,
     };
-    talk.greet(patience).await
+    login.run(patience, progress).await
 }
 
 /// All but the host and the command. What is said here goes before the user's configuration.

@@ -11,18 +11,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use offshoot_proto::ImageState;
-use offshoot_proto::bootstrap::ConnectStage;
-use offshoot_proto::client::{self, Answer, HEAD, Misread, Order};
+use offshoot_proto::client::{self, Answer, CONNECT_EVENTS_MAX, HEAD, Misread, Order, Report};
+use offshoot_proto::control::ConnectStage;
 use offshoot_proto::control::{ImageHash, Ssh};
 use tokio::io::Interest;
 use tokio::time::Instant;
 
 use super::super::error::ConnectError;
 use super::super::greeted::HandshakenChild;
-use super::super::login::{Tool, Wants};
+use super::super::login::{Login, TerminalUse, Tool};
+use super::super::progress::Progress;
 use super::super::remote_command::RemoteCommand;
 use super::super::ship_ssh::unpack;
-use super::{note_banner, note_warnings, visit, with_paths};
+use super::{note_banner, note_warnings, with_paths};
 use crate::async_fd::read;
 use crate::driver::Driver;
 
@@ -41,6 +42,7 @@ pub(super) async fn launch(
     ssh: Ssh,
     hash: ImageHash,
     patience: Duration,
+    progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
     let started = Instant::now();
     let program = format!("ssh {}", ssh.hostname);
@@ -57,19 +59,19 @@ pub(super) async fn launch(
         program: program.clone(),
         source,
     };
-    let errand = RemoteCommand::new(&ssh.start, true).await?;
+    let remote = RemoteCommand::new(&ssh.start, true).await?;
     let order = Order {
         ssh: with_paths(ssh),
-        line: errand.line(),
+        line: remote.line(),
         patience_ms: u64::try_from(left().as_millis()).unwrap_or(u64::MAX),
     };
     let order = client::frame(&order).map_err(misread).map_err(failed)?;
     let mut command = Command::new(format!("/proc/self/fd/{}", brought.file.as_raw_fd()));
     command.arg0("offshoot-ssh");
-    let mut tool = Tool::start(command, Wants::Nothing).map_err(failed)?;
+    let mut tool = Tool::start(command, TerminalUse::None).map_err(failed)?;
     let talk = async {
         say(&tool, &order).await?;
-        hear(&tool).await
+        read_answer(&tool, progress).await
     };
     let heard = tokio::time::timeout(left() + GRACE, talk).await;
     match heard.map_err(|_| timeout(ConnectStage::Connect))? {
@@ -88,7 +90,7 @@ pub(super) async fn launch(
             });
         }
     }
-    visit(program, errand, started, patience).greet(tool).await
+    Login::run_authenticated(program, tool, remote, started, patience, progress).await
 }
 
 /// The program, once its image has come.
@@ -140,13 +142,19 @@ async fn say(tool: &Tool, mut bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads the answer, and no byte more: what follows is the command's.
-async fn hear(tool: &Tool) -> std::io::Result<Answer> {
-    let mut head = [0; HEAD];
-    fill(tool, &mut head).await?;
-    let mut bytes = vec![0; client::length(head).map_err(misread)?];
-    fill(tool, &mut bytes).await?;
-    client::body(&bytes).map_err(misread)
+/// Reads up to the answer, and no byte more: what follows is the command's.
+async fn read_answer(tool: &Tool, progress: &Progress) -> std::io::Result<Answer> {
+    for _ in 0..=CONNECT_EVENTS_MAX {
+        let mut head = [0; HEAD];
+        fill(tool, &mut head).await?;
+        let mut bytes = vec![0; client::length(head).map_err(misread)?];
+        fill(tool, &mut bytes).await?;
+        match client::body(&bytes).map_err(misread)? {
+            Report::Progress(event) => progress.forward(event),
+            Report::Answer(answer) => return Ok(answer),
+        }
+    }
+    Err(std::io::Error::other("it reports without end"))
 }
 
 fn misread(error: Misread) -> std::io::Error {

@@ -1,5 +1,4 @@
-//! Makes the contexts of a plan and calls a function in its targets: all that this command asks
-//! of the library's running parts.
+//! Makes the contexts of a plan, and calls a function in its targets.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -12,15 +11,10 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::args::ConnectArgs;
-use super::plan::{Node, Plan};
+use super::plan::Plan;
 use super::reach::ConnectRequest;
 use offshoot::json;
-use offshoot::{Context, Error, Plugin, Router};
-
-/// Connections to one machine that are being made at the same time.
-///
-/// Servers begin to drop connections at random when ten are not logged in yet.
-const STARTS_PER_HOST_MAX: usize = 8;
+use offshoot::{ConnectEvent, Context, Error, Plugin, Router};
 
 /// Bytes of a context's name that this command chooses; a longer chain gets the library's names.
 const NAME_MAX: usize = offshoot_proto::limits::NAME_MAX;
@@ -69,13 +63,55 @@ impl TargetError {
     }
 }
 
-/// How many targets are worked on right now.
+/// How many targets run, and which of them are sent a child.
 #[derive(Debug, Default)]
-pub(super) struct Tally(AtomicUsize);
+pub(super) struct RunningCount {
+    running: AtomicUsize,
+    /// Bytes that were sent, and all bytes, by node.
+    uploads: Mutex<HashMap<usize, (u64, u64)>>,
+}
 
-impl Tally {
+/// The children that are being sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Uploads {
+    pub(super) count: usize,
+    pub(super) sent: u64,
+    pub(super) total: u64,
+}
+
+impl RunningCount {
     pub(super) fn running(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.running.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn uploads(&self) -> Uploads {
+        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads
+            .values()
+            .fold(Uploads::default(), |all, (sent, total)| Uploads {
+                count: all.count + 1,
+                sent: all.sent.saturating_add(*sent),
+                total: all.total.saturating_add(*total),
+            })
+    }
+
+    /// Notes an event of a node's context.
+    fn on_event(&self, node: usize, event: &ConnectEvent) {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            ConnectEvent::Uploading { sent, total, .. } if sent < total => {
+                uploads.insert(node, (*sent, *total));
+            }
+            _ => {
+                uploads.remove(&node);
+            }
+        }
+    }
+
+    /// Notes that a node's context came up, or will not.
+    fn on_connected(&self, node: usize) {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.remove(&node);
     }
 }
 
@@ -84,88 +120,82 @@ pub(super) fn start(
     router: &Router,
     work: Arc<Work>,
     outcomes: mpsc::Sender<Outcome>,
-) -> Arc<Tally> {
+) -> Arc<RunningCount> {
     let mut children: HashMap<Option<usize>, Vec<usize>> = HashMap::new();
     for (index, node) in work.plan.nodes.iter().enumerate() {
         children.entry(node.parent).or_default().push(index);
     }
-    let tally = Arc::new(Tally::default());
-    let fleet = Arc::new(Fleet {
+    let count = Arc::new(RunningCount::default());
+    let runner = Arc::new(Runner {
         router: router.clone(),
         children,
         forks: Arc::new(Semaphore::new(work.forks)),
         work,
-        gates: Mutex::default(),
-        tally: tally.clone(),
+        count: count.clone(),
         began: Instant::now(),
     });
-    fleet.grow(None, None, None, &outcomes);
-    tally
+    runner.spawn_children(None, None, None, &outcomes);
+    count
 }
 
-/// A machine, and the context that it is reached from.
-type Entrance = (Option<usize>, String);
-
-struct Fleet {
+struct Runner {
     router: Router,
     work: Arc<Work>,
     /// The nodes below each node.
     children: HashMap<Option<usize>, Vec<usize>>,
     forks: Arc<Semaphore>,
-    /// For each machine, and where it is reached from.
-    gates: Mutex<HashMap<Entrance, Arc<Semaphore>>>,
-    tally: Arc<Tally>,
+    count: Arc<RunningCount>,
     began: Instant,
 }
 
-/// The right to work on one target.
-struct Turn {
+/// The right to run one target.
+struct Permit {
     _permit: Option<OwnedSemaphorePermit>,
-    tally: Arc<Tally>,
+    count: Arc<RunningCount>,
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.tally.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Fleet {
-    /// Makes all contexts below `parent`, each in its own task. A turn goes to the only one.
-    fn grow(
+impl Runner {
+    /// Makes all contexts below `parent`, each in its own task. A permit goes to the only one.
+    fn spawn_children(
         self: &Arc<Self>,
         parent: Option<usize>,
         context: Option<&Context>,
-        turn: Option<Turn>,
+        permit: Option<Permit>,
         outcomes: &mpsc::Sender<Outcome>,
     ) {
         let nodes = self.children.get(&parent).map_or(&[][..], Vec::as_slice);
-        let mut turn = turn.filter(|_| nodes.len() == 1);
+        let mut permit = permit.filter(|_| nodes.len() == 1);
         for &node in nodes {
-            let (fleet, context, outcomes) = (self.clone(), context.cloned(), outcomes.clone());
-            tokio::spawn(fleet.visit(node, context, turn.take(), outcomes));
+            let (runner, context, outcomes) = (self.clone(), context.cloned(), outcomes.clone());
+            tokio::spawn(runner.run_node(node, context, permit.take(), outcomes));
         }
     }
 
     /// Makes one context, then calls in it, or makes those below it.
     ///
-    /// A turn lasts from the first context that only one target needs to that target's end, so
-    /// that no more targets are touched at a time than the user wants.
-    fn visit(
+    /// A permit lasts from the first context that only one target needs to that target's end, so
+    /// that no more targets run at a time than the user wants.
+    fn run_node(
         self: Arc<Self>,
         node: usize,
         parent: Option<Context>,
-        turn: Option<Turn>,
+        permit: Option<Permit>,
         outcomes: mpsc::Sender<Outcome>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        // Boxed because `grow` makes a task of this very type.
+        // Boxed because `spawn_children` makes a task of this very type.
         Box::pin(async move {
             let spec = &self.work.plan.nodes[node];
-            let turn = match turn {
-                Some(turn) => turn,
-                None => self.turn().await,
+            let permit = match permit {
+                Some(permit) => permit,
+                None => self.permit().await,
             };
-            let context = self.connect(spec, parent.as_ref()).await;
+            let context = self.connect(node, parent.as_ref()).await;
             match context {
                 Ok(context) if spec.is_target => {
                     let result = self.call(&context).await;
@@ -173,44 +203,41 @@ impl Fleet {
                     self.report(node, result, &outcomes).await;
                     context.shutdown();
                 }
-                Ok(context) => self.grow(Some(node), Some(&context), Some(turn), &outcomes),
+                Ok(context) => {
+                    self.spawn_children(Some(node), Some(&context), Some(permit), &outcomes)
+                }
                 Err(error) => self.fail(node, error, &outcomes).await,
             }
         })
     }
 
-    async fn turn(&self) -> Turn {
+    async fn permit(&self) -> Permit {
         let permit = self.forks.clone().acquire_owned().await.ok();
-        self.tally.0.fetch_add(1, Ordering::Relaxed);
-        Turn {
+        self.count.running.fetch_add(1, Ordering::Relaxed);
+        Permit {
             _permit: permit,
-            tally: self.tally.clone(),
+            count: self.count.clone(),
         }
     }
 
-    async fn connect(&self, spec: &Node, parent: Option<&Context>) -> Result<Context, Error> {
-        let gate = spec.hop.far_end().map(|host| self.gate(spec.parent, host));
-        let _entry = match &gate {
-            Some(gate) => gate.acquire().await.ok(),
-            None => None,
-        };
+    async fn connect(&self, node: usize, parent: Option<&Context>) -> Result<Context, Error> {
+        let spec = &self.work.plan.nodes[node];
         // The library's names know no hops.
         let name = spec.name.replace('/', ".");
-        let wanted = ConnectRequest {
+        let request = ConnectRequest {
             hop: &spec.hop,
             parent,
             name: (name.len() <= NAME_MAX).then_some(name),
             password: spec.password.as_ref(),
             connect: &self.work.connect,
+            on_progress: Box::new({
+                let count = self.count.clone();
+                move |event| count.on_event(node, &event)
+            }),
         };
-        wanted.make(&self.router).await
-    }
-
-    fn gate(&self, from: Option<usize>, host: &str) -> Arc<Semaphore> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates.entry((from, host.to_owned()));
-        gate.or_insert_with(|| Arc::new(Semaphore::new(STARTS_PER_HOST_MAX)))
-            .clone()
+        let made = request.make(&self.router).await;
+        self.count.on_connected(node);
+        made
     }
 
     async fn call(&self, context: &Context) -> Result<Value, Error> {
@@ -241,7 +268,7 @@ impl Fleet {
             result,
             elapsed: self.began.elapsed(),
         };
-        // Nobody listens once the command was interrupted.
+        // The receiver is gone once the command was interrupted.
         let _ = outcomes.send(outcome).await;
     }
 
