@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offshoot_proto::control::{Doas, Password, Su, Sudo, user_or_root};
 use offshoot_proto::login::{self, AccessError, Prompt};
+use tokio::time::Instant;
 
 use super::error::ConnectError;
 use super::greeted::HandshakenChild;
@@ -21,6 +22,7 @@ pub(super) async fn sudo(
     patience: Duration,
     progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
+    let started = Instant::now();
     let username = checked(sudo.username.as_deref())?;
     let remote = RemoteCommand::new(&sudo.start, false).await?;
     let password = for_tool(sudo.password.take());
@@ -62,7 +64,7 @@ pub(super) async fn sudo(
         prompts: Prompts::on_terminal(Prompt::new(login::Tool::Sudo, Some(own)), password),
         remote,
     };
-    login.run(patience, progress).await
+    login.run(started, patience, progress).await
 }
 
 pub(super) async fn doas(
@@ -70,6 +72,7 @@ pub(super) async fn doas(
     patience: Duration,
     progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
+    let started = Instant::now();
     let username = checked(doas.username.as_deref())?;
     let remote = RemoteCommand::new(&doas.start, false).await?;
     let password = for_tool(doas.password.take());
@@ -89,7 +92,7 @@ pub(super) async fn doas(
         prompts: Prompts::on_terminal(Prompt::new(login::Tool::Doas, None), password),
         remote,
     };
-    login.run(patience, progress).await
+    login.run(started, patience, progress).await
 }
 
 /// By pipes, and by a terminal if this `su` takes nothing else. It asks on its error stream and
@@ -100,7 +103,7 @@ pub(super) async fn su(
     progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
     let username = checked(su.username.as_deref())?;
-    let began = std::time::Instant::now();
+    let started = Instant::now();
     let path = su.su_path.clone().unwrap_or_else(|| "su".to_owned());
     let attempt = async |terminal, password| {
         let remote = RemoteCommand::new(&su.start, false).await?;
@@ -115,9 +118,7 @@ pub(super) async fn su(
             prompts: Prompts::on_error_stream(Prompt::new(login::Tool::Su, None), password),
             remote,
         };
-        login
-            .run(patience.saturating_sub(began.elapsed()), progress)
-            .await
+        login.run(started, patience, progress).await
     };
     match attempt(TerminalUse::Prompts, for_tool(su.password.clone())).await {
         Err(ConnectError::Access(AccessError::RequireTty(_))) => {

@@ -62,13 +62,13 @@ pub(in crate::launch) struct ToolLogin {
 impl ToolLogin {
     /// Starts the tool, and waits for the hello of the child at its other end.
     ///
-    /// Dropping the future ends both.
+    /// It may take `patience` since it was `started`. Dropping the future ends both.
     pub(in crate::launch) async fn run(
         self,
+        started: Instant,
         patience: Duration,
         progress: &Progress,
     ) -> Result<HandshakenChild, ConnectError> {
-        let started = Instant::now();
         let program = self.program;
         let tool = Tool::start(self.command, self.terminal);
         let tool = tool.map_err(|source| match source.kind() {
@@ -90,7 +90,7 @@ impl ToolLogin {
             started,
             patience,
         };
-        let (prompts, far_end) = (self.prompts, FarEnd::new(self.remote));
+        let (prompts, far_end) = (Box::new(self.prompts), FarEnd::new(self.remote));
         login
             .run(State::ExpectPrompt(ExpectPrompt { prompts, far_end }))
             .await

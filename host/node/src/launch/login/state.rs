@@ -43,7 +43,7 @@ pub(super) enum State {
 
 /// A tool that may ask for a password, and what reads its output.
 pub(super) struct ExpectPrompt {
-    pub(super) prompts: Prompts,
+    pub(super) prompts: Box<Prompts>,
     pub(super) far_end: FarEnd,
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Uploading {
 /// What has to be done as a state changes.
 pub(super) enum Effect {
     /// The far end has answered: no prompt is answered from here on.
-    Authenticated(Prompts),
+    Authenticated(Box<Prompts>),
     Report(ConnectEvent),
     /// Bytes that were printed ahead of the child's hello.
     LogNoise(Vec<u8>),

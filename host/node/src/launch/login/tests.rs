@@ -28,10 +28,10 @@ fn stage0() -> RemoteCommand {
 
 fn sudo() -> State {
     State::ExpectPrompt(ExpectPrompt {
-        prompts: Prompts::on_terminal(
+        prompts: Box::new(Prompts::on_terminal(
             Prompt::new(login::Tool::Sudo, Some("own:".to_owned())),
             Some("secret".to_owned().into()),
-        ),
+        )),
         far_end: FarEnd::new(stage0()),
     })
 }

@@ -38,17 +38,13 @@ pub(super) async fn launch(
         return in_process::launch(ssh, patience, progress).await;
     }
     // From here on a program connects, which knows nothing of the others.
-    let permit = permit(&ssh, patience).await?;
-    let (patience, progress) = (
-        patience.saturating_sub(started.elapsed()),
-        &progress.holding(permit),
-    );
+    let progress = &progress.holding(permit(&ssh, patience).await?);
     #[cfg(not(feature = "ssh"))]
     if let Some(client) = ssh.client {
-        return shipped::launch(driver, ssh, client, patience, progress).await;
+        return shipped::launch(driver, ssh, client, started, patience, progress).await;
     }
     let named = ssh.ssh_path.is_some();
-    openssh::launch(ssh, patience, progress)
+    openssh::launch(ssh, started, patience, progress)
         .await
         .map_err(|error| match error {
             // Who asks for it by name knows what is missing.

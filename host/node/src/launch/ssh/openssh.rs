@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offshoot_proto::control::{CheckHostKeys, Ssh};
 use offshoot_proto::login;
+use tokio::time::Instant;
 
 use super::super::error::ConnectError;
 use super::super::greeted::HandshakenChild;
@@ -16,6 +17,7 @@ use super::expand_home;
 /// By a program of the system, which reads its configuration itself.
 pub(super) async fn launch(
     mut ssh: Ssh,
+    started: Instant,
     patience: Duration,
     progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
@@ -50,7 +52,7 @@ pub(super) async fn launch(
         prompts: Prompts::Helper(askpass),
         remote,
     };
-    login.run(patience, progress).await
+    login.run(started, patience, progress).await
 }
 
 /// All but the host and the command. What is said here goes before the user's configuration.

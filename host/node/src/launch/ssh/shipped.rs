@@ -41,10 +41,10 @@ pub(super) async fn launch(
     driver: &Arc<Driver>,
     ssh: Ssh,
     hash: ImageHash,
+    started: Instant,
     patience: Duration,
     progress: &Progress,
 ) -> Result<HandshakenChild, ConnectError> {
-    let started = Instant::now();
     let program = format!("ssh {}", ssh.hostname);
     let left = || patience.saturating_sub(started.elapsed());
     let timeout = |stage| ConnectError::Timeout {
