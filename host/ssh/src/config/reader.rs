@@ -1,7 +1,7 @@
 //! Reads the files, with what they include, and decides which lines count.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -54,27 +54,38 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a file that need not be there.
+    /// Reads a file that need not be there. One that cannot be opened is passed over: the
+    /// machine's own may be for its administrators only.
     pub(crate) fn file(
         &mut self,
         path: &Path,
         kind: Kind,
         permissions: Permissions,
     ) -> Result<(), ConfigError> {
-        self.open(path, kind, permissions, Scope::All, 0)
+        match File::open(path) {
+            Ok(file) => self.read(file, path, kind, permissions, Scope::All, 0),
+            Err(error) => {
+                tracing::debug!(path = %path.display(), %error, "a configuration is not read");
+                Ok(())
+            }
+        }
     }
 
-    /// Reads a file that somebody named for this, and so may be anybody's.
+    /// Reads the file that the caller named, which has to be there and may be written by others.
     pub(crate) fn named(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let failed = |source| ConfigError::File {
-            file: path.to_owned(),
-            source,
-        };
-        std::fs::metadata(path).map_err(failed)?;
-        self.file(path, Kind::User, Permissions::Unchecked)
+        let file = File::open(path).map_err(cannot_read(path))?;
+        self.read(
+            file,
+            path,
+            Kind::User,
+            Permissions::Unchecked,
+            Scope::All,
+            0,
+        )
     }
 
-    fn open(
+    /// Reads a file that an `Include` names.
+    fn included(
         &mut self,
         path: &Path,
         kind: Kind,
@@ -82,16 +93,27 @@ impl<'a> Reader<'a> {
         scope: Scope,
         depth: usize,
     ) -> Result<(), ConfigError> {
-        let failed = |source| ConfigError::File {
-            file: path.to_owned(),
-            source,
-        };
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        };
-        let about = file.metadata().map_err(failed)?;
+        match File::open(path) {
+            Ok(file) => self.read(file, path, kind, permissions, scope, depth),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(cannot_read(path)(error)),
+        }
+    }
+
+    fn read(
+        &mut self,
+        file: File,
+        path: &Path,
+        kind: Kind,
+        permissions: Permissions,
+        scope: Scope,
+        depth: usize,
+    ) -> Result<(), ConfigError> {
+        let about = file.metadata().map_err(cannot_read(path))?;
+        // A pattern such as `conf.d/*` matches directories, too.
+        if about.is_dir() {
+            return Ok(());
+        }
         if permissions == Permissions::Checked {
             let foreign = about.uid() != 0 && about.uid() != self.env.uid;
             if foreign || about.mode() & 0o022 != 0 {
@@ -104,7 +126,7 @@ impl<'a> Reader<'a> {
         let limit = self.bytes_left;
         file.take(limit + 1)
             .read_to_end(&mut bytes)
-            .map_err(failed)?;
+            .map_err(cannot_read(path))?;
         let length = bytes.len() as u64;
         self.files_left = self.files_left.saturating_sub(1);
         if length > limit || self.files_left == 0 {
@@ -178,7 +200,7 @@ impl<'a> Reader<'a> {
                 let inner = if *active { scope } else { Scope::Nothing };
                 for path in &words {
                     for file in self.found(path, kind) {
-                        self.open(&file, kind, permissions, inner, depth + 1)?;
+                        self.included(&file, kind, permissions, inner, depth + 1)?;
                     }
                 }
             }
@@ -315,6 +337,13 @@ impl<'a> Reader<'a> {
                 matches_list(&host.to_ascii_lowercase(), list, Case::Lower)
             }
         }
+    }
+}
+
+fn cannot_read(path: &Path) -> impl Fn(io::Error) -> ConfigError + '_ {
+    move |source| ConfigError::File {
+        file: path.to_owned(),
+        source,
     }
 }
 

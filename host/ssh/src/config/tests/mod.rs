@@ -404,9 +404,11 @@ fn b001_includes() {
         "IdentityFile ~/two\nHost b\n Port 2\nMatch all\n HostName two\n",
     );
     write(at, "d/.hidden", "Nonsense\n");
+    fs::create_dir(at.join("d/folder")).unwrap();
     let top = at.display();
     for text in [
         format!("Include {top}/d/*\nPort 9\n"),
+        format!("Include {top}/d/folder {top}/d/1.conf/x\nPort 9\n"),
         format!("Host a\n Include {top}/d/*.conf\n Port 9\nHost *\n User three\n"),
         format!("Host c\n Include {top}/d/*.conf\n Port 9\n"),
         format!("Include {top}/d/2.conf {top}/d/1.conf\n"),

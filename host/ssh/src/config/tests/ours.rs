@@ -149,8 +149,20 @@ fn b001_a_file_that_others_can_write_is_refused() {
     let error = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap_err();
     assert!(error.to_string().contains("chmod go-w"), "{error}");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    fs::remove_file(&file).unwrap();
-    fs::create_dir(&file).unwrap();
-    let error = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap_err();
+}
+
+#[test]
+fn m15_a_configuration_that_cannot_be_opened_is_passed_over_unless_it_was_named() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "config", "Port 7\n");
+    // No user can open it, and root cannot either.
+    let unreadable = folder.path().join("config/below");
+    let env = super::Environment {
+        system_config: Some(unreadable.clone()),
+        ..env(folder.path())
+    };
+    let resolve = |env: &super::Environment| HostConfig::resolve("h", &Overrides::default(), env);
+    assert_eq!(resolve(&env).unwrap().port, 7);
+    let error = resolve(&env.with_config(&unreadable)).unwrap_err();
     assert!(error.to_string().starts_with("cannot read"), "{error}");
 }
