@@ -116,7 +116,8 @@ impl<'a> Reader<'a> {
         }
         if permissions == Permissions::Checked {
             let foreign = about.uid() != 0 && about.uid() != self.env.uid;
-            if foreign || about.mode() & 0o022 != 0 {
+            let by_group = about.mode() & 0o020 != 0 && !self.env.has_private_group(about.gid());
+            if foreign || about.mode() & 0o002 != 0 || by_group {
                 return Err(ConfigError::Permissions {
                     file: path.to_owned(),
                 });

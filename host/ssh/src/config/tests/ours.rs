@@ -145,9 +145,17 @@ fn b001_a_file_that_others_can_write_is_refused() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), "config", "Port 1\n");
     let file = folder.path().join("config");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
-    let error = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap_err();
-    assert!(error.to_string().contains("chmod go-w"), "{error}");
+    let resolve = |gid, mode| {
+        std::os::unix::fs::chown(&file, None, Some(gid)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        HostConfig::resolve("h", &Overrides::default(), &env(folder.path()))
+    };
+    // These tests run as root, whose group has no other member.
+    assert_eq!(resolve(0, 0o664).unwrap().port, 1);
+    for (gid, mode) in [(65_534, 0o664), (0, 0o666)] {
+        let error = resolve(gid, mode).unwrap_err();
+        assert!(error.to_string().contains("chmod go-w"), "{error}");
+    }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
