@@ -305,9 +305,8 @@ impl Attempt<'_> {
                 [] => Vec::new(),
                 [one] if !one.echo => vec![self.answer(&one.prompt)?],
                 several => {
-                    let describe: Vec<&str> =
-                        several.iter().map(|one| one.prompt.as_str()).collect();
-                    return Err(self.prompt(&describe.join(" ")));
+                    let texts: Vec<&str> = several.iter().map(|one| one.prompt.as_str()).collect();
+                    return Err(self.prompt(&texts.join(" ")));
                 }
             };
             reply = self

@@ -1,5 +1,6 @@
 //! Makes the connection below a session: to an address, or by a command.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::process::Stdio;
@@ -11,6 +12,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt as _, join};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::progress::{ConnectTimer, Event, Progress};
 use crate::config::{AddressFamily, HostConfig};
@@ -19,8 +22,11 @@ use crate::error::{SshError, Stage, printable};
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
 
-/// Between two attempts, as OpenSSH waits.
+/// Between two attempts at all addresses, as OpenSSH waits.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long one address has before the next is tried beside it (RFC 8305, section 8).
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// A connection to one of a host's addresses.
 pub(crate) struct Dialed {
@@ -41,11 +47,14 @@ pub(crate) async fn direct(
     let host = config.host.clone();
     progress.report(Event::Resolved { host });
     progress.set_stage(Stage::Connection);
+    let first = addresses.first().map(SocketAddr::to_string);
+    let permit = CONNECTIONS.acquire(&first.unwrap_or_default()).await;
+    let connect = |address| connect(address, config.bind_address.clone());
     let mut attempt = 1;
     loop {
-        match any(&addresses, config, timer).await {
-            Ok((stream, permit)) => {
-                // Small messages are not to wait for company.
+        match timer.within(race(&addresses, connect)).await? {
+            Ok(stream) => {
+                // Small messages are sent at once.
                 stream.set_nodelay(true).map_err(SshError::Local)?;
                 let is_loopback = stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
                 return Ok(Dialed {
@@ -54,7 +63,6 @@ pub(crate) async fn direct(
                     permit,
                 });
             }
-            Err(error @ SshError::Timeout { .. }) => return Err(error),
             Err(error) if attempt >= config.connection_attempts => return Err(error),
             Err(_) => timer.within(tokio::time::sleep(PAUSE)).await?,
         }
@@ -79,7 +87,8 @@ async fn addresses(config: &HostConfig) -> Result<Vec<SocketAddr>, SshError> {
         AddressFamily::V4 => address.is_ipv4(),
         AddressFamily::V6 => address.is_ipv6(),
     };
-    let wanted: Vec<_> = all.into_iter().filter(wanted).take(ADDRESSES_MAX).collect();
+    let mut wanted = interleaved(all.into_iter().filter(wanted).collect());
+    wanted.truncate(ADDRESSES_MAX);
     match wanted.is_empty() {
         true => Err(failed(io::Error::new(
             ErrorKind::NotFound,
@@ -89,34 +98,67 @@ async fn addresses(config: &HostConfig) -> Result<Vec<SocketAddr>, SshError> {
     }
 }
 
-async fn any(
+/// Connects to whichever address answers first. The next one is tried when one fails, or does not
+/// answer in [`STAGGER`], while the earlier attempts go on (RFC 8305, section 5).
+async fn race<T: Send + 'static, F>(
     addresses: &[SocketAddr],
-    config: &HostConfig,
-    timer: &mut ConnectTimer<'_>,
-) -> Result<(TcpStream, Permit), SshError> {
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<T, SshError>
+where
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
+    let mut attempts = JoinSet::new();
+    let start = |attempts: &mut JoinSet<_>, address| {
+        let connecting = connect(address);
+        attempts.spawn(async move { connecting.await.map_err(|error| failed(address, error)) });
+    };
+    let mut addresses = addresses.iter().copied();
     let mut last = SshError::Local(ErrorKind::AddrNotAvailable.into());
-    for &address in addresses {
-        let permit = CONNECTIONS.acquire(&address.to_string()).await;
-        let connecting = one(address, config.bind_address.as_deref());
-        match timer.within(connecting).await? {
-            Ok(stream) => return Ok((stream, permit)),
-            Err(source) if source.kind() == ErrorKind::ConnectionRefused => {
-                last = SshError::Refused {
-                    address: address.to_string(),
-                };
+    loop {
+        let next = addresses.next();
+        if let Some(address) = next {
+            start(&mut attempts, address);
+        }
+        let ended = async {
+            match next {
+                Some(_) => timeout(STAGGER, attempts.join_next()).await.ok(),
+                None => Some(attempts.join_next().await),
             }
-            Err(source) => {
-                last = SshError::Unreachable {
-                    address: address.to_string(),
-                    source,
-                };
-            }
+        };
+        match ended.await {
+            Some(Some(Ok(Ok(connected)))) => return Ok(connected),
+            Some(Some(Ok(Err(error)))) => last = error,
+            // A panic ends one attempt only.
+            Some(Some(Err(_))) | None => {}
+            Some(None) => return Err(last),
         }
     }
-    Err(last)
 }
 
-async fn one(address: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
+fn failed(address: SocketAddr, source: io::Error) -> SshError {
+    let address = address.to_string();
+    match source.kind() {
+        ErrorKind::ConnectionRefused => SshError::Refused { address },
+        _ => SshError::Unreachable { address, source },
+    }
+}
+
+/// The addresses in turns of their families, in the order of the resolver otherwise (RFC 8305,
+/// section 4): where one family leads nowhere, the second attempt is of the other.
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (same, other): (VecDeque<_>, VecDeque<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv4() == first);
+    let mut families = [same, other];
+    let mut all = Vec::new();
+    while families.iter().any(|family| !family.is_empty()) {
+        all.extend(families.iter_mut().filter_map(VecDeque::pop_front));
+    }
+    all
+}
+
+async fn connect(address: SocketAddr, from: Option<String>) -> io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -125,7 +167,7 @@ async fn one(address: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
         let from: IpAddr = from.parse().map_err(|_| {
             io::Error::new(
                 ErrorKind::InvalidInput,
-                format!("`{from}` is no address to come from"),
+                format!("BindAddress `{from}` is not an IP address"),
             )
         })?;
         socket.bind(SocketAddr::new(from, 0))?;
@@ -137,7 +179,7 @@ async fn one(address: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
 pub(crate) struct ProxyCommand {
     child: Child,
     command: String,
-    describe: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
 }
 
 /// Bytes of a command's last words that are kept.
@@ -171,8 +213,8 @@ impl ProxyCommand {
         else {
             return Err(failed("has no pipes".to_owned()));
         };
-        let describe = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&describe);
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&stderr);
         tokio::spawn(async move {
             let mut buffer = [0; 1024];
             while let Ok(count @ 1..) = errors.read(&mut buffer).await {
@@ -185,22 +227,22 @@ impl ProxyCommand {
         let proxy = Self {
             child,
             command: command.to_owned(),
-            describe,
+            stderr,
         };
         Ok((proxy, join(output, input)))
     }
 
     /// Why it ended, if it did, or is about to.
     pub(crate) async fn failure(&mut self) -> Option<SshError> {
-        let ended = tokio::time::timeout(Duration::from_millis(200), self.child.wait()).await;
+        let ended = timeout(Duration::from_millis(200), self.child.wait()).await;
         let status = ended.ok()?.ok()?;
         // Its last words are on their way.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let describe = self.describe.lock().unwrap_or_else(PoisonError::into_inner);
-        let describe = printable(&String::from_utf8_lossy(&describe));
-        let reason = match describe.as_str() {
+        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        let stderr = printable(&String::from_utf8_lossy(&stderr));
+        let reason = match stderr.as_str() {
             "" => format!("ended with {status}"),
-            describe => format!("ended with {status}: {describe}"),
+            stderr => format!("ended with {status}: {stderr}"),
         };
         Some(SshError::ProxyCommand {
             command: printable(&self.command),
@@ -228,5 +270,47 @@ impl Drop for ProxyCommand {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    fn addresses(all: &[&str]) -> Vec<SocketAddr> {
+        all.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn m8_an_address_that_does_not_answer_keeps_no_other_from_being_tried() {
+        let all = addresses(&["192.0.2.1:22", "192.0.2.2:22", "192.0.2.3:22"]);
+        let connect = |address: SocketAddr| async move {
+            match address.ip().to_string().as_str() {
+                "192.0.2.1" => pending().await,
+                "192.0.2.2" => Err(ErrorKind::ConnectionRefused.into()),
+                _ => Ok(address),
+            }
+        };
+        assert_eq!(race(&all, connect).await.unwrap(), all[2]);
+    }
+
+    #[tokio::test]
+    async fn m8_where_no_address_answers_the_last_error_is_told() {
+        let all = addresses(&["192.0.2.1:22", "192.0.2.2:22"]);
+        let connect = |_| async { Err::<(), _>(ErrorKind::ConnectionRefused.into()) };
+        match race(&all, connect).await {
+            Err(SshError::Refused { address }) => assert_eq!(address, "192.0.2.2:22"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn m8_families_take_turns_and_the_resolvers_first_stays_first() {
+        let all = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
+        let want = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"];
+        assert_eq!(interleaved(all), addresses(&want));
+        assert_eq!(interleaved(Vec::new()), []);
     }
 }

@@ -118,11 +118,11 @@ impl Handler for ClientHandler {
         &mut self,
         reason: DisconnectReason<HandlerError>,
     ) -> Result<(), HandlerError> {
-        let describe = match &reason {
+        let text = match &reason {
             DisconnectReason::ReceivedDisconnect(said) => printable(&said.message),
             DisconnectReason::Error(fault) => describe(fault),
         };
-        self.state.lock().ended.get_or_insert(describe);
+        self.state.lock().ended.get_or_insert(text);
         Ok(())
     }
 

@@ -223,7 +223,7 @@ impl HostKeyCheck {
             return invalid("its time is over or yet to come, or its signature is wrong");
         }
         if !certificate.critical_options().is_empty() {
-            return invalid("it has conditions that are not known is_loopback");
+            return invalid("it has conditions that are not known here");
         }
         let names = certificate.valid_principals();
         let host = self.principal.to_ascii_lowercase();

@@ -61,8 +61,8 @@ impl PasswordScrubber {
     pub(crate) fn variable(self) -> Option<(&'static str, String)> {
         let (channel, wants_reply) = (4, 1);
         let kind = LENGTH + "env".len();
-        let env = HEAD + channel + kind + wants_reply + LENGTH + NAME.len() + LENGTH;
-        (self.longest > 0).then(|| (NAME, filler(self.longest, env)))
+        let overhead = HEAD + channel + kind + wants_reply + LENGTH + NAME.len() + LENGTH;
+        (self.longest > 0).then(|| (NAME, filler(self.longest, overhead)))
     }
 
     /// Says goodbye to a server that did not let us in, with words that go over all of them
@@ -71,9 +71,9 @@ impl PasswordScrubber {
         if self.longest == 0 {
             return;
         }
-        let env = HEAD + 4 + LENGTH + LENGTH;
-        let describe = filler(self.longest, env);
-        let sent = handle.disconnect(Disconnect::AuthCancelledByUser, &describe, "");
+        let overhead = HEAD + 4 + LENGTH + LENGTH;
+        let text = filler(self.longest, overhead);
+        let sent = handle.disconnect(Disconnect::AuthCancelledByUser, &text, "");
         if sent.await.is_ok() {
             let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, handle).await;
         }
@@ -81,8 +81,8 @@ impl PasswordScrubber {
 }
 
 /// Dots that make a message of some length, if `around` of it is not dots.
-fn filler(length: usize, env: usize) -> String {
-    ".".repeat(length.saturating_sub(env))
+fn filler(length: usize, overhead: usize) -> String {
+    ".".repeat(length.saturating_sub(overhead))
 }
 
 /// A copy that leaves nothing behind when the library lets go of it.

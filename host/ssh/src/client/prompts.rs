@@ -21,7 +21,7 @@ pub(crate) fn names_password(prompt: &str) -> bool {
 /// Whether it wants what no password is, whatever else it says.
 pub(crate) fn names_other_secret(prompt: &str) -> bool {
     let prompt = prompt.to_lowercase();
-    let mut describe = prompt.split(|c: char| !c.is_alphanumeric());
+    let mut words = prompt.split(|c: char| !c.is_alphanumeric());
     let other = [
         "code",
         "otp",
@@ -42,12 +42,12 @@ pub(crate) fn names_other_secret(prompt: &str) -> bool {
         "2fa",
         "mfa",
     ];
-    describe.any(|word| other.contains(&word)) || prompt.contains("one-time")
+    words.any(|word| other.contains(&word)) || prompt.contains("one-time")
 }
 
 /// Whether a server's last words are about an account that nobody may use.
-pub(crate) fn names_closed_account(describe: &str) -> bool {
-    let describe = describe.to_lowercase();
+pub(crate) fn names_closed_account(text: &str) -> bool {
+    let text = text.to_lowercase();
     [
         "account has expired",
         "account is expired",
@@ -59,7 +59,7 @@ pub(crate) fn names_closed_account(describe: &str) -> bool {
         "password expired",
     ]
     .iter()
-    .any(|known| describe.contains(known))
+    .any(|known| text.contains(known))
 }
 
 #[cfg(test)]
