@@ -375,13 +375,14 @@ impl Attempt<'_> {
         if let Some(first_problem) = self.first_problem.take() {
             return first_problem;
         }
-        if let Some(gssapi) = self
-            .config
-            .gssapi
-            .clone()
-            .filter(|_| takes(MethodKind::GssapiWithMic))
-        {
-            return SshError::UnsupportedDirective(gssapi);
+        // What would have been another way in, and is not done here.
+        for (name, method) in [
+            ("gssapiauthentication", MethodKind::GssapiWithMic),
+            ("pkcs11provider", MethodKind::PublicKey),
+        ] {
+            if let Some(unsupported) = self.config.deferred(name).filter(|_| takes(method)) {
+                return SshError::UnsupportedDirective(unsupported);
+            }
         }
         let by_password = self.config.password && takes(MethodKind::Password);
         if self.credentials.password.is_none() && by_password {

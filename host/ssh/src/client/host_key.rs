@@ -9,7 +9,7 @@ use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertifi
 
 use super::algorithms;
 use super::warnings::Warnings;
-use crate::config::{HostConfig, Strict};
+use crate::config::{HostConfig, Strict, Unsupported};
 use crate::error::{HostKeyProblem, SshError, printable};
 use crate::known_hosts::{self, FileError, Hash, KnownHost, LockedFile, Verdict};
 use crate::pattern::matches;
@@ -74,6 +74,8 @@ pub(crate) struct HostKeyCheck {
     /// As a certificate calls the host, without it.
     principal: String,
     learn_in: Option<PathBuf>,
+    /// `KnownHostsCommand`, which may know a key that the files do not have.
+    known_hosts_command: Option<Unsupported>,
     hash: Hash,
     rsa_bits: u32,
     /// How an authority may sign.
@@ -115,6 +117,7 @@ impl HostKeyCheck {
                 true => Hash::Hashed,
                 false => Hash::Plain,
             },
+            known_hosts_command: config.deferred("knownhostscommand"),
             rsa_bits: config.rsa_bits,
             signatures: algorithms::authorities(config)?,
         })
@@ -165,12 +168,13 @@ impl HostKeyCheck {
         // As with OpenSSH, a key with a certificate that is of no use is still a key.
         match self.known.judge(&blob(key)) {
             Verdict::Known => Ok(()),
-            Verdict::Unknown => match (doubt, self.policy) {
-                (_, HostKeyPolicy::Ignore) | (None, HostKeyPolicy::Accept) => {
+            Verdict::Unknown => match (doubt, self.policy, &self.known_hosts_command) {
+                (_, HostKeyPolicy::Ignore, _) | (None, HostKeyPolicy::Accept, None) => {
                     self.learn(key, warnings)
                 }
-                (Some(why), _) => Err(self.problem(HostKeyProblem::Certificate(why))),
-                (None, HostKeyPolicy::Enforce) => Err(self.verdict(Verdict::Unknown, key)),
+                (Some(why), ..) => Err(self.problem(HostKeyProblem::Certificate(why))),
+                (None, _, Some(command)) => Err(SshError::UnsupportedDirective(command.clone())),
+                (None, HostKeyPolicy::Enforce, None) => Err(self.verdict(Verdict::Unknown, key)),
             },
             other => Err(self.verdict(other, key)),
         }

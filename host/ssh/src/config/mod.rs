@@ -148,8 +148,8 @@ pub struct HostConfig {
     pub set_env: Vec<(String, String)>,
     /// The first directive that this client cannot honour.
     pub unsupported: Option<Unsupported>,
-    /// Where GSSAPI was asked for, which matters only if nothing else gets in.
-    pub gssapi: Option<Unsupported>,
+    /// Directives that matter only where the host cannot be reached without them.
+    pub deferred: Vec<Unsupported>,
 }
 
 /// Lists of algorithms, as they were written.
@@ -194,6 +194,12 @@ impl HostConfig {
         check_host(host)?;
         let settings = settings_for(host, overrides, env)?;
         Self::from_settings(host, overrides, settings, env)
+    }
+
+    /// A directive among those that were [deferred](Self::deferred), by its name in lower case.
+    pub(crate) fn deferred(&self, name: &str) -> Option<Unsupported> {
+        let deferred = self.deferred.iter().find(|one| one.name == name);
+        deferred.cloned()
     }
 
     fn from_settings(
@@ -317,7 +323,7 @@ impl HostConfig {
             send_env: settings.send_env,
             set_env: settings.set_env.unwrap_or_default(),
             unsupported: settings.unsupported,
-            gssapi: settings.gssapi,
+            deferred: settings.deferred,
             hostname: tokens.hostname,
             user: tokens.user,
             port: tokens.port,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use offshoot_text::Hop;
 
-use super::directives::{HARMLESS, REFUSED};
+use super::directives::{self, Verdict};
 use super::error::{LineProblem, SourceLocation};
 use super::values::{self, Expected};
 
@@ -102,11 +102,11 @@ pub(crate) struct Settings {
     pub(crate) send_env: Vec<String>,
     pub(crate) set_env: Option<Vec<(String, String)>>,
     pub(crate) ignore_unknown: Option<String>,
-    /// Set where it would matter: OpenSSH goes on to the next method where no ticket is.
-    pub(crate) gssapi: Option<Unsupported>,
+    /// Directives in force that matter only where the host cannot be reached without them.
+    pub(crate) deferred: Vec<Unsupported>,
     /// The first directive in force that cannot be honoured.
     pub(crate) unsupported: Option<Unsupported>,
-    /// Of those in `REFUSED`, and GSSAPI, which have had their first value.
+    /// Directives that this client does not do which have had their first value.
     pub(crate) decided: BTreeSet<String>,
 }
 
@@ -260,31 +260,29 @@ impl Settings {
             }
             "setenv" => self.set_environment(line),
             "ignoreunknown" => line.set(&mut self.ignore_unknown, text),
-            "gssapiauthentication" => {
-                let on = switch(line.one()?).map_err(|expected| line.wrong(expected))?;
-                if line.active && self.decided.insert(line.keyword.to_owned()) && on {
-                    self.gssapi = Some(line.unsupported());
-                }
-                Ok(())
-            }
             other => self.apply_unimplemented(other, line),
         }
     }
 
     fn apply_unimplemented(&mut self, keyword: &str, line: &Line<'_>) -> Result<(), LineProblem> {
-        if HARMLESS.contains(&keyword) {
-            return Ok(());
-        }
-        if let Some((_, idle)) = REFUSED.iter().find(|(name, _)| *name == keyword) {
-            let value = line.words.first().map(|word| word.to_ascii_lowercase());
-            let value = value.ok_or_else(|| LineProblem::NoValue(keyword.to_owned()))?;
-            let counts = line.active && self.decided.insert(keyword.to_owned());
-            if counts && !idle.contains(&value.as_str()) {
-                self.unsupported.get_or_insert_with(|| line.unsupported());
+        let (idle, slot) = match directives::verdict(keyword) {
+            Some(Verdict::Ignored(_)) => return Ok(()),
+            Some(Verdict::Refused(idle, _)) => (idle, None),
+            Some(Verdict::Conditional(idle, _)) => (idle, Some(&mut self.deferred)),
+            Some(Verdict::Honoured) | None => {
+                return Err(LineProblem::Unknown(keyword.to_owned()));
             }
-            return Ok(());
+        };
+        let value = line.words.first().map(|word| word.to_ascii_lowercase());
+        let value = value.ok_or_else(|| LineProblem::NoValue(keyword.to_owned()))?;
+        let counts = line.active && self.decided.insert(keyword.to_owned());
+        if counts && !idle.contains(&value.as_str()) {
+            match slot {
+                Some(deferred) => deferred.push(line.unsupported()),
+                None => self.unsupported = self.unsupported.take().or(Some(line.unsupported())),
+            }
         }
-        Err(LineProblem::Unknown(keyword.to_owned()))
+        Ok(())
     }
 
     fn jump(&mut self, line: &Line<'_>) -> Result<(), LineProblem> {

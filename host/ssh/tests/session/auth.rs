@@ -393,7 +393,7 @@ async fn b001_gssapi_matters_only_where_nothing_else_gets_in() {
         .line("GSSAPIAuthentication yes")
         .line("PasswordAuthentication no");
     let bench = Bench::new(options);
-    let line = "GSSAPIAuthentication yes";
+    let line = "GSSAPIAuthentication yes\nPKCS11Provider /nowhere.so";
     assert_eq!(
         run(bench.request("ann", "id -un", line))
             .await

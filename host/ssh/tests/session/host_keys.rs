@@ -511,3 +511,18 @@ async fn t12_a_host_key_alias_names_the_key() {
     let error = run(bench.request("ann", "true", "")).await.unwrap_err();
     assert_eq!(name_of(&error), "unknown");
 }
+
+#[tokio::test]
+async fn m16_a_known_hosts_command_matters_only_where_the_files_do_not_know_the_host() {
+    let bench = Bench::new(SshdOptions::default());
+    let line = "KnownHostsCommand /bin/false\nCheckHostIP yes\nHostbasedAuthentication yes";
+    run(bench.request("ann", "true", line)).await.unwrap();
+    bench.knows("");
+    for policy in [HostKeyPolicy::Enforce, HostKeyPolicy::Accept] {
+        let mut request = bench.request("ann", "true", line);
+        request.host_keys = Some(policy);
+        let error = run(request).await.unwrap_err();
+        assert!(error.to_string().contains("`knownhostscommand`"), "{error}");
+        assert_eq!(bench.known(), "", "nothing is learnt");
+    }
+}

@@ -66,17 +66,31 @@ fn b001_what_cannot_be_honoured_is_named_with_its_line() {
     };
     let named = |name: &str, line| Some((name.to_owned(), line));
     assert_eq!(
-        unsupported("\nPKCS11Provider /lib/x.so\n"),
-        named("pkcs11provider", 2)
+        unsupported("\nRevokedHostKeys /etc/ssh/revoked\n"),
+        named("revokedhostkeys", 2)
     );
-    assert_eq!(unsupported("Tunnel yes\n"), named("tunnel", 1));
-    assert_eq!(unsupported("Tunnel no\nTunnel yes\n"), None);
-    assert_eq!(unsupported("Host other\nTunnel yes\n"), None);
+    assert_eq!(
+        unsupported("BindInterface eth0\n"),
+        named("bindinterface", 1)
+    );
+    assert_eq!(
+        unsupported("BindInterface none\nBindInterface eth0\n"),
+        None
+    );
+    assert_eq!(unsupported("Host other\nBindInterface eth0\n"), None);
     assert_eq!(
         unsupported("Match host h exec \"test -e /x\"\n"),
         named("match exec", 1)
     );
     assert_eq!(unsupported("Match host other exec \"test -e /x\"\n"), None);
+    assert_eq!(
+        unsupported("CheckHostIP yes\nHostbasedAuthentication yes\nTunnel yes\n"),
+        None
+    );
+    assert_eq!(
+        unsupported("KnownHostsCommand /bin/known %H\nPKCS11Provider /lib/x.so\n"),
+        None
+    );
     assert_eq!(
         unsupported("GSSAPIAuthentication yes\nSendEnv LANG LC_*\nHashKnownHosts yes\n"),
         None
