@@ -41,8 +41,8 @@ pub enum ConfigError {
         /// The file.
         file: PathBuf,
     },
-    /// A value with tokens that have no meaning.
-    #[error("{directive} `{value}` has {source}")]
+    /// A value cannot be expanded.
+    #[error("{directive} `{value}`: {source}")]
     Expand {
         /// The directive.
         directive: &'static str,

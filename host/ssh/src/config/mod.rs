@@ -263,8 +263,10 @@ impl HostConfig {
             Some(files) => files
                 .iter()
                 .filter(|file| *file != "none")
-                .map(PathBuf::from)
-                .collect(),
+                .map(|file| {
+                    tokens::home(file, env).map_err(expanding("GlobalKnownHostsFile", file))
+                })
+                .collect::<Result<_, _>>()?,
             None => ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]
                 .map(PathBuf::from)
                 .into(),

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use sha1::{Digest as _, Sha1};
+
 use super::Environment;
 
 /// What the tokens of a value stand for.
@@ -22,20 +24,32 @@ pub(crate) struct Tokens {
     pub(crate) jump: String,
 }
 
+impl Tokens {
+    /// `%C`: a hash of what tells one connection from another.
+    fn connection_hash(&self, env: &Environment) -> String {
+        let port = self.port.to_string();
+        let parts = [&env.hostname, &self.hostname, &port, &self.user, &self.jump];
+        let hash = parts
+            .iter()
+            .fold(Sha1::new(), |hash, part| hash.chain_update(part.as_bytes()));
+        data_encoding::HEXLOWER.encode(&hash.finalize())
+    }
+}
+
 /// Why a value cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExpandError {
     /// No such token.
-    #[error("`%{0}` stands for nothing here")]
+    #[error("`%{0}` is not a token of this directive")]
     Token(char),
     /// A `%` at the end.
-    #[error("a single `%` at its end")]
+    #[error("a `%` stands at the end; write `%%` for the character")]
     Bare,
     /// No such variable.
     #[error("the environment variable `{0}` is not set")]
     Variable(String),
     /// A `${` that is not closed.
-    #[error("`${{` without `}}`")]
+    #[error("a `${{` has no `}}`")]
     Unclosed,
     /// Another user's home.
     #[error("the home of user `{0}` is not known")]
@@ -62,6 +76,7 @@ pub(crate) fn expand(
         }
         match token {
             '%' => out.push('%'),
+            'C' => out.push_str(&tokens.connection_hash(env)),
             'h' => out.push_str(&tokens.hostname),
             'n' => out.push_str(&tokens.original_host),
             'r' => out.push_str(&tokens.user),
@@ -121,7 +136,7 @@ fn join(home: &Path, rest: &str) -> PathBuf {
 }
 
 /// The tokens that a path may have.
-pub(crate) const IN_PATHS: &str = "hnrkjudlLpi";
+pub(crate) const IN_PATHS: &str = "ChnrkjudlLpi";
 
 /// A path with all of these.
 pub(crate) fn path(text: &str, tokens: &Tokens, env: &Environment) -> Result<PathBuf, ExpandError> {

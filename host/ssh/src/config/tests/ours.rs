@@ -188,3 +188,46 @@ fn m15_a_configuration_that_cannot_be_opened_is_passed_over_unless_it_was_named(
     let error = resolve(&env.with_config(&unreadable)).unwrap_err();
     assert!(error.to_string().starts_with("cannot read"), "{error}");
 }
+
+#[test]
+fn m10_the_hash_of_a_connection_in_a_path_is_that_of_the_installed_client() {
+    let folder = TempDir::new().unwrap();
+    let text = "User bob\nPort 23\nHostName far.example.org\nControlPath %C\nIdentityFile /k/%C\n";
+    write(folder.path(), "config", text);
+    let output = std::process::Command::new("ssh")
+        .args(["-G", "-F"])
+        .arg(folder.path().join("config"))
+        .arg("h")
+        .output();
+    let listed = String::from_utf8(output.unwrap().stdout).unwrap();
+    let theirs = listed
+        .lines()
+        .find_map(|line| line.strip_prefix("controlpath "));
+    let config = HostConfig::resolve("h", &Overrides::default(), &env(folder.path())).unwrap();
+    let ours = config.identity_files[0].file_name().unwrap().to_str();
+    assert_eq!(ours, Some(theirs.unwrap()));
+}
+
+#[test]
+fn m11_a_home_is_expanded_in_the_machines_known_hosts_too() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        "config",
+        "GlobalKnownHostsFile ~/team none /etc/%h\n",
+    );
+    let mut env = env(folder.path());
+    env.home = "/home/x".into();
+    let config = HostConfig::resolve("h", &Overrides::default(), &env).unwrap();
+    let want = ["/home/x/team", "/etc/%h"].map(Path::new);
+    assert_eq!(config.global_known_hosts, want);
+}
+
+#[test]
+fn m10_a_token_that_is_not_one_is_named() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "config", "IdentityFile /k/%z\n");
+    let resolved = HostConfig::resolve("h", &Overrides::default(), &env(folder.path()));
+    let want = "IdentityFile `/k/%z`: `%z` is not a token of this directive";
+    assert_eq!(resolved.unwrap_err().to_string(), want);
+}
