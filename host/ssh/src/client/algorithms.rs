@@ -80,16 +80,11 @@ pub(crate) fn preferred(config: &HostConfig, known: &KnownHost) -> Result<Prefer
     let macs = chosen("MACs", said.macs.as_deref(), MACS, |name| {
         mac::Name::try_from(name).ok().filter(|_| name != "none")
     })?;
-    let keys = chosen(
-        "HostKeyAlgorithms",
-        said.host_keys.as_deref(),
-        KEYS,
-        algorithm,
-    )?;
-    let certificates = match known.has_authority() {
-        true => keys.clone(),
-        false => Vec::new(),
-    };
+    let (keys, mut certificates) = host_keys(said.host_keys.as_deref())?;
+    // Without an authority to check it, a certificate is only a longer way to show a key.
+    if !known.has_authority() && !keys.is_empty() {
+        certificates.clear();
+    }
     Ok(Preferred {
         kex: Cow::Owned(exchanges),
         key: Cow::Owned(known_first(keys, known)),
@@ -102,6 +97,30 @@ pub(crate) fn preferred(config: &HostConfig, known: &KnownHost) -> Result<Prefer
             false => Cow::Borrowed(&[compression::NONE]),
         },
     })
+}
+
+/// The kinds of host keys, and of keys with a certificate, of a `HostKeyAlgorithms`.
+fn host_keys(list: Option<&str>) -> Result<(Vec<Algorithm>, Vec<Algorithm>), ConfigError> {
+    let suffix = "-cert-v01@openssh.com";
+    let certified: Vec<String> = KEYS.iter().map(|name| format!("{name}{suffix}")).collect();
+    let ours: Vec<&str> = certified
+        .iter()
+        .map(String::as_str)
+        .chain(KEYS.iter().copied())
+        .collect();
+    let chosen = chosen("HostKeyAlgorithms", list, &ours, |name| {
+        let Some(plain) = name.strip_suffix(suffix) else {
+            return Some((false, algorithm(name)?));
+        };
+        // The names of keys on devices end like those of certificates.
+        let on_device = || algorithm(&format!("{plain}@openssh.com"));
+        Some((true, algorithm(plain).or_else(on_device)?))
+    })?;
+    let (certificates, keys): (Vec<_>, Vec<_>) = chosen
+        .into_iter()
+        .partition(|(is_certificate, _)| *is_certificate);
+    let kinds = |list: Vec<(bool, Algorithm)>| list.into_iter().map(|(_, kind)| kind).collect();
+    Ok((kinds(keys), kinds(certificates)))
 }
 
 /// The kinds of the user's keys that may be offered.
@@ -220,7 +239,24 @@ fn has_aes() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::chosen;
+    use super::{Algorithm, chosen, host_keys};
+
+    #[test]
+    fn m12_certificates_of_hosts_are_chosen_by_their_own_names() {
+        let count = |list| {
+            let (keys, certificates) = host_keys(list).unwrap();
+            (keys.len(), certificates.len())
+        };
+        assert_eq!(count(None), (6, 6));
+        assert_eq!(count(Some("ssh-ed25519")), (1, 0));
+        assert_eq!(count(Some("-*-cert-*")), (6, 0));
+        assert_eq!(count(Some("+ssh-ed25519")), (6, 6));
+        let only = host_keys(Some("ssh-ed25519-cert-v01@openssh.com")).unwrap();
+        assert_eq!(only, (vec![], vec![Algorithm::Ed25519]));
+        let device = "sk-ssh-ed25519-cert-v01@openssh.com";
+        assert_eq!(host_keys(Some(device)).unwrap().1, [Algorithm::SkEd25519]);
+        assert!(host_keys(Some("no-such-cert-v01@openssh.com")).is_err());
+    }
 
     #[test]
     fn b001_lists_of_algorithms() {

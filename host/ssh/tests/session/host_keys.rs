@@ -238,6 +238,8 @@ async fn t12_host_certificates() {
     let by_authority = format!("@cert-authority {host} {known}\n");
     present(&["-n", "127.0.0.1"]);
     check(&bench, "a certificate", &by_authority, ok, ok).await;
+    let only = "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,rsa-sha2-512-cert-v01@openssh.com";
+    run(bench.request("ann", "true", only)).await.unwrap();
     // Who vouches may have to sign in another way.
     let request = bench.request("ann", "true", "CASignatureAlgorithms rsa-sha2-512");
     let error = run(request).await.unwrap_err();
