@@ -208,8 +208,8 @@ impl Attempt<'_> {
             return Ok(Outcome::Skipped);
         }
         let mut signer = match &offer.source {
-            Source::Agent => match agent {
-                Some(agent) => KeySigner::Agent(agent),
+            Source::Agent(held) => match agent {
+                Some(agent) => KeySigner::Agent { agent, held },
                 None => return Ok(Outcome::Skipped),
             },
             Source::File(key) => KeySigner::File {

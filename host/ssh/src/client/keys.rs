@@ -164,7 +164,11 @@ fn unlock(path: &Path, text: &str, passphrase: &Secret) -> Result<PrivateKey, Ss
 
 /// Signs to show that a key is ours, when the server has said that it would do.
 pub(crate) enum KeySigner<'a> {
-    Agent(&'a mut Agent),
+    Agent {
+        agent: &'a mut Agent,
+        /// The key, as the agent lists it.
+        held: &'a AgentIdentity,
+    },
     File {
         key: &'a KeyFile,
         passphrase: Option<&'a Secret>,
@@ -192,13 +196,13 @@ impl Signer for KeySigner<'_> {
 
     async fn auth_sign(
         &mut self,
-        identity: &AgentIdentity,
+        _identity: &AgentIdentity,
         hash: Option<HashAlg>,
         text: Vec<u8>,
     ) -> Result<Vec<u8>, SignError> {
         match self {
-            Self::Agent(agent) => {
-                let signed = agent.sign_request(identity, hash, text).await;
+            Self::Agent { agent, held } => {
+                let signed = agent.sign_request(held, hash, text).await;
                 signed.map_err(SignError::Agent)
             }
             Self::File { key, passphrase } => {

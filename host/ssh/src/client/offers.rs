@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use russh::client::Handle;
 use russh::keys::agent::AgentIdentity;
+use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, PublicKey};
 
 use super::agent;
@@ -28,9 +29,10 @@ pub(crate) struct Offer {
     pub(crate) source: Source,
 }
 
-/// Who signs.
+/// What signs.
 pub(crate) enum Source {
-    Agent,
+    /// The agent, by what it lists: a certificate may be for a key that it holds without one.
+    Agent(AgentIdentity),
     File(Arc<KeyFile>),
 }
 
@@ -45,7 +47,7 @@ impl Offer {
     /// Where it comes from, for messages.
     pub(crate) fn path(&self) -> PathBuf {
         match &self.source {
-            Source::Agent => PathBuf::from("(of the agent)"),
+            Source::Agent(_) => PathBuf::from("(of the agent)"),
             Source::File(key) => key.path.clone(),
         }
     }
@@ -121,19 +123,30 @@ impl Offers {
             });
             offers.list.extend(others.map(by_agent));
         }
-        for file in files {
-            let held = held.iter().any(|identity| match identity {
-                AgentIdentity::PublicKey { key, .. } => key.key_data() == file.public.key_data(),
-                AgentIdentity::Certificate { .. } => false,
+        if !config.identities_only {
+            let without_file = named.iter().filter(|named| {
+                let is_of = |file: &Arc<KeyFile>| file.public.key_data() == named.public_key();
+                !files.iter().any(is_of)
             });
+            for certificate in without_file {
+                if let Some(held) = plain_key(&held, certificate.public_key()) {
+                    offers.list.push_front(Offer {
+                        identity: certificate.clone().into(),
+                        source: Source::Agent(held.clone()),
+                    });
+                }
+            }
+        }
+        for file in files {
+            let held = plain_key(&held, file.public.key_data());
             let certificates = named
                 .iter()
                 .filter(|named| named.public_key() == file.public.key_data());
             for certificate in certificates.cloned().chain(file.certificate.clone()) {
-                let source = match file.has_private() {
-                    true => Source::File(file.clone()),
-                    false if held => Source::Agent,
-                    false => continue,
+                let source = match held {
+                    _ if file.has_private() => Source::File(file.clone()),
+                    Some(held) => Source::Agent(held.clone()),
+                    None => continue,
                 };
                 // Ahead of the bare keys.
                 offers.list.push_front(Offer {
@@ -141,7 +154,7 @@ impl Offers {
                     source,
                 });
             }
-            if held {
+            if held.is_some() {
                 continue;
             }
             if file.has_private() {
@@ -203,8 +216,16 @@ impl Offers {
 fn by_agent(identity: &AgentIdentity) -> Offer {
     Offer {
         identity: identity.clone(),
-        source: Source::Agent,
+        source: Source::Agent(identity.clone()),
     }
+}
+
+/// The key among those of an agent, where it is there without a certificate.
+fn plain_key<'a>(held: &'a [AgentIdentity], key: &KeyData) -> Option<&'a AgentIdentity> {
+    held.iter().find(|identity| match identity {
+        AgentIdentity::PublicKey { key: held, .. } => held.key_data() == key,
+        AgentIdentity::Certificate { .. } => false,
+    })
 }
 
 fn public_of(identity: &AgentIdentity) -> PublicKey {

@@ -351,11 +351,9 @@ async fn b001_no_password_is_given_where_none_is_to_be_asked_for() {
     assert!(!log.contains("assword for bob"), "{log}");
 }
 
-#[tokio::test]
-async fn s097_a_certificate_beside_the_key_lets_in() {
-    let bench = plain();
+/// Has an authority, which the machine trusts, certify that a key is Bob's, and gives the file.
+fn certify(bench: &Bench, key: &std::path::Path) -> std::path::PathBuf {
     let authority = bench.key("authority", &["-t", "ed25519", "-N", ""]);
-    let key = bench.key("k", &["-t", "ed25519", "-N", ""]);
     let signed = Command::new("ssh-keygen")
         .args(["-q", "-s"])
         .arg(&authority)
@@ -366,9 +364,47 @@ async fn s097_a_certificate_beside_the_key_lets_in() {
     let public = std::fs::read(authority.with_extension("pub")).unwrap();
     bench.machine.write("/etc/ssh/users_ca", &public, "644");
     bench.machine.sh("sed -i '1i TrustedUserCAKeys /etc/ssh/users_ca' /etc/ssh/bed_config; kill -HUP $(cat /run/sshd.pid); sleep 0.3");
+    key.with_file_name(format!("{}-cert.pub", key.file_name().unwrap().display()))
+}
+
+#[tokio::test]
+async fn s097_a_certificate_beside_the_key_lets_in() {
+    let bench = plain();
+    let key = bench.key("k", &["-t", "ed25519", "-N", ""]);
+    certify(&bench, &key);
     let mut request = bench.request("bob", "id -un", "");
     request.overrides.identity_file = Some(key);
     assert_eq!(run(request).await.unwrap().output, "bob\n");
+}
+
+#[tokio::test]
+async fn m13_a_certificate_whose_key_the_agent_holds_lets_in() {
+    let bench = plain();
+    let key = bench.key("k", &["-t", "ed25519", "-N", ""]);
+    let agent = Agent::with(&bench, &[&key]);
+    let beside = certify(&bench, &key);
+    // Apart from the key, so that it is found by its name only.
+    let certificate = bench.path("elsewhere.pub");
+    std::fs::rename(beside, &certificate).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let named = format!("CertificateFile {}", certificate.display());
+    for (lines, gets_in) in [
+        (format!("{named}\nIdentityFile {}.pub", key.display()), true),
+        (
+            format!(
+                "{named}\nIdentitiesOnly yes\nIdentityFile {}.pub",
+                key.display()
+            ),
+            true,
+        ),
+        (named.clone(), true),
+        (format!("{named}\nIdentitiesOnly yes"), false),
+    ] {
+        let mut request = bench.request("bob", "id -un", &lines);
+        request.env.variables = vec![("SSH_AUTH_SOCK".to_owned(), agent.1.clone())];
+        let ran = run(request).await;
+        assert_eq!(ran.is_ok(), gets_in, "{lines}: {ran:?}");
+    }
 }
 
 #[tokio::test]
