@@ -62,13 +62,29 @@ struct Running {
     chain: ChainKey,
 }
 
-/// A call that waits.
+/// A place in the queue.
 #[derive(Debug)]
 struct Queued {
     number: u64,
     chain: ChainKey,
-    /// `None` once it was cancelled, or its time was up.
-    call: Option<Incoming>,
+    call: QueuedCall,
+}
+
+#[derive(Debug)]
+enum QueuedCall {
+    Waiting(Incoming),
+    Cancelled,
+    /// Its time was up. Its chain fails once all that is in front of it has begun.
+    Expired,
+}
+
+impl Queued {
+    fn waiting(&self) -> Option<&Incoming> {
+        match &self.call {
+            QueuedCall::Waiting(call) => Some(call),
+            QueuedCall::Cancelled | QueuedCall::Expired => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -110,7 +126,7 @@ impl CallQueue {
         queue.push_back(Queued {
             number: self.last_number,
             chain,
-            call: Some(call),
+            call: QueuedCall::Waiting(call),
         });
         true
     }
@@ -121,7 +137,7 @@ impl CallQueue {
             .into_iter()
             .filter_map(|queue| queue.back())
             .find(|queued| queued.number == self.last_number);
-        let Some((number, call)) = last.and_then(|it| Some((it.number, it.call.as_ref()?))) else {
+        let Some((number, call)) = last.and_then(|it| Some((it.number, it.waiting()?))) else {
             return;
         };
         if call.caller.reply_to != Handle::NONE {
@@ -155,7 +171,8 @@ impl CallQueue {
                 chain,
                 call,
             } = queue.pop_front()?;
-            let Some(call) = call else {
+            let QueuedCall::Waiting(call) = call else {
+                self.end_unrun(chain, &call);
                 continue;
             };
             self.remove_waiting(number, &call);
@@ -204,7 +221,7 @@ impl CallQueue {
     /// Cancels a call; gives its key when it already runs.
     pub(crate) fn cancel(&mut self, caller: Caller) -> Option<CallKey> {
         if let Some(number) = self.waiting.get(&caller).copied() {
-            self.take(number);
+            self.take(number, QueuedCall::Cancelled);
             return None;
         }
         let mut running = self.running.iter();
@@ -229,24 +246,26 @@ impl CallQueue {
             return None;
         }
         let Reverse((_, number)) = self.deadlines.pop()?;
-        let failure = time_is_up();
-        let (queue, at) = self.position(number)?;
-        let chain = queue[at].chain;
-        self.chains.fail(chain, &failure);
-        Some((self.take(number)?.caller, failure))
+        let call = self.take(number, QueuedCall::Expired)?;
+        Some((call.caller, time_is_up()))
     }
 
-    /// Takes a call out of the queue.
-    fn take(&mut self, number: u64) -> Option<Incoming> {
+    /// Takes a call that waits out of its place in the queue.
+    fn take(&mut self, number: u64, end: QueuedCall) -> Option<Incoming> {
         let (queue, at) = self.position(number)?;
-        let (chain, call) = (queue[at].chain, queue[at].call.take()?);
-        // The queue ends with it, also while no call can begin.
-        while queue.front().is_some_and(|queued| queued.call.is_none()) {
-            queue.pop_front();
-        }
+        let QueuedCall::Waiting(call) = core::mem::replace(&mut queue[at].call, end) else {
+            return None;
+        };
         self.remove_waiting(number, &call);
-        self.chains.release(chain);
         Some(call)
+    }
+
+    /// A call that has ended before it could begin has come to the front.
+    fn end_unrun(&mut self, chain: ChainKey, call: &QueuedCall) {
+        if matches!(call, QueuedCall::Expired) {
+            self.chains.fail(chain, &time_is_up());
+        }
+        self.chains.release(chain);
     }
 
     /// Where a call waits. Each queue is in the order of its numbers.
@@ -261,7 +280,7 @@ impl CallQueue {
 
     fn is_waiting(&mut self, number: u64) -> bool {
         let position = self.position(number);
-        position.is_some_and(|(queue, at)| queue[at].call.is_some())
+        position.is_some_and(|(queue, at)| queue[at].waiting().is_some())
     }
 
     fn remove_waiting(&mut self, number: u64, call: &Incoming) {
@@ -346,7 +365,7 @@ fn time_is_up() -> CallFailure {
 
 fn may_go(front: Option<&Queued>, readiness: impl Fn(&Bind) -> Readiness) -> bool {
     let waits_for_image = |call: &Incoming| readiness(&call.bind) == Readiness::OnItsWay;
-    front.is_some_and(|queued| !queued.call.as_ref().is_some_and(waits_for_image))
+    front.is_some_and(|queued| !queued.waiting().is_some_and(waits_for_image))
 }
 
 #[cfg(test)]
@@ -470,17 +489,51 @@ mod tests {
     }
 
     #[test]
+    fn l9_a_call_in_front_of_one_whose_time_was_up_begins_all_the_same() {
+        let mut queue = CallQueue::default();
+        push(&mut queue, call(1));
+        let first = run(&mut queue).unwrap();
+        let chained = |number, deadline| {
+            let head = CallHead {
+                function: "f",
+                chain: 7,
+                ..CallHead::default()
+            };
+            Incoming {
+                body: CallBody::parse(head.start(0).into()).unwrap(),
+                deadline,
+                ..call(number)
+            }
+        };
+        push(&mut queue, chained(2, None));
+        push(&mut queue, chained(3, Some(Instant(50))));
+        push(&mut queue, chained(4, None));
+        assert_eq!(queue.expire(Instant(50)).unwrap().0, caller(3));
+        queue.finish(first, &VALUE);
+        let second = run(&mut queue).unwrap();
+        queue.finish(second, &VALUE);
+        let Some(Next::Fail(behind, failure)) = queue.next(Instant(50), |_| Readiness::Ready)
+        else {
+            panic!("the call behind began");
+        };
+        assert_eq!(
+            (behind, failure.kind),
+            (caller(4), CallErrorKind::ChainTimedOut)
+        );
+    }
+
+    #[test]
     fn l20_calls_behind_one_whose_time_was_up_say_that() {
         let mut queue = CallQueue::default();
-        let mut chained = call(1);
-        let mut body = Vec::new();
         let head = CallHead {
             function: "f",
             chain: 7,
             ..CallHead::default()
         };
-        body.extend_from_slice(&head.start(0));
-        chained.body = CallBody::parse(body.into()).unwrap();
+        let mut chained = Incoming {
+            body: CallBody::parse(head.start(0).into()).unwrap(),
+            ..call(1)
+        };
         push(&mut queue, chained.clone());
         let first = run(&mut queue).unwrap();
         chained.caller = caller(2);

@@ -175,10 +175,18 @@ impl Model {
         if way == Way::Evil {
             return Ok(());
         }
-        let chain = (call.caller, call.callee, call.chain);
-        let unrun = call.runs == 0 && self.failed_chains.contains(&chain);
+        let call = &self.calls[number];
+        let chain = |call: &Call| (call.caller, call.callee, call.chain);
+        // An earlier call whose time was up in the queue has failed the chain, too.
+        let timed_before = |chain_of| {
+            let mut before = self.calls[..number].iter();
+            before.any(|it| it.due.is_some() && chain(it) == chain_of)
+        };
+        let unrun = call.runs == 0
+            && call.chain != 0
+            && (self.failed_chains.contains(&chain(call)) || timed_before(chain(call)));
         let problem = match body {
-            Body::Data(bytes) if unrun => check_chain(bytes),
+            Body::Data(bytes) if unrun => check_chain(call, bytes),
             Body::Data(bytes) => check_answer(number, call, bytes),
             Body::Dead(dead) => check_death(call, dead, way),
         };
@@ -236,18 +244,18 @@ fn check_answer(number: usize, call: &Call, bytes: &Bytes) -> Verdict {
     }
 }
 
-/// The answer of a call that did not run because one before it in its chain had failed.
-fn check_chain(bytes: &Bytes) -> Verdict {
-    match CallOutcome::parse(bytes.clone()) {
-        Some(CallOutcome::Failed(failure))
-            if matches!(
-                failure.kind,
-                CallErrorKind::Function | CallErrorKind::ChainTimedOut
-            ) =>
-        {
-            Ok(())
-        }
-        outcome => Err(format!("unexpected in a failed chain: {outcome:?}")),
+/// The answer of a call that did not run because one before it in its chain had failed, or because
+/// its own time was up before that.
+fn check_chain(call: &Call, bytes: &Bytes) -> Verdict {
+    let outcome = CallOutcome::parse(bytes.clone());
+    let kind = match &outcome {
+        Some(CallOutcome::Failed(failure)) => Some(failure.kind),
+        _ => None,
+    };
+    match kind {
+        Some(CallErrorKind::Function | CallErrorKind::ChainTimedOut) => Ok(()),
+        Some(CallErrorKind::DeadlineExceeded) if call.due.is_some() => Ok(()),
+        _ => Err(format!("unexpected in a failed chain: {outcome:?}")),
     }
 }
 
