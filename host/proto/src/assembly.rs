@@ -160,9 +160,9 @@ impl Assemblies {
         self.remove_where(|key| key.0 == link);
     }
 
-    /// Forgets what a lost context had begun.
-    pub(crate) fn remove_source(&mut self, source: ContextId) {
-        self.remove_where(|key| key.1 == source);
+    /// Forgets what lost contexts had begun. `lost` is sorted.
+    pub(crate) fn remove_sources(&mut self, lost: &[ContextId]) {
+        self.remove_where(|key| lost.binary_search(&key.1).is_ok());
     }
 
     /// Messages that are still arriving, and bytes of them that are here.

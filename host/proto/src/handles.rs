@@ -11,6 +11,7 @@ use hashbrown::hash_map::Entry;
 
 use crate::Map;
 use crate::id::{ContextId, Handle};
+use crate::index::Index;
 use crate::limits::PENDING_MAX;
 use crate::time::Instant;
 
@@ -49,6 +50,8 @@ pub(crate) enum NoListener {
 #[derive(Debug)]
 pub(crate) struct Handles {
     listeners: Map<Handle, Listener>,
+    /// Those with a respondent, by that.
+    by_respondent: Index<ContextId, Handle>,
     /// Entries of listeners that are gone are dropped when they come up, or when they prevail.
     deadlines: BinaryHeap<Reverse<(Instant, Handle)>>,
     /// Counts the handles that were made.
@@ -60,6 +63,7 @@ impl Handles {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             listeners: Map::default(),
+            by_respondent: Index::default(),
             deadlines: BinaryHeap::new(),
             made: 0,
             seed,
@@ -103,6 +107,9 @@ impl Handles {
             Entry::Occupied(_) => return Err(NoListener::Taken),
             Entry::Vacant(place) => place.insert(listener),
         };
+        if let Some(respondent) = listener.respondent {
+            self.by_respondent.insert(respondent, handle);
+        }
         if let Some(deadline) = listener.deadline {
             self.arm(deadline, handle);
         }
@@ -114,7 +121,11 @@ impl Handles {
     }
 
     pub(crate) fn remove(&mut self, handle: Handle) -> Option<Listener> {
-        self.listeners.remove(&handle)
+        let listener = self.listeners.remove(&handle)?;
+        if let Some(respondent) = listener.respondent {
+            self.by_respondent.remove(respondent, handle);
+        }
+        Some(listener)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -134,14 +145,10 @@ impl Handles {
         all
     }
 
-    /// Handles whose respondent is one of `lost`, which must be sorted; in order of handles.
+    /// Handles whose respondent is one of `lost`, in order of handles.
     pub(crate) fn of_respondents(&self, lost: &[ContextId]) -> Vec<(Handle, ContextId)> {
-        let mut found: Vec<_> = self
-            .listeners
-            .iter()
-            .filter_map(|(&handle, listener)| Some((handle, listener.respondent?)))
-            .filter(|(_, respondent)| lost.binary_search(respondent).is_ok())
-            .collect();
+        let of = |&id: &ContextId| self.by_respondent.get(id).map(move |handle| (handle, id));
+        let mut found: Vec<_> = lost.iter().flat_map(of).collect();
         found.sort_unstable();
         found
     }
@@ -163,7 +170,7 @@ impl Handles {
             return None;
         }
         let Reverse((_, handle)) = self.deadlines.pop()?;
-        Some((handle, self.listeners.remove(&handle)?))
+        Some((handle, self.remove(handle)?))
     }
 
     fn arm(&mut self, deadline: Instant, handle: Handle) {
@@ -244,6 +251,25 @@ mod tests {
             handles.deadlines.len()
         );
         assert_eq!(handles.next_deadline(), None);
+    }
+
+    /// With a look at each handle for each loss this would not end.
+    #[test]
+    fn l2_a_loss_looks_only_at_the_handles_of_what_is_lost() {
+        let mut handles = Handles::new(1);
+        for id in 0..100_000 {
+            let listener = Listener {
+                respondent: Some(ContextId(id)),
+                ..until(Instant(1))
+            };
+            handles.listen(listener).unwrap();
+        }
+        for id in 0..100_000 {
+            let found = handles.of_respondents(&[ContextId(id)]);
+            assert_eq!((found.len(), found[0].1), (1, ContextId(id)));
+            handles.remove(found[0].0);
+        }
+        assert!(handles.by_respondent.is_empty());
     }
 
     #[test]

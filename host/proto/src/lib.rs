@@ -39,6 +39,7 @@ mod frame;
 mod handles;
 pub mod handshake;
 mod id;
+mod index;
 mod keepalive;
 pub mod limits;
 mod link;

@@ -202,13 +202,13 @@ impl Outbox {
 
     /// Forgets that large messages for contexts that are gone were paused; says whether any were.
     pub(crate) fn resume_destinations(&mut self, lost: &[ContextId]) -> bool {
-        let paused_before = self.paused.len();
-        if paused_before > 0 {
-            for &dst in lost {
-                self.resume(dst);
-            }
+        let is_lost = |dst: &&ContextId| lost.binary_search(dst).is_ok();
+        let mut resumed: Vec<_> = self.paused.iter().filter(is_lost).copied().collect();
+        resumed.sort_unstable();
+        for &dst in &resumed {
+            self.resume(dst);
         }
-        self.paused.len() < paused_before
+        !resumed.is_empty()
     }
 
     /// Appends frames to `out` until it holds `enough` bytes, then one frame of a large message,

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use crate::Map;
 use crate::frame::HEADER_LEN;
 use crate::id::{ContextId, Handle, LinkId};
+use crate::index::Index;
 use crate::limits::{LINK_STREAMS_BYTES_MAX, STREAM_WINDOW};
 use crate::message::Dead;
 
@@ -29,6 +30,9 @@ const fn fits(under_way: u64, cost: u64) -> bool {
 pub(crate) struct Streams {
     outgoing: Map<(ContextId, Handle), Outgoing>,
     incoming: Map<(Handle, ContextId), Incoming>,
+    /// Senders of the flows of a handle, and handles of the flows of a sender.
+    senders: Index<Handle, ContextId>,
+    receivers: Index<ContextId, Handle>,
     /// Bytes that wait here, by the link they came from.
     held: Map<Option<LinkId>, u64>,
     /// Flows whose senders are owed credit, by the link that leads there. Each is named once, so
@@ -319,8 +323,12 @@ impl Streams {
             credit,
         } = message;
         let cost = cost(length);
-        let flow = self.incoming.entry((handle, src));
-        let flow = flow.or_insert_with(|| Incoming::new(link));
+        let (senders, receivers) = (&mut self.senders, &mut self.receivers);
+        let flow = self.incoming.entry((handle, src)).or_insert_with(|| {
+            senders.insert(handle, src);
+            receivers.insert(src, handle);
+            Incoming::new(link)
+        });
         flow.held += cost;
         match kind {
             Kind::Stream => {
@@ -370,7 +378,7 @@ impl Streams {
         let due = news > 0 && (flow.under_way == 0 || news >= STREAM_WINDOW / 4);
         let due = due && !flow.owed && flow.credit != Handle::NONE;
         if flow.is_over() {
-            self.incoming.remove(&key);
+            self.remove_incoming(key);
         }
         self.discount(link, cost);
         due
@@ -415,31 +423,40 @@ impl Streams {
         if self.incoming.is_empty() {
             return Vec::new();
         }
-        let dropped = self.incoming.extract_if(|key, _| key.0 == handle);
-        let dropped: Vec<_> = dropped.collect();
         let mut senders = Vec::new();
-        for ((_, src), flow) in dropped {
-            self.discount(flow.link, flow.held);
-            if flow.credit != Handle::NONE {
-                senders.push((src, flow.credit));
+        for src in self.senders.sorted(handle) {
+            if let Some(flow) = self.remove_incoming((handle, src)) {
+                self.discount(flow.link, flow.held);
+                if flow.credit != Handle::NONE {
+                    senders.push((src, flow.credit));
+                }
             }
         }
-        senders.sort_unstable();
         senders
     }
 
-    /// Contexts are gone; `lost` is sorted. What they sent still takes memory until it is taken,
-    /// so it still counts: else one that makes up contexts could make us hold anything.
+    fn remove_incoming(&mut self, key: (Handle, ContextId)) -> Option<Incoming> {
+        self.senders.remove(key.0, key.1);
+        self.receivers.remove(key.1, key.0);
+        self.incoming.remove(&key)
+    }
+
+    /// Contexts are gone. What they sent still takes memory until it is taken, so it still counts:
+    /// else one that makes up contexts could make us hold anything.
     pub(crate) fn remove_senders(&mut self, lost: &[ContextId]) {
-        self.incoming.retain(|(_, src), flow| {
-            if lost.binary_search(src).is_err() {
-                return true;
+        for &src in lost {
+            for handle in self.receivers.sorted(src) {
+                let Some(flow) = self.incoming.get_mut(&(handle, src)) else {
+                    continue;
+                };
+                flow.older += core::mem::take(&mut flow.under_way);
+                (flow.credit, flow.taken, flow.told) = (Handle::NONE, 0, 0);
+                flow.owed = false;
+                if flow.is_over() {
+                    self.remove_incoming((handle, src));
+                }
             }
-            flow.older += core::mem::take(&mut flow.under_way);
-            (flow.credit, flow.taken, flow.told) = (Handle::NONE, 0, 0);
-            flow.owed = false;
-            !flow.is_over()
-        });
+        }
     }
 
     /// Flows that go out and come in, and bytes that wait to be taken here.

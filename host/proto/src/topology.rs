@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::id::{ContextId, LinkId};
+use crate::index::Index;
 use crate::limits::CONTEXTS_MAX;
 use crate::{Map, Set};
 
@@ -14,6 +15,8 @@ pub(crate) struct Topology {
     pub(crate) ancestors: Vec<ContextId>,
     parent_link: Option<LinkId>,
     below: Map<ContextId, Below>,
+    /// The same by their parents.
+    children: Index<ContextId, ContextId>,
     /// Ids that may appear as our direct children.
     expected: Set<ContextId>,
 }
@@ -40,6 +43,7 @@ impl Topology {
             ancestors,
             parent_link: None,
             below: Map::default(),
+            children: Index::default(),
             expected: Set::default(),
         }
     }
@@ -122,31 +126,28 @@ impl Topology {
 
     /// Removes `id`; says whether it was there and reached by `link`.
     pub(crate) fn remove(&mut self, id: ContextId, link: LinkId) -> bool {
-        let there = self.link_below(id) == Some(link);
-        if there {
-            self.below.remove(&id);
+        match self.below.get(&id) {
+            Some(below) if below.link == link => {
+                self.children.remove(below.parent, id);
+                self.below.remove(&id);
+                true
+            }
+            _ => false,
         }
-        there
     }
 
-    /// All that is reached by `link`, in order of ids.
-    pub(crate) fn behind(&self, link: LinkId) -> Vec<ContextId> {
-        let behind = self.below.iter().filter(|(_, below)| below.link == link);
-        let mut ids: Vec<_> = behind.map(|(&id, _)| id).collect();
-        ids.sort_unstable();
-        ids
-    }
-
-    /// `id` and all that is known to be below it, in order of ids.
-    pub(crate) fn subtree(&self, id: ContextId) -> Vec<ContextId> {
-        let mut ids: Vec<_> = self
-            .below
-            .keys()
-            .copied()
-            .filter(|&below| self.is_above(id, below) || below == id)
-            .collect();
-        ids.sort_unstable();
-        ids
+    /// `ids` and all that is known to be below them, in order of ids.
+    pub(crate) fn subtrees(&self, ids: Vec<ContextId>) -> Vec<ContextId> {
+        let mut found = Set::default();
+        let mut unvisited = ids;
+        while let Some(id) = unvisited.pop() {
+            if self.below.contains_key(&id) && found.insert(id) {
+                unvisited.extend(self.children.get(id));
+            }
+        }
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_unstable();
+        found
     }
 
     pub(crate) fn is_ancestor(&self, id: ContextId) -> bool {
@@ -193,6 +194,7 @@ impl Topology {
             violations: 0,
         };
         self.below.insert(id, below);
+        self.children.insert(parent, id);
     }
 
     pub(crate) fn is_known(&self, id: ContextId) -> bool {
@@ -200,5 +202,44 @@ impl Topology {
             || self.below.contains_key(&id)
             || self.expected.contains(&id)
             || self.ancestors.contains(&id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINK: LinkId = LinkId(1);
+
+    /// `count` contexts behind one link, each but the first below one with half its number.
+    fn tree(count: u32) -> Topology {
+        let mut topology = Topology::new(ContextId::CONTROLLER, Vec::new());
+        assert!(topology.expect(ContextId(1)) && topology.attach(ContextId(1), LINK));
+        for id in 2..=count {
+            assert_eq!(topology.place(ContextId(id), ContextId(id / 2)), Some(LINK));
+        }
+        topology
+    }
+
+    #[test]
+    fn subtrees_have_all_that_is_below_once() {
+        let topology = tree(15);
+        let ids = [3, 6, 99, 5].map(ContextId).into();
+        let found: Vec<u32> = topology.subtrees(ids).iter().map(|id| id.0).collect();
+        assert_eq!(found, [3, 5, 6, 7, 10, 11, 12, 13, 14, 15]);
+    }
+
+    /// With a look at all contexts for each that is lost this would not end.
+    #[test]
+    fn l2_a_loss_looks_only_at_what_is_lost() {
+        let count = 100_000;
+        let mut topology = tree(count);
+        let all: Vec<_> = (1..=count).map(ContextId).collect();
+        assert_eq!(topology.subtrees(all.clone()), all);
+        for id in (1..=count).rev().map(ContextId) {
+            assert_eq!(topology.subtrees(alloc::vec![id]), [id]);
+            assert!(topology.remove(id, LINK));
+        }
+        assert!(topology.len() == 0 && topology.children.is_empty());
     }
 }

@@ -296,7 +296,7 @@ impl Node {
         self.stats.violations += 1;
         let reason = rules_broken(violation);
         if self.topology.count_offence(src) > VIOLATIONS_MAX && self.banned.insert(src) {
-            self.assemblies.remove_source(src);
+            self.assemblies.remove_sources(&[src]);
             self.wake_waiters(&[src], &reason, &crate::Set::default());
             self.events
                 .push_back(Event::ContextLost { id: src, reason });

@@ -23,7 +23,10 @@ impl Node {
         let Some(state) = self.links.remove(&link) else {
             return;
         };
-        if state.keepalive.is_some() {
+        if state
+            .keepalive
+            .is_some_and(|it| Some(it.due()) == self.next_probe)
+        {
             self.update_next_probe();
         }
         for (from, dst) in state.paused {
@@ -42,8 +45,7 @@ impl Node {
         let unsent: Set<Handle> = state.outbox.unsent().collect();
         match state.side {
             Side::Child => {
-                let ids = self.topology.behind(link);
-                self.lose(link, ids, reason, &unsent);
+                self.lose(link, alloc::vec![state.peer], reason, &unsent);
             }
             Side::Parent => {
                 self.topology.set_parent_link(None);
@@ -64,12 +66,7 @@ impl Node {
         reason: &str,
         unsent: &Set<Handle>,
     ) {
-        let mut lost: Vec<ContextId> = Vec::new();
-        for id in ids {
-            lost.extend(self.topology.subtree(id));
-        }
-        lost.sort_unstable();
-        lost.dedup();
+        let mut lost = self.topology.subtrees(ids);
         lost.retain(|&id| self.topology.remove(id, link));
         if lost.is_empty() {
             return;
@@ -77,8 +74,8 @@ impl Node {
         for &id in &lost {
             self.bound.remove(&id);
             self.banned.remove(&id);
-            self.assemblies.remove_source(id);
         }
+        self.assemblies.remove_sources(&lost);
         self.blocks.remove_owners(&lost);
         self.logs.remove(&lost);
         for link in self.links.values_mut() {
@@ -121,9 +118,7 @@ impl Node {
             return false;
         }
         let reason = Dead::new(DeadKind::Disconnected, route.reason).reason;
-        for &id in &route.ids {
-            self.assemblies.remove_source(id);
-        }
+        self.assemblies.remove_sources(&route.ids);
         self.wake_waiters(&route.ids, &reason, &Set::default());
         self.announce_lost_below(&route.ids, None, &reason);
         true

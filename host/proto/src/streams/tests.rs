@@ -154,6 +154,28 @@ fn what_takes_no_credit_does_not_use_up_the_streams_window() {
     assert_eq!(room, STREAM_WINDOW / cost(1000) * cost(1000));
 }
 
+/// With a look at each stream for each handle and each loss this would not end.
+#[test]
+fn l2_a_handle_that_closes_looks_only_at_its_own_streams() {
+    let mut streams = Streams::default();
+    for number in 0..100_000 {
+        streams.hold(&Arriving {
+            handle: Handle(1000 + u64::from(number)),
+            ..item(number, 0)
+        });
+    }
+    for number in 0..50_000 {
+        let told = streams.close(Handle(1000 + u64::from(number)));
+        assert_eq!(told, [(ContextId(number), CREDIT)]);
+    }
+    for number in 50_000..100_000 {
+        streams.remove_senders(&[ContextId(number)]);
+        assert_eq!(streams.close(Handle(1000 + u64::from(number))), []);
+    }
+    assert_eq!(streams.gauges(), (0, 0, 0));
+    assert!(streams.senders.is_empty() && streams.receivers.is_empty());
+}
+
 #[test]
 fn t5_a_sender_that_starts_anew_gets_one_more_window_and_no_third() {
     let mut streams = Streams::default();
