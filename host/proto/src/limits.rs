@@ -99,6 +99,10 @@ pub const CONTACTS_MAX: usize = 4096;
 /// Bytes of plugin images that one context keeps.
 pub const DEPOT_BYTES_MAX: usize = 1 << 30;
 
+/// Bytes of a message that the router itself makes, such as a refusal, an outcome without a value or
+/// credit, which arrives however small the limit of the program's messages is.
+pub const CONTROL_MAX: u32 = FRAME_PAYLOAD_MAX as u32;
+
 /// Bytes of an announcement of contexts that are gone: all that there can be, with the reason.
 pub const ANNOUNCEMENT_MAX: u32 = 5 * CONTEXTS_MAX as u32 + 64 * 1024;
 

@@ -41,6 +41,10 @@ pub(crate) struct Link {
     /// Requests to pause or resume that wait until the link has room, in order. Each context is in
     /// it once, so that a peer that feeds this context and does not read cannot make it grow.
     pub(crate) pending_pauses: Vec<Pause>,
+    /// Whether the peer, a child, was told to detach itself.
+    pub(crate) detaching: bool,
+    /// Whether it was asked to end.
+    pub(crate) ending: bool,
     /// Whether a keepalive reply is due.
     pub(crate) owes_alive: bool,
     /// Whether the driver was told that there is something to send.
@@ -63,6 +67,8 @@ impl Link {
             blocked_by: None,
             paused: Vec::new(),
             pending_pauses: Vec::new(),
+            detaching: false,
+            ending: false,
             owes_alive: false,
             announced: false,
             keepalive: None,

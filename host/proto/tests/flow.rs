@@ -429,3 +429,42 @@ fn no_id_is_allotted_below_a_context_that_is_not_listened_to_any_more() {
     );
     assert_eq!(node.context_ids(), [child, grandchild]);
 }
+
+#[test]
+fn l11_a_child_detaches_itself_only_when_it_was_told_to() {
+    let mut middle = Middle::new();
+    let (child, link) = (CHILDREN[0], middle.children[0]);
+    let detaching = piece(child, ME, Handle::DETACHING, b"", 0);
+    middle.node.handle_bytes(link, &detaching, NOW);
+    assert_eq!(middle.node.stats().violations, 1);
+    assert!(middle.node.poll_event().is_none());
+
+    // A sibling's order, which the child would refuse, is none.
+    middle.node.set_unidirectional(false);
+    let order = piece(CHILDREN[1], child, Handle::DETACH, b"", 0);
+    middle.node.handle_bytes(middle.children[1], &order, NOW);
+    middle.node.handle_bytes(link, &detaching, NOW);
+    assert_eq!(middle.node.stats().violations, 2);
+
+    let order = message(child, Handle::DETACH, b"");
+    middle.node.handle_bytes(middle.parent, &order, NOW);
+    middle.node.handle_bytes(link, &detaching, NOW);
+    let event = middle.node.poll_event();
+    assert!(matches!(event, Some(Event::ChildDetached { link: it }) if it == link));
+}
+
+#[test]
+fn l7_a_child_that_is_asked_to_end_is_named_to_the_driver_of_its_parent_once() {
+    let mut middle = Middle::new();
+    let order = message(CHILDREN[0], Handle::SHUTDOWN, b"");
+    for _ in 0..3 {
+        middle.node.handle_bytes(middle.parent, &order, NOW);
+    }
+    let link = middle.children[0];
+    let event = middle.node.poll_event();
+    assert!(matches!(event, Some(Event::ChildEnding { link: it }) if it == link));
+    assert!(middle.node.poll_event().is_none());
+    middle.node.shut_down(CHILDREN[1]);
+    let event = middle.node.poll_event();
+    assert!(matches!(event, Some(Event::ChildEnding { link }) if link == middle.children[1]));
+}

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offshoot_abi::{CallErrorKind, CallFailure};
-use offshoot_proto::control::{self, Arguments, Bind, CallOutcome, PluginLimits, Welcome};
+use offshoot_proto::control::{
+    self, Arguments, Bind, CallOutcome, Connect, Method, PluginLimits, Welcome,
+};
 use offshoot_proto::limits::{MESSAGE_MAX_DEFAULT, STREAM_WINDOW};
 use offshoot_proto::{
     Body, CallRequest, ContextId, DeadKind, Event, Handle, Instant, LinkId, Listen, ListenError,
-    Node, PutError, Receipt,
+    Node, PutError, Receipt, SendError,
 };
 
 const NOW: Instant = Instant(0);
@@ -26,7 +28,12 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
+        Self::with_message_max(MESSAGE_MAX_DEFAULT)
+    }
+
+    fn with_message_max(message_max: u32) -> Self {
         let mut root = Node::controller(1);
+        root.set_message_max(message_max);
         let id = root.allocate_context(None).unwrap();
         assert_eq!(id, CHILD);
         let down = root.attach(id).unwrap();
@@ -34,7 +41,7 @@ impl Pair {
             id,
             parents: vec![ROOT],
             name: "child".to_owned(),
-            message_max: MESSAGE_MAX_DEFAULT,
+            message_max,
             unidirectional: true,
             traces: Default::default(),
             lost_after_ms: 0,
@@ -291,6 +298,68 @@ fn b020_after_a_failure_the_rest_of_a_chain_fails_unrun() {
     pair.root.call(request(&bind, 7, true), NOW).unwrap();
     pair.settle();
     assert!(next_run(&mut pair.child).is_some(), "it starts anew");
+}
+
+#[test]
+fn l14_what_the_router_says_arrives_however_small_messages_must_be() {
+    let mut pair = Pair::with_message_max(60);
+    let bind = bind();
+    pair.root
+        .provide_image([0; 32], &Bytes::from(vec![7; 100_000]))
+        .unwrap();
+    pair.root.call(request(&bind, 0, true), NOW).unwrap();
+    pair.settle();
+    let run = next_run(&mut pair.child).unwrap();
+    let failure = CallFailure::new(CallErrorKind::Trapped, "a".repeat(1000));
+    pair.child.finish(run, CallOutcome::Failed(failure), NOW);
+    pair.settle();
+    let (text, _) = arrived(&mut pair.root).remove(0);
+    assert!(text.contains("aaaa"), "{text}");
+
+    // A refusal is longer than 40 bytes.
+    let mut pair = Pair::with_message_max(40);
+    let reply_to = listener(&mut pair.root);
+    let body = Body::Data(Bytes::from_static(b"note"));
+    pair.root.post(CHILD, Handle(5000), reply_to, body).unwrap();
+    pair.settle();
+    let (text, _) = arrived(&mut pair.root).remove(0);
+    assert!(text.contains("nobody listens"), "{text}");
+
+    let body = Body::Data(vec![0; 41].into());
+    let error = pair.root.post(CHILD, Handle(5000), reply_to, body);
+    assert_eq!(error, Err(SendError::TooLarge { size: 41, max: 40 }));
+}
+
+#[test]
+fn l14_all_waits_end_when_many_contexts_are_lost_at_once() {
+    let mut pair = Pair::with_message_max(40);
+    let below = pair.root.allocate_context(Some(CHILD)).unwrap();
+    let connect = Connect {
+        id: below,
+        name: None,
+        method: Method::Local {
+            remote_name: None,
+            child_path: None,
+        },
+        timeout_ms: 1000,
+        log_level: 3,
+        traces: Default::default(),
+    };
+    pair.root.connect_via(CHILD, &connect, NOW).unwrap();
+    pair.settle();
+    let link = pair.child.attach(below).unwrap();
+    for _ in 0..600 {
+        let id = pair.root.allocate_context(Some(below)).unwrap();
+        let listen = Listen {
+            respondent: Some(id),
+            ..Listen::default()
+        };
+        pair.root.listen(&listen).unwrap();
+    }
+    pair.settle();
+    pair.child.handle_closed(link, "killed", NOW);
+    pair.settle();
+    assert_eq!(arrived(&mut pair.root).len(), 600);
 }
 
 #[test]

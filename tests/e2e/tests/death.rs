@@ -207,6 +207,26 @@ fn b046_a_child_that_does_not_hear_is_killed() {
 }
 
 #[test]
+fn l7_a_child_that_does_not_hear_is_killed_when_its_end_is_waited_for() {
+    with_router(async |router| {
+        let middle = router.local().await.unwrap();
+        let evil = env!("CARGO_BIN_EXE_evil-child");
+        let disguises = [Disguise::new(evil, "deaf"), Disguise::new(evil, "deaf")];
+        let child = router
+            .local()
+            .child_path(disguises[0].path())
+            .await
+            .unwrap();
+        let grandchild = router.local().via(&middle).child_path(disguises[1].path());
+        let grandchild = grandchild.await.unwrap();
+        let pids = [pid_of(&child), pid_of(&grandchild)];
+        child.shutdown_wait().await;
+        grandchild.shutdown_wait().await;
+        assert_all_end(&pids, Duration::from_secs(60));
+    });
+}
+
+#[test]
 fn what_a_script_around_a_child_started_ends_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("script");

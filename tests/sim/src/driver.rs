@@ -93,6 +93,8 @@ impl World {
             },
             Event::Writable { dst, handle } => self.on_writable(process, dst, handle),
             Event::Detach | Event::ChildDetached { .. } | Event::Image { .. } => {}
+            // Those that are asked to end do so.
+            Event::ChildEnding { .. } => {}
             Event::Expired { handle } => self.on_expired(process, handle),
             Event::Run(run) => self.on_run(process, run),
             // It may have returned since the node decided that.

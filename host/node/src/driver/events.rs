@@ -154,6 +154,7 @@ impl Driver {
                 tracing::warn!(context = %name, reason, "link cut");
             }
             Event::Shutdown => state.ended = true,
+            Event::ChildEnding { link } => self.close_after_grace(&state.node, link),
             Event::Detach => state.detached = true,
             Event::ChildDetached { link } => {
                 if let Some(output) = state.outputs.get(&link) {

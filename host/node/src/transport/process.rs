@@ -146,8 +146,9 @@ impl Drop for Process {
             return;
         }
         if self.released {
-            // It is the system's to reap once we are gone; until then, it may be ours.
-            let _ = self.child.try_wait();
+            if !matches!(self.child.try_wait(), Ok(Some(_))) {
+                reap(Pid::from_child(&self.child));
+            }
             return;
         }
         self.kill();
@@ -157,15 +158,20 @@ impl Drop for Process {
             return;
         }
         // It runs as another user, and ends when it notices that its connections are closed.
-        // Somebody has to wait for it, and that must not be the thread that serves all others.
-        let pid = Pid::from_child(&self.child);
-        let reap = move || {
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-        };
-        let _ = std::thread::Builder::new()
-            .name("offshoot-reaper".to_owned())
-            .spawn(reap);
+        reap(Pid::from_child(&self.child));
     }
+}
+
+/// Waits for a process that goes on, so that it is no zombie once it has ended. That needs a thread
+/// of its own: its runtime may end before it.
+fn reap(pid: Pid) {
+    let wait = move || {
+        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+    };
+    let _ = std::thread::Builder::new()
+        .name("offshoot-reaper".to_owned())
+        .stack_size(64 * 1024)
+        .spawn(wait);
 }
 
 pub(super) fn describe(pid: u32, status: ExitStatus) -> String {

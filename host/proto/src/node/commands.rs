@@ -16,7 +16,7 @@ use crate::depot::Delivery;
 use crate::frame::{Frame, Header};
 use crate::handles::{Listener, Purpose};
 use crate::id::{ContextId, Handle, LinkId};
-use crate::limits::{NAME_MAX, OWN_BACKLOG_MAX};
+use crate::limits::{CONTROL_MAX, MESSAGE_MAX_DEFAULT, NAME_MAX, OWN_BACKLOG_MAX};
 use crate::link::Side;
 use crate::message::{Body, Dead, DeadKind, Message};
 use crate::outbox::Origin;
@@ -141,7 +141,7 @@ impl Node {
     ///
     /// Fails when the depot is full, or when no message could carry the image.
     pub fn provide_image(&mut self, hash: ImageHash, image: &Bytes) -> Result<(), SendError> {
-        let (size, max) = (Delivery::len_with(image), self.message_max);
+        let (size, max) = (Delivery::len_with(image), MESSAGE_MAX_DEFAULT);
         if size > max as usize {
             return Err(SendError::TooLarge { size, max });
         }
@@ -288,9 +288,13 @@ impl Node {
     }
 
     pub(super) fn reply_call(&mut self, caller: Caller, outcome: CallOutcome) {
+        let max = match outcome {
+            CallOutcome::Value(_) => self.message_max,
+            CallOutcome::Failed(_) => self.message_max.max(CONTROL_MAX),
+        };
         let body = outcome.encode();
-        let body = if body.len() > self.message_max as usize {
-            let (size, max) = (body.len(), self.message_max);
+        let body = if body.len() > max as usize {
+            let size = body.len();
             let reason = format!("a result of {size} bytes is too large (max {max})");
             CallOutcome::Failed(CallFailure::new(CallErrorKind::LimitExceeded, reason)).encode()
         } else {
@@ -388,8 +392,8 @@ impl Node {
             Body::Data(bytes) => bytes.len(),
             Body::Dead(_) => 0,
         };
-        if size > self.message_max as usize {
-            let max = self.message_max;
+        let max = self.message_max_at(message.handle, message.answer);
+        if size > max as usize {
             return Err(SendError::TooLarge { size, max });
         }
         let link = match self.topology.hop(dst) {

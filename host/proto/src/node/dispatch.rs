@@ -60,7 +60,7 @@ impl Node {
                 self.on_detach(&message);
                 true
             }
-            Handle::DETACHING if from_child => {
+            Handle::DETACHING if from_child && self.is_detaching(link) => {
                 self.events.push_back(Event::ChildDetached { link });
                 true
             }
@@ -251,6 +251,11 @@ impl Node {
         }
         let body = Body::Data(bytes::Bytes::new());
         self.reply(message.src, message.reply_to, body);
+    }
+
+    /// Whether the peer of a link was told to detach itself.
+    fn is_detaching(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.detaching)
     }
 
     fn on_forget_chain(&mut self, message: &Message) -> bool {

@@ -10,7 +10,8 @@ use crate::frame::{Arrived, Frame, Header};
 use crate::handles::Purpose;
 use crate::id::{ContextId, Handle, LinkId};
 use crate::limits::{
-    ANNOUNCEMENT_MAX, HOPS_MAX, REFUSALS_BACKLOG_MAX, RELAY_BACKLOG_MAX, VIOLATIONS_MAX,
+    ANNOUNCEMENT_MAX, CONTROL_MAX, HOPS_MAX, MESSAGE_MAX_DEFAULT, REFUSALS_BACKLOG_MAX,
+    RELAY_BACKLOG_MAX, VIOLATIONS_MAX,
 };
 use crate::link::Side;
 use crate::message::{Body, Dead, DeadKind};
@@ -63,8 +64,8 @@ impl Node {
             self.stats.refused += 1;
             return;
         }
-        if header.total > self.message_max {
-            let max = self.message_max;
+        let max = self.message_max_of(&header);
+        if header.total > max {
             let reason = format!("message of {} bytes is too large (max {max})", header.total);
             self.refuse_frame(&header, DeadKind::TooLarge, &reason);
             return;
@@ -85,6 +86,23 @@ impl Node {
                     self.reply_as(auth, header.src, header.reply_to, dead);
                 }
             }
+        }
+    }
+
+    /// Bytes that a message may have. What the router itself says is bounded by what it is, and must
+    /// arrive however little a program may send: waits end with it.
+    fn message_max_of(&self, header: &Header) -> u32 {
+        self.message_max_at(header.handle, header.answer || header.dead)
+    }
+
+    /// The same by the handle, and whether it is an answer or a refusal.
+    pub(super) fn message_max_at(&self, handle: Handle, is_answer: bool) -> u32 {
+        match handle {
+            Handle::DEL_ROUTE => ANNOUNCEMENT_MAX,
+            Handle::LOAD_IMAGE | Handle::BIND | Handle::CONNECT => MESSAGE_MAX_DEFAULT,
+            Handle::CALL_FUNCTION => self.message_max,
+            _ if is_answer || handle.is_reserved() => self.message_max.max(CONTROL_MAX),
+            _ => self.message_max,
         }
     }
 
@@ -240,6 +258,18 @@ impl Node {
         let Some(state) = self.links.get_mut(&link) else {
             return 0;
         };
+        let Header {
+            handle, dst, auth, ..
+        } = frame.header;
+        let is_order = dst == state.peer
+            && matches!(handle, Handle::DETACH | Handle::SHUTDOWN)
+            && (auth == self.topology.me || self.topology.is_ancestor(auth));
+        if is_order {
+            state.detaching |= handle == Handle::DETACH;
+            if handle == Handle::SHUTDOWN && !core::mem::replace(&mut state.ending, true) {
+                self.events.push_back(Event::ChildEnding { link });
+            }
+        }
         state.outbox.push(frame, origin);
         let backlog = state.outbox.relay_bytes();
         if state.side == Side::Child {

@@ -164,6 +164,11 @@ pub enum Event {
     },
     /// An ancestor ends this context.
     Shutdown,
+    /// This context or an ancestor ends a direct child, which may not hear it.
+    ChildEnding {
+        /// Its link.
+        link: LinkId,
+    },
     /// An ancestor lets this context outlive its parent.
     Detach,
     /// A direct child will outlive this context, and must not be ended with its link.
