@@ -48,6 +48,12 @@ pub enum Error {
     /// A latch that has been closed (`B032`).
     #[error(transparent)]
     Latch(#[from] LatchError),
+    /// The context was made by another router, whose contexts have ids of their own.
+    #[error("context `{context}` is not one of this router's: it was made by another one")]
+    ForeignContext {
+        /// Its name.
+        context: String,
+    },
     /// The program uses this library in a way that cannot work.
     #[error("{0}")]
     Usage(String),
@@ -65,6 +71,7 @@ impl Error {
             Error::Malformed { .. } => "malformed",
             Error::Select(_) => "select",
             Error::Latch(_) => "latch",
+            Error::ForeignContext { .. } => "foreign_context",
             Error::Usage(_) => "usage",
         }
     }
@@ -83,9 +90,10 @@ impl Error {
                 SendError::NoRoute(_) => ChannelErrorKind::NoRoute,
                 SendError::TooLarge { .. } => ChannelErrorKind::TooLarge,
                 SendError::Reserved(_) => return Self::Usage(error.to_string()),
-                SendError::Backlog(_) | SendError::Exhausted(_) | SendError::NeedsIds => {
-                    ChannelErrorKind::Exhausted
-                }
+                SendError::Backlog(_)
+                | SendError::ReceiverFull(_)
+                | SendError::Exhausted(_)
+                | SendError::NeedsIds => ChannelErrorKind::Exhausted,
             },
             reason: error.to_string(),
             may_have_run: false,

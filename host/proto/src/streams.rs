@@ -85,6 +85,8 @@ struct Incoming {
     told: u64,
     /// Whether it stands in a list of those that are owed credit.
     owed: bool,
+    /// Messages outside of any stream that did not fit.
+    lost: u64,
 }
 
 impl Incoming {
@@ -100,6 +102,7 @@ impl Incoming {
             taken: 0,
             told: 0,
             owed: false,
+            lost: 0,
         }
     }
 
@@ -310,6 +313,14 @@ impl Streams {
                 // It starts anew: it was told of the end of its stream, or forgot it.
                 Kind::Stream => fits(flow.older, flow.under_way),
             }
+    }
+
+    /// Counts a message that was not admitted. Gives the count when it is to be reported, which is
+    /// at powers of two, so that a sender who goes on cannot fill a log.
+    pub(crate) fn count_lost(&mut self, handle: Handle, src: ContextId) -> Option<u64> {
+        let flow = self.incoming.get_mut(&(handle, src))?;
+        flow.lost += 1;
+        flow.lost.is_power_of_two().then_some(flow.lost)
     }
 
     /// Holds a message until the program takes it.

@@ -516,3 +516,51 @@ fn cuts(node: &mut Node) -> Vec<String> {
         })
         .collect()
 }
+
+#[test]
+fn l8_a_message_to_oneself_that_does_not_fit_is_an_error() {
+    let mut pair = Pair::new();
+    let handle = listener(&mut pair.root);
+    let body = || Body::Data(Bytes::from(vec![7; 1000]));
+    let mut sent = 0;
+    let error = loop {
+        match pair.root.post(ROOT, handle, Handle::NONE, body()) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, SendError::ReceiverFull(handle));
+    let waiting = arrived(&mut pair.root);
+    assert_eq!(waiting.len(), sent, "what was accepted has arrived");
+    pair.root.taken(waiting[0].1);
+    let room = pair.root.post(ROOT, handle, Handle::NONE, body());
+    assert_eq!(room, Ok(()));
+}
+
+#[test]
+fn l8_messages_of_others_that_do_not_fit_are_counted_in_the_log() {
+    let mut pair = Pair::new();
+    let handle = listener(&mut pair.root);
+    let fits = STREAM_WINDOW as usize / 1100;
+    for _ in 0..fits + 200 {
+        let body = Body::Data(Bytes::from(vec![7; 1000]));
+        pair.child.post(ROOT, handle, Handle::NONE, body).unwrap();
+    }
+    pair.settle();
+    let (mut arrived, mut reported) = (0_u64, Vec::new());
+    while let Some(event) = pair.root.poll_event() {
+        match event {
+            Event::Message { .. } => arrived += 1,
+            Event::Overflow { src, count, .. } => reported.push((src, count)),
+            _ => {}
+        }
+    }
+    let lost = fits as u64 + 200 - arrived;
+    let powers = (0..).map(|power| 1_u64 << power);
+    let want: Vec<_> = powers
+        .take_while(|count| *count <= lost)
+        .map(|count| (CHILD, count))
+        .collect();
+    assert!(lost > 100 && arrived > 200, "{arrived} arrived");
+    assert_eq!(reported, want);
+}

@@ -49,8 +49,9 @@ impl ConnectBuilder {
         if self.options.traces.debug || driver.traces().debug {
             self.options.log_level = 4;
         }
+        let via = self.via.as_ref().map(|via| via.id_in(&self.tree));
         let wanted = ConnectRequest {
-            via: self.via.as_ref().map(Context::context_id),
+            via: via.transpose()?,
             options: self.options,
             progress: self.progress,
             spec: method,

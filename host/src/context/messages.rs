@@ -11,11 +11,17 @@ use crate::messages::{ListenOptions, Message, Receiver};
 use crate::router::Router;
 
 impl Context {
-    /// Sends a message to a handle in the context (`S101`). Nobody says whether it has arrived.
+    /// Sends a message to a handle in the context, without waiting for anything.
+    ///
+    /// `Ok` means that it has left. In another context it is lost if nothing listens on the handle, or
+    /// if 256 KiB of messages from here wait there unread; losses of the second kind are logged, with
+    /// their number. [`Sender::put`](crate::Sender::put) waits for the receiver instead, and
+    /// [`send_await`](Self::send_await) for an answer.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot leave.
+    /// [`Error::Channel`] when it cannot leave, and, for a handle of this context, when 256 KiB of
+    /// messages from here wait there unread.
     pub fn send(&self, message: Message) -> Result<(), Error> {
         let (handle, reply_to, body) = message.into_parts();
         let driver = &self.inner.tree.driver;

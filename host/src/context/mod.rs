@@ -17,6 +17,7 @@ use std::time::Duration;
 use offshoot_abi::{ContextAddress, Portable};
 use offshoot_proto::ContextId;
 
+use crate::error::Error;
 use crate::tree::Tree;
 
 pub(crate) use call_target::CallTarget;
@@ -67,6 +68,16 @@ impl Context {
 
     pub(crate) fn context_id(&self) -> ContextId {
         self.inner.id
+    }
+
+    /// Its id, where the context is to be one of that tree: another tree has others of the same ids.
+    pub(crate) fn id_in(&self, tree: &Arc<Tree>) -> Result<ContextId, Error> {
+        if Arc::ptr_eq(&self.inner.tree, tree) {
+            return Ok(self.inner.id);
+        }
+        Err(Error::ForeignContext {
+            context: self.name().to_owned(),
+        })
     }
 
     /// The context as the type that a plugin's functions take, to be an argument of one.

@@ -50,10 +50,15 @@ impl Router {
         Context::new(self.tree.clone(), id, driver.name(id), driver.target_of(id))
     }
 
-    /// Cuts the connection to a direct child, which ends it and all below it at once (`B053`);
-    /// says whether it was one. [`Context::shutdown`] asks first.
-    pub fn disconnect(&self, context: &Context) -> bool {
-        self.tree.driver.disconnect(context.context_id())
+    /// Closes the link to a direct child, which ends it and all contexts below it at once; `false` if
+    /// it is not a direct child. [`Context::shutdown`] asks it to end instead.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignContext`] for a context of another router.
+    pub fn disconnect(&self, context: &Context) -> Result<bool, Error> {
+        let id = context.id_in(&self.tree)?;
+        Ok(self.tree.driver.disconnect(id))
     }
 
     /// Cuts the connections to all children.

@@ -38,13 +38,14 @@ impl<In: DeserializeOwned, Out> Channel<In, Out> {
     ///
     /// # Errors
     ///
-    /// As [`Receiver::new`].
+    /// As [`Receiver::new`], and [`Error::ForeignContext`] for a context of another router.
     pub fn new(
         router: &Router,
         context: &Context,
         dst_handle: u64,
         listen: ListenOptions,
     ) -> Result<Self, Error> {
+        context.id_in(&router.tree)?;
         Ok(Self {
             receiver: Receiver::new(router, listen)?,
             sender: Sender::new(context, dst_handle),

@@ -109,14 +109,15 @@ impl ListenOptions {
         self
     }
 
-    /// The same, for the node.
-    pub(crate) fn to_proto(&self) -> offshoot_proto::Listen {
-        offshoot_proto::Listen {
+    /// The same, for the node of that tree.
+    pub(crate) fn to_proto(&self, tree: &Arc<Tree>) -> Result<offshoot_proto::Listen, Error> {
+        let respondent = self.respondent.as_ref().map(|it| it.id_in(tree));
+        Ok(offshoot_proto::Listen {
             handle: self.handle.map(Handle),
             persist: self.persist,
-            respondent: self.respondent.as_ref().map(Context::context_id),
+            respondent: respondent.transpose()?,
             deadline: None,
-        }
+        })
     }
 }
 
@@ -131,17 +132,18 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
-    /// respondent is lost already, or the router was shut down.
+    /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::ForeignContext`] when the
+    /// respondent is a context of another router, [`Error::Channel`] when it is lost already, or the
+    /// router was shut down.
     pub fn new(router: &Router, listen: ListenOptions) -> Result<Self, Error> {
         let tree = router.tree.clone();
-        let respondent = listen.respondent.as_ref().map(Context::context_id);
+        let wanted = listen.to_proto(&tree)?;
         let subscription = tree.driver.drive(|state, _| {
             if state.is_ended() {
                 return Ok(None);
             }
-            let handle = state.node.listen(&listen.to_proto())?;
-            let subscription = Subscription::new(&tree.driver, state, respondent, handle);
+            let handle = state.node.listen(&wanted)?;
+            let subscription = Subscription::new(&tree.driver, state, wanted.respondent, handle);
             Ok(Some(subscription))
         });
         let subscription = subscription.map_err(|error| Error::no_listener(&tree.driver, error))?;

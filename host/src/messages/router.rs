@@ -38,21 +38,25 @@ impl Router {
         Sender::from_parts(self.tree.clone(), context, Handle(address.handle))
     }
 
-    /// Has a function take the messages of a handle (`S065`); gives the handle.
+    /// Registers a function for the messages of a handle, and returns the handle.
+    ///
+    /// While the function runs, 256 KiB of messages from each context wait for it; what else is
+    /// [sent](crate::Context::send) meanwhile is an error in this process, and lost, which is logged, if it
+    /// comes from another context.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when the handle is taken or the router's own, [`Error::Channel`] when the
-    /// respondent is lost already, or the router was shut down.
+    /// As [`Receiver::new`].
     pub fn add_handler(&self, handler: Handler) -> Result<u64, Error> {
         let driver = &self.tree.driver;
+        let wanted = handler.listen.to_proto(&self.tree)?;
         // One that is not added must not be dropped under the driver's lock: it may own anything.
         let mut handler = Some(handler);
         let handle = driver.drive(|state, _| {
-            let Some(listen) = handler.as_ref().filter(|_| !state.is_ended()) else {
+            if state.is_ended() {
                 return Ok(None);
-            };
-            let handle = state.node.listen(&listen.listen.to_proto())?;
+            }
+            let handle = state.node.listen(&wanted)?;
             if let Some(handler) = handler.take() {
                 Driver::open_handler(state, handle, handler.register(driver, handle));
             }
@@ -69,12 +73,13 @@ impl Router {
         self.tree.driver.remove_subscriber(Handle(handle))
     }
 
-    /// Sends a message to a context (`S068`), from any thread. Those from one thread to one
-    /// handle stay in order.
+    /// Sends a message to a context, from any thread. Those from one thread to one handle stay in
+    /// order. As with [`Context::send`](crate::Context::send), `Ok` does not say that it has arrived.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot leave.
+    /// [`Error::Channel`] when it cannot leave, and, for a handle of this context, when 256 KiB of
+    /// messages from here wait there unread.
     pub fn route(&self, context_id: u32, message: Message) -> Result<(), Error> {
         let (handle, reply_to, body) = message.into_parts();
         let (driver, id) = (&self.tree.driver, ContextId(context_id));

@@ -92,7 +92,10 @@ impl World {
                 None => self.on_message(process, handle, src, &body),
             },
             Event::Writable { dst, handle } => self.on_writable(process, dst, handle),
-            Event::Detach | Event::ChildDetached { .. } | Event::Image { .. } => {}
+            Event::Detach
+            | Event::ChildDetached { .. }
+            | Event::Image { .. }
+            | Event::Overflow { .. } => {}
             // Those that are asked to end do so.
             Event::ChildEnding { .. } => {}
             Event::Expired { handle } => self.on_expired(process, handle),

@@ -25,6 +25,8 @@ enum Effect {
     Connect(ContextId, Handle, Connect),
     /// A log record of a context of this name.
     Log(Arc<str>, LogRecord),
+    /// Messages of a context of this name to a handle are lost, so many so far.
+    Overflow(Handle, Arc<str>, u64),
 }
 
 impl Driver {
@@ -69,6 +71,12 @@ impl Driver {
             Effect::Connect(src, reply_to, connect) => {
                 self.upcalls.connect(self, src, reply_to, connect);
             }
+            Effect::Overflow(handle, from, count) => tracing::warn!(
+                handle = handle.0,
+                from = %from,
+                count,
+                "messages were lost: too many wait unread for the handle"
+            ),
             Effect::Log(name, record) => {
                 crate::logs::emit(&name, record.level, &record.target, &record.text);
             }
@@ -115,6 +123,9 @@ impl Driver {
                     receipt,
                 };
                 return state.bring(handle, mail, last);
+            }
+            Event::Overflow { handle, src, count } => {
+                return Some(Effect::Overflow(handle, Self::name_of(state, src), count));
             }
             Event::Expired { handle } => {
                 let mail = QueuedMessage {

@@ -47,6 +47,11 @@ pub enum SendError {
     /// The link's queue is full: the messages before this one have to leave first.
     #[error("too many messages wait for context {0}")]
     Backlog(ContextId),
+    /// As many messages of this context as may wait for its own handle wait there unread.
+    #[error(
+        "handle {0} is full: its messages are not read as fast as they are sent; a `Sender` waits"
+    )]
+    ReceiverFull(Handle),
     /// No more handles, or no more context ids.
     #[error("no more {0}")]
     Exhausted(&'static str),

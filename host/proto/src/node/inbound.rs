@@ -132,7 +132,7 @@ impl Node {
     /// Whether a message is worth the memory that it takes until it is whole. Those that are one
     /// frame are judged when they are dispatched.
     fn wants(
-        &self,
+        &mut self,
         link: LinkId,
         side: Side,
         header: &Header,
@@ -149,7 +149,7 @@ impl Node {
             let refusal = || (DeadKind::NoHandle, reason());
             return wanted.then_some(Claim::Asked).ok_or_else(refusal);
         }
-        let Some(listener) = self.handles.get(handle) else {
+        let Some(&listener) = self.handles.get(handle) else {
             let reason = format!("nobody listens on handle {handle} in context {me}");
             return Err((DeadKind::NoHandle, reason));
         };
@@ -166,7 +166,10 @@ impl Node {
         if self.streams.admits(&message, self.assemblies.unasked(link)) {
             Ok(Claim::Unasked)
         } else {
-            Err((DeadKind::Exhausted, self.is_behind(handle, header.src)))
+            Err((
+                DeadKind::Exhausted,
+                self.overflow(&message, header.reply_to),
+            ))
         }
     }
 

@@ -118,12 +118,14 @@ impl Node {
     }
 
     /// Sends a program's message outside of any stream. It takes no credit, so the receiver
-    /// refuses it when it is behind with what this context has sent it.
+    /// refuses it while [`STREAM_WINDOW`](crate::limits::STREAM_WINDOW) bytes of such messages from
+    /// this context wait for its handle.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot leave, and with [`SendError::Reserved`] where it, or the answer, would
-    /// go to a handle of the router's own.
+    /// Fails when it cannot leave, with [`SendError::ReceiverFull`] where this context itself would
+    /// refuse it, and with [`SendError::Reserved`] where it, or the answer, would go to a handle of
+    /// the router's own.
     pub fn post(
         &mut self,
         dst: ContextId,
@@ -135,7 +137,24 @@ impl Node {
         if reply_to != Handle::NONE {
             refuse_reserved(reply_to)?;
         }
+        if dst == self.topology.me && !self.has_room(handle, &body) {
+            return Err(SendError::ReceiverFull(handle));
+        }
         self.send(dst, handle, reply_to, body)
+    }
+
+    /// Whether a message of this context to one of its own handles can wait there.
+    fn has_room(&self, handle: Handle, body: &Body) -> bool {
+        let waits = |listener: &Listener| listener.persist && listener.purpose == Purpose::Messages;
+        let arriving = Arriving {
+            link: None,
+            src: self.topology.me,
+            handle,
+            length: length_of(body),
+            kind: kind_of(false, matches!(body, Body::Dead(_))),
+            credit: Handle::NONE,
+        };
+        !self.handles.get(handle).is_some_and(waits) || self.streams.admits(&arriving, 0)
     }
 
     /// Puts a program's message into the stream from this context to a handle of another.
@@ -270,7 +289,7 @@ impl Node {
             };
             let unasked = link.map_or(0, |link| self.assemblies.unasked(link));
             if !self.streams.admits(&arriving, unasked) {
-                let reason = self.is_behind(handle, message.src);
+                let reason = self.overflow(&arriving, message.reply_to);
                 self.refuse(&message, DeadKind::Exhausted, &reason);
                 return;
             }
@@ -314,9 +333,17 @@ impl Node {
         }
     }
 
-    /// Why a handle takes no more from a context.
-    pub(super) fn is_behind(&self, handle: Handle, src: ContextId) -> String {
-        let me = self.topology.me;
+    /// A message does not fit: gives the reason. Its sender learns that by the answer that it waits
+    /// for; if there is none to be, by the log.
+    pub(super) fn overflow(&mut self, message: &Arriving, reply_to: Handle) -> String {
+        let (handle, src, me) = (message.handle, message.src, self.topology.me);
+        if message.kind == Kind::Message
+            && reply_to == Handle::NONE
+            && let Some(count) = self.streams.count_lost(handle, src)
+        {
+            self.events
+                .push_back(Event::Overflow { handle, src, count });
+        }
         format!("handle {handle} of context {me} is behind with what context {src} has sent")
     }
 

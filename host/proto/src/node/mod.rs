@@ -108,6 +108,16 @@ pub enum Event {
         /// Its handle.
         handle: Handle,
     },
+    /// Messages without an answer did not fit behind those that wait for a handle, and are lost.
+    /// It is reported for the first, the second, the fourth, and so on.
+    Overflow {
+        /// The handle.
+        handle: Handle,
+        /// The context that sent them.
+        src: ContextId,
+        /// How many there were so far.
+        count: u64,
+    },
     /// Nobody answered in time; the handle is gone.
     Expired {
         /// The handle.

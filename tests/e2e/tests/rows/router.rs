@@ -5,7 +5,7 @@ use std::thread;
 
 use e2e::{until, with_lone_router, with_router};
 use e2e_plugin as guest;
-use offshoot::{CallErrorKind, ChannelErrorKind, Error, Router};
+use offshoot::{CallErrorKind, Channel, ChannelErrorKind, Error, Handler, ListenOptions, Router};
 
 use crate::{assert_usage, call_error, channel_error, pair};
 
@@ -146,8 +146,8 @@ fn b053_a_router_counts_and_disconnects() {
         assert_eq!(router.stats().contexts, 3);
         below.call::<guest::add>((1, 2)).await.unwrap();
         assert!(router.stats().delivered > before.delivered);
-        assert!(!router.disconnect(&below), "it is no direct child");
-        assert!(router.disconnect(&one));
+        assert!(!router.disconnect(&below).unwrap(), "it is no direct child");
+        assert!(router.disconnect(&one).unwrap());
         until("it is gone", || router.stats().contexts == 2).await;
         router.disconnect_all();
         until("all are gone", || router.stats().contexts == 0).await;
@@ -185,5 +185,27 @@ fn s109_a_deadline_of_any_length_is_kept() {
         let short = context.with_timeout(std::time::Duration::ZERO);
         crate::assert_timeout(short.call::<guest::busy>((10_000,)).await);
         assert_eq!(context.call::<guest::add>((1, 2)).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn l10_a_context_of_another_router_is_refused_wherever_one_is_taken() {
+    with_lone_router(async |router| {
+        let others = Router::new().unwrap();
+        let theirs = others.own_context();
+        fn assert_foreign<T>(result: Result<T, Error>) {
+            assert!(matches!(result, Err(Error::ForeignContext { .. })));
+        }
+        let listen = || ListenOptions::new().respondent(&theirs);
+        assert_foreign(router.disconnect(&theirs));
+        assert_foreign(router.local().via(&theirs).await);
+        assert_foreign(router.receiver_with::<u8>(listen()));
+        assert_foreign(router.add_handler(Handler::new(|_| {}).respondent(&theirs)));
+        let listens = Channel::<u8, u8>::new(&router, &router.own_context(), 500, listen());
+        assert_foreign(listens);
+        let sends = Channel::<u8, u8>::new(&router, &theirs, 500, ListenOptions::new());
+        assert_foreign(sends);
+        assert_eq!(router.stats().handles, 0, "nothing was left");
+        others.shutdown().await;
     });
 }

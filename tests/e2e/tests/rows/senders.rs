@@ -1,10 +1,12 @@
 //! `Sender` and `Channel`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::{until, with_lone_router};
 use futures_util::FutureExt;
-use offshoot::{Channel, ChannelErrorKind, Error, ListenOptions, Sender};
+use offshoot::{Channel, ChannelErrorKind, Error, Handler, ListenOptions, Message, Sender};
 
 use crate::{assert_closed, channel_error, pair};
 
@@ -147,7 +149,7 @@ fn s107_what_cannot_be_encoded_fails_here() {
         let sender = Sender::<Odd>::new(&router.own_context(), 500);
         assert!(matches!(sender.put(&Odd).await, Err(Error::Usage(_))));
         assert!(matches!(
-            offshoot::Message::new(500, &Odd),
+            Message::new(500, &Odd),
             Err(Error::Usage(_))
         ));
     });
@@ -202,5 +204,46 @@ fn a_put_that_is_given_up_is_not_sent() {
         sender.put(&vec![3]).await.unwrap();
         assert_eq!(receiver.get().await.unwrap(), [3]);
         assert!(receiver.is_empty());
+    });
+}
+
+#[test]
+fn l8_what_is_sent_to_oneself_without_an_error_arrives() {
+    with_lone_router(async |router| {
+        let receiver = router.receiver::<u64>().unwrap();
+        let me = router.own_context();
+        let send = |number: u64| me.send(Message::new(receiver.handle(), &number).unwrap());
+        let sent: Vec<u64> = (0..10_000).filter(|number| send(*number).is_ok()).collect();
+        assert!(sent.len() < 10_000, "nobody reads");
+        let error = channel_error(send(0));
+        assert_eq!(error.kind, ChannelErrorKind::Exhausted);
+        for number in sent {
+            assert_eq!(receiver.get().await.unwrap(), number);
+        }
+        assert!(receiver.is_empty());
+    });
+}
+
+#[test]
+fn l8_what_four_threads_route_without_an_error_reaches_the_handler() {
+    with_lone_router(async |router| {
+        let handled = Arc::new(AtomicUsize::new(0));
+        let counter = handled.clone();
+        let handler = Handler::new(move |message| {
+            counter.fetch_add(usize::from(!message.is_dead()), Ordering::Relaxed);
+        });
+        let handle = router.add_handler(handler).unwrap();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let router = router.clone();
+                let route = move || router.route(0, Message::new(handle, &7).unwrap()).is_ok();
+                std::thread::spawn(move || (0..5000).filter(|_| route()).count())
+            })
+            .collect();
+        let routed: usize = threads.into_iter().map(|it| it.join().unwrap()).sum();
+        until("all are handled", || {
+            handled.load(Ordering::Relaxed) == routed
+        })
+        .await;
     });
 }
