@@ -34,7 +34,7 @@ pub enum Error {
     /// A plugin cannot be used as it is.
     #[error(transparent)]
     Plugin(#[from] PluginError),
-    /// A message is something else than what its reader expects (`S152`).
+    /// A message is something else than what its reader expects.
     #[error("{what} cannot be read: {reason}")]
     Malformed {
         /// What was read.
@@ -42,10 +42,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A select of receivers cannot do that (`S042`).
+    /// A select of receivers cannot do that.
     #[error(transparent)]
     Select(#[from] SelectError),
-    /// A latch that has been closed (`B032`).
+    /// A latch that has been closed.
     #[error(transparent)]
     Latch(#[from] LatchError),
     /// The context was made by another router, whose contexts have ids of their own.
@@ -107,7 +107,7 @@ impl From<CallError> for Error {
     }
 }
 
-/// Why there will be no answer, or no more messages (`S162`).
+/// Why there will be no answer, or no more messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelError {
     /// Name of the context that was to answer; empty when it could be any.
@@ -147,13 +147,13 @@ impl fmt::Display for ChannelError {
 
 impl std::error::Error for ChannelError {}
 
-/// A [`Latch`](crate::Latch) that was closed gives nothing and takes nothing (`B032`).
+/// A [`Latch`](crate::Latch) that was closed gives nothing and takes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the latch has been closed")]
 #[non_exhaustive]
 pub struct LatchError;
 
-/// A select was used in a way that cannot work; nothing was changed (`S042`).
+/// A select was used in a way that cannot work; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectError {

@@ -14,7 +14,7 @@ use crate::error::{Error, LatchError};
 use crate::sync::{Mutex, MutexGuard};
 use offshoot_node::mailbox::{Notify, Owned, WakerSet, WakerSlot, Watched};
 
-/// A queue that any thread or task can put into and take from (`B032`), and that a
+/// A queue that any thread or task can put into and take from, and that a
 /// [`Select`](crate::Select) can wait for beside receivers.
 ///
 /// It needs no router. Cheap to clone; all clones are one queue, and each value goes to one of

@@ -13,7 +13,7 @@ use crate::plugin::{Plugin, PluginError, Registry};
 use crate::tree::Tree;
 
 /// The controller's place in the tree: makes contexts, knows plugins, and moves messages between
-/// contexts and programs (`S060`).
+/// contexts and programs.
 ///
 /// Cheap to clone; all clones are one router. When the last clone, and the last [`Context`](crate::Context) made
 /// by it, is dropped, every context ends; [`shutdown`](Self::shutdown) also waits for that.
@@ -60,23 +60,23 @@ impl RouterBuilder {
     }
 
     /// Whether contexts can reach only those above and below them, and not their siblings
-    /// (`B041`). They cannot unless this says `false`: one that is taken over then reaches its
+    ///. They cannot unless this says `false`: one that is taken over then reaches its
     /// parents only. Calls can be made from above only, whatever this says.
     pub fn unidirectional(mut self, unidirectional: bool) -> Self {
         self.unidirectional = Some(unidirectional);
         self
     }
 
-    /// Bytes that a message of this tree may have, 128 MiB unless changed (`B044`). Larger ones
+    /// Bytes that a message of this tree may have, 128 MiB unless changed. Larger ones
     /// are an error for whoever sends them.
     pub fn max_message_size(mut self, bytes: u32) -> Self {
         self.max_message_size = Some(bytes);
         self
     }
 
-    /// Whether this context and all others write a profile when they end in order (`S072`):
+    /// Whether this context and all others write a profile when they end in order:
     /// `offshoot.stats.<pid>.<thread>.log` in the directory for temporary files, readable by
-    /// their user only. So does the environment variable `OFFSHOOT_PROFILING` (`B054`).
+    /// their user only. So does the environment variable `OFFSHOOT_PROFILING`.
     pub fn profiling(mut self, profiling: bool) -> Self {
         self.profiling = profiling;
         self
@@ -126,7 +126,7 @@ impl RouterBuilder {
     }
 }
 
-/// How many messages a router has moved, and what it holds (`B053`).
+/// How many messages a router has moved, and what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouterStats {
@@ -192,7 +192,7 @@ impl Router {
         self.next_hop(context_id)
     }
 
-    /// Takes an id that no other context ever had (`S074`). [`local`](Self::local) and its like do
+    /// Takes an id that no other context ever had. [`local`](Self::local) and its like do
     /// so themselves.
     ///
     /// # Errors
@@ -205,7 +205,7 @@ impl Router {
     }
 
     /// Says that the context of an id that was [allotted](Self::allocate_id) will be below `via`,
-    /// which is this context or below it, and announces that on the way (`S063`).
+    /// which is this context or below it, and announces that on the way.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl Router {
 
     /// Has this context, and all that are made from now on, write what they do into
     /// `offshoot.<pid>.log` in the directory for temporary files, readable by their user only
-    /// (`S073`). The environment variable `OFFSHOOT_DEBUG` says so from the start (`B054`).
+    ///. The environment variable `OFFSHOOT_DEBUG` says so from the start.
     pub fn enable_debug(&self) {
         self.tree.driver.start_traces(Traces {
             debug: true,
@@ -230,7 +230,7 @@ impl Router {
         });
     }
 
-    /// What has happened so far, and what is held now (`B053`).
+    /// What has happened so far, and what is held now.
     pub fn stats(&self) -> RouterStats {
         let state = self.tree.driver.lock();
         let (stats, gauges) = (state.node.stats(), state.node.gauges());
@@ -247,7 +247,7 @@ impl Router {
     }
 
     /// Ends every context and waits until the processes are gone. Every wait ends: receivers and
-    /// handlers learn that the router was shut down (`S071`).
+    /// handlers learn that the router was shut down.
     ///
     /// # Cancel safety
     ///

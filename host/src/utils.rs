@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::error::Error;
 use crate::router::Router;
 
-/// Runs an async function with a router of its own, and gives what it gives (`S172`).
+/// Runs an async function with a router of its own, and gives what it gives.
 ///
 /// The router is shut down when the function is done, also when it panics: no context is left
 /// behind. The panic goes on then.
@@ -47,7 +47,7 @@ pub fn run_with_router<T>(main: impl AsyncFnOnce(Router) -> T) -> T {
     })
 }
 
-/// Makes a function that needs a router one that brings its own (`S173`): see
+/// Makes a function that needs a router one that brings its own: see
 /// [`run_with_router`].
 ///
 /// ```no_run
@@ -61,7 +61,7 @@ pub fn with_router<T>(function: impl AsyncFnOnce(Router) -> T) -> impl FnOnce() 
 }
 
 /// Writes the program's log, and that of all contexts, to a file, or to standard error without
-/// one (`S171`). A line is `HH:MM:SS L name: message`, in UTC.
+/// one. A line is `HH:MM:SS L name: message`, in UTC.
 ///
 /// With `io` false, what the routers do to move bytes is left out. `level` is `ERROR`, `WARN`,
 /// `INFO`, `DEBUG` or `TRACE`; anything else is `INFO`.

@@ -17,7 +17,7 @@ const TRIES: u32 = 100;
 const FUNCTIONS_MAX: usize = 4096;
 
 /// The debug log of this process: `offshoot.<pid>.log` in the system's directory for temporary
-/// files (`S073`).
+/// files.
 pub struct DebugLog {
     file: Mutex<File>,
     started: Instant,
@@ -43,7 +43,7 @@ impl DebugLog {
     }
 }
 
-/// How often each function ran here, and how long (`S072`).
+/// How often each function ran here, and how long.
 #[derive(Default)]
 pub struct Profile {
     functions: Mutex<HashMap<String, Times>>,

@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Becomes the same program under the name that process listings are to show (`S081`): a shell
+/// Becomes the same program under the name that process listings are to show: a shell
 /// cannot give one. What it is called is no reason to give up.
 fn start_again_as(name: &str, nonce: &str) {
     let _ = std::process::Command::new("/proc/self/exe")
@@ -163,7 +163,7 @@ fn wake_when_orphaned() {
 }
 
 /// Takes standard input and output for the link, and leaves in their place what cannot disturb
-/// it: nothing to read (`S183`), and the error stream to write to (`S182`).
+/// it: nothing to read, and the error stream to write to.
 fn take_stdio() -> std::io::Result<(OwnedFd, OwnedFd)> {
     let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
     let output = rustix::io::fcntl_dupfd_cloexec(std::io::stdout().as_fd(), 3)?;

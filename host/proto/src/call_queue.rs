@@ -1,6 +1,6 @@
 //! The calls that others make to functions of this context.
 //!
-//! Calls run one at a time in the order of their arrival (`S105`, `S180`); those marked
+//! Calls run one at a time in the order of their arrival; those marked
 //! concurrent run beside them. A call whose image is still on its way waits, and so do those
 //! behind it. A call that is cancelled, or whose deadline passes, while it waits is not run.
 

@@ -1,4 +1,4 @@
-//! Chains of calls: after one has failed, those behind it fail like it, unrun (`B020`).
+//! Chains of calls: after one has failed, those behind it fail like it, unrun.
 //!
 //! A caller may forget a chain while calls of it still wait. They belong together all the same,
 //! and what the caller makes next under that number is another chain.

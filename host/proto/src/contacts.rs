@@ -1,7 +1,7 @@
 //! Whom else the contexts behind a link have sent to, or receive streams from.
 //!
-//! Where siblings may talk (`B041`), a context may wait for one that is neither above nor below
-//! it, and must learn that it is gone (`B040`). This is how its parent knows that it cares.
+//! Where siblings may talk, a context may wait for one that is neither above nor below
+//! it, and must learn that it is gone. This is how its parent knows that it cares.
 
 use alloc::vec::Vec;
 

@@ -86,9 +86,9 @@ pub struct GrantIds {
 /// What a context writes about itself into files on its own machine. Its children inherit it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traces {
-    /// All that it does, as it happens (`S073`).
+    /// All that it does, as it happens.
     pub debug: bool,
-    /// What took how long, when it ends (`S072`).
+    /// What took how long, when it ends.
     pub profiling: bool,
 }
 

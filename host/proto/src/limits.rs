@@ -6,14 +6,14 @@ use core::time::Duration;
 pub const PROTOCOL_VERSION: u32 = 7;
 
 /// How long the other end of a link that goes through another program or machine may give no sign
-/// of life, unless its maker says otherwise (`F6`).
+/// of life, unless its maker says otherwise.
 pub const LOST_AFTER: Duration = Duration::from_secs(15);
 
 /// Payload of one frame at most. Larger messages travel as several frames, so that a small one
 /// waits for one frame at most.
 pub const FRAME_PAYLOAD_MAX: usize = 64 * 1024;
 
-/// Bytes of one message at most, unless the controller says otherwise (`B044`).
+/// Bytes of one message at most, unless the controller says otherwise.
 pub const MESSAGE_MAX_DEFAULT: u32 = 128 << 20;
 
 /// Links that a message may cross. A tree is at most half as deep.

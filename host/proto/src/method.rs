@@ -36,7 +36,7 @@ pub enum Method {
 
 impl Method {
     /// What a context that was made like this is called, behind its parent's name and a dot
-    /// (`S080`, `S087`, `S091`). `{pid}` stands for its process.
+    ///. `{pid}` stands for its process.
     pub fn label(&self) -> String {
         let text = match self {
             Self::Local { .. } => "local.{pid}".into(),
@@ -167,7 +167,7 @@ impl Ssh {
     }
 }
 
-/// What to do about a server's key (`B002`).
+/// What to do about a server's key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CheckHostKeys {
     /// It must be known already.

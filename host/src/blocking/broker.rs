@@ -12,7 +12,7 @@ use super::TimerRuntime;
 use crate::error::Error;
 use offshoot_node::driver::Driver;
 
-/// Owns the thread in which the tasks of its routers run (`S140`).
+/// Owns the thread in which the tasks of its routers run.
 ///
 /// A [`Router`](crate::Router) that is made in a tokio runtime needs none: its tasks run there.
 /// One that is made in a plain thread gets one of its own, unless it is
@@ -54,7 +54,7 @@ struct State {
 /// How long a broker that everyone has dropped waits for what is still ending.
 const REAPED: Duration = Duration::from_secs(1);
 
-/// How long the links of a tree may take to close before they are cut (`S141`).
+/// How long the links of a tree may take to close before they are cut.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Broker {
@@ -101,14 +101,14 @@ impl Broker {
         Ok(Self { shared })
     }
 
-    /// Asks the contexts of every router to end, and the thread with them (`S144`). Returns at
+    /// Asks the contexts of every router to end, and the thread with them. Returns at
     /// once, from any thread; more than once is no more than once.
     pub fn shutdown(&self) {
         self.shared.lock().stopping = true;
         self.shared.stop.notify_one();
     }
 
-    /// Waits until the thread has ended (`S145`). Somebody has to [`shutdown`](Self::shutdown).
+    /// Waits until the thread has ended. Somebody has to [`shutdown`](Self::shutdown).
     ///
     /// In the broker's own thread it returns at once: it would wait for itself.
     pub fn join(&self) {
@@ -122,14 +122,14 @@ impl Broker {
         }
     }
 
-    /// Whether anything still has to be said or heard: contexts that are up (`S143`).
+    /// Whether anything still has to be said or heard: contexts that are up.
     pub fn keep_alive(&self) -> bool {
         let drivers = self.shared.drivers();
         drivers.iter().any(|driver| driver.has_links())
     }
 
     /// How long a shutdown waits for contexts to end by themselves; 5 seconds unless changed
-    /// (`S141`).
+    ///.
     pub fn shutdown_timeout(&self) -> Duration {
         self.shared.lock().shutdown_timeout
     }
@@ -140,7 +140,7 @@ impl Broker {
     }
 
     /// Runs `function` in the broker's thread: at once if this is it, else behind what was
-    /// deferred before (`S146`). One that panics is logged, and ends the broker.
+    /// deferred before. One that panics is logged, and ends the broker.
     pub fn defer(&self, function: impl FnOnce() + Send + 'static) {
         if self.shared.lock().thread == Some(thread::current().id()) {
             function();
@@ -158,7 +158,7 @@ impl Broker {
         });
     }
 
-    /// Runs `function` in the broker's thread and waits for what it gives (`B050`).
+    /// Runs `function` in the broker's thread and waits for what it gives.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::tree::Tree;
 use offshoot_node::launch::ConnectError;
 
-/// A context of another user, by `sudo`, that is about to be made (`S087`). Await it.
+/// A context of another user, by `sudo`, that is about to be made. Await it.
 ///
 /// ```no_run
 /// # async fn example(router: offshoot::Router) -> Result<(), offshoot::Error> {
@@ -24,14 +24,14 @@ pub struct Sudo {
     spec: SudoSpec,
 }
 
-/// A context of another user, by `su`, that is about to be made (`B004`). Await it.
+/// A context of another user, by `su`, that is about to be made. Await it.
 #[must_use = "a context is made when the builder is awaited"]
 pub struct Su {
     making: ConnectBuilder,
     spec: SuSpec,
 }
 
-/// A context of another user, by `doas`, that is about to be made (`B005`). Await it.
+/// A context of another user, by `doas`, that is about to be made. Await it.
 #[must_use = "a context is made when the builder is awaited"]
 pub struct Doas {
     making: ConnectBuilder,
@@ -56,7 +56,7 @@ macro_rules! becoming {
             }
 
             /// What to answer when a password is asked for. It is sent once at most, and not at
-            /// all where none is asked for (`S089`, `S090`).
+            /// all where none is asked for.
             pub fn password(mut self, password: impl Into<Password>) -> Self {
                 self.spec.password = Some(password.into());
                 self
@@ -85,38 +85,38 @@ becoming!(Su, SuSpec, su_path, "su");
 becoming!(Doas, DoasSpec, doas_path, "doas");
 
 impl Sudo {
-    /// Whether `HOME` is that of the other user, as by `-H` (`B003`).
+    /// Whether `HOME` is that of the other user, as by `-H`.
     pub fn set_home(mut self, set_home: bool) -> Self {
         self.spec.set_home = set_home;
         self
     }
 
-    /// Whether the environment is kept, as by `-E` (`B003`).
+    /// Whether the environment is kept, as by `-E`.
     pub fn preserve_env(mut self, preserve_env: bool) -> Self {
         self.spec.preserve_env = preserve_env;
         self
     }
 
     /// Whether the other user logs in, as by `-i`: with the login shell's environment, in the home
-    /// (`B003`).
+    ///.
     pub fn login(mut self, login: bool) -> Self {
         self.spec.login = login;
         self
     }
 
-    /// The role of the security context, as by `-r` (`B003`).
+    /// The role of the security context, as by `-r`.
     pub fn selinux_role(mut self, role: impl Into<String>) -> Self {
         self.spec.selinux_role = Some(role.into());
         self
     }
 
-    /// The type of the security context, as by `-t` (`B003`).
+    /// The type of the security context, as by `-t`.
     pub fn selinux_type(mut self, kind: impl Into<String>) -> Self {
         self.spec.selinux_type = Some(kind.into());
         self
     }
 
-    /// Options in sudo's own words, such as `["-H", "-u", "bob"]` (`B003`).
+    /// Options in sudo's own words, such as `["-H", "-u", "bob"]`.
     ///
     /// # Errors
     ///

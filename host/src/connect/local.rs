@@ -6,7 +6,7 @@ use super::{ConnectBuilder, common};
 use crate::tree::Tree;
 use offshoot_node::launch::LocalSpec;
 
-/// A local context that is about to be made (`S080`). Await it.
+/// A local context that is about to be made. Await it.
 ///
 /// ```no_run
 /// # async fn example(router: offshoot::Router) -> Result<(), offshoot::Error> {

@@ -74,14 +74,14 @@ impl ConnectBuilder {
 macro_rules! common {
     ($builder:ident, $default_name:expr, |$this:ident| $start:expr, |$made:ident| $method:expr) => {
         impl $builder {
-            /// Makes the context a child of that one instead of this process (`S086`).
+            /// Makes the context a child of that one instead of this process.
             pub fn via(mut self, parent: &crate::Context) -> Self {
                 self.making.via = Some(parent.clone());
                 self
             }
 
             /// What process listings show behind `offshoot:`; the default is
-            /// `<user>@<host>:<pid of the parent>` (`S081`, `S082`). No slashes.
+            /// `<user>@<host>:<pid of the parent>`. No slashes.
             pub fn remote_name(mut self, name: impl Into<String>) -> Self {
                 let $this = &mut self;
                 $start.remote_name = Some(name.into());
@@ -95,7 +95,7 @@ macro_rules! common {
             }
 
             /// A child binary on the machine where the context will run; the default is the one
-            /// that this program carries (`S083`).
+            /// that this program carries.
             pub fn child_path(mut self, path: impl Into<String>) -> Self {
                 let $this = &mut self;
                 $start.child_path = Some(path.into());
@@ -104,7 +104,7 @@ macro_rules! common {
 
             /// Whether everything that the context logs is wanted, whatever this program's log
             /// level, and whether it and those below it write a debug log, `offshoot.<pid>.log`,
-            /// into the directory for temporary files on their machine (`S084`).
+            /// into the directory for temporary files on their machine.
             /// [`Router::enable_debug`] says so for all.
             ///
             /// [`Router::enable_debug`]: crate::Router::enable_debug
@@ -115,7 +115,7 @@ macro_rules! common {
 
             /// Whether the context and those below it write a profile when they end in order,
             /// `offshoot.stats.<pid>.<thread>.log` in the directory for temporary files on their
-            /// machine: which functions took how long (`S085`). [`RouterBuilder::profiling`] says
+            /// machine: which functions took how long. [`RouterBuilder::profiling`] says
             /// so for all.
             ///
             /// [`RouterBuilder::profiling`]: crate::RouterBuilder::profiling
@@ -124,7 +124,7 @@ macro_rules! common {
                 self
             }
 
-            /// How long the context may take to come up; the default is 30 seconds (`B011`).
+            /// How long the context may take to come up; the default is 30 seconds.
             pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.making.options.timeout = timeout;
                 self
@@ -214,28 +214,28 @@ use afar;
 
 impl Router {
     /// A new context in a process of the same user on this machine, or on that of another
-    /// context (`S080`). Await the builder to make it.
+    /// context. Await the builder to make it.
     pub fn local(&self) -> Local {
         Local::new(self.tree.clone())
     }
 
-    /// A new context on another machine, which has nothing installed for it (`S091`). Await the
+    /// A new context on another machine, which has nothing installed for it. Await the
     /// builder to make it.
     pub fn ssh(&self, hostname: impl Into<String>) -> Ssh {
         Ssh::new(self.tree.clone(), hostname.into())
     }
 
-    /// A new context of another user, by `sudo` (`S087`). Await the builder to make it.
+    /// A new context of another user, by `sudo`. Await the builder to make it.
     pub fn sudo(&self) -> Sudo {
         Sudo::new(self.tree.clone())
     }
 
-    /// A new context of another user, by `su` (`B004`). Await the builder to make it.
+    /// A new context of another user, by `su`. Await the builder to make it.
     pub fn su(&self) -> Su {
         Su::new(self.tree.clone())
     }
 
-    /// A new context of another user, by `doas` (`B005`). Await the builder to make it.
+    /// A new context of another user, by `doas`. Await the builder to make it.
     pub fn doas(&self) -> Doas {
         Doas::new(self.tree.clone())
     }

@@ -8,7 +8,7 @@ use offshoot_proto::control::{CheckHostKeys, Method, Password, Ssh as Spec};
 use super::{ConnectBuilder, afar, common};
 use crate::tree::Tree;
 
-/// A context on another machine that is about to be made (`S091`). Await it.
+/// A context on another machine that is about to be made. Await it.
 ///
 /// Nothing has to be installed there. What is not said here is up to the client and its
 /// configuration, such as `~/.ssh/config`.
@@ -37,13 +37,13 @@ impl Ssh {
         }
     }
 
-    /// As whom to log in (`S092`).
+    /// As whom to log in.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.spec.username = Some(username.into());
         self
     }
 
-    /// What to answer when a password is asked for. It is sent once at most (`S096`).
+    /// What to answer when a password is asked for. It is sent once at most.
     pub fn password(mut self, password: impl Into<Password>) -> Self {
         self.spec.password = Some(password.into());
         self
@@ -56,19 +56,19 @@ impl Ssh {
     }
 
     /// A program to connect with: OpenSSH's client, or one that takes the same arguments
-    /// (`S093`).
+    ///.
     pub fn ssh_path(mut self, path: impl Into<String>) -> Self {
         self.spec.ssh_path = Some(path.into());
         self
     }
 
-    /// Where the server listens (`S094`).
+    /// Where the server listens.
     pub fn port(mut self, port: u16) -> Self {
         self.spec.port = Some(port);
         self
     }
 
-    /// The only private key to log in with (`S097`).
+    /// The only private key to log in with.
     pub fn identity_file(mut self, path: impl Into<String>) -> Self {
         self.spec.identity_file = Some(path.into());
         self
@@ -81,8 +81,8 @@ impl Ssh {
         self
     }
 
-    /// What to do about the server's key (`B002`). The default is what the client's configuration
-    /// says, and to refuse where it would ask: a key has to be known (`S095`).
+    /// What to do about the server's key. The default is what the client's configuration
+    /// says, and to refuse where it would ask: a key has to be known.
     pub fn check_host_keys(mut self, check: CheckHostKeys) -> Self {
         self.spec.check_host_keys = Some(check);
         self
@@ -95,14 +95,14 @@ impl Ssh {
         self
     }
 
-    /// Whether to compress what is sent (`B001`).
+    /// Whether to compress what is sent.
     pub fn compression(mut self, compression: bool) -> Self {
         self.spec.compression = Some(compression);
         self
     }
 
     /// How often to ask a silent server for a sign of life, and how often in vain; the default is
-    /// every 15 seconds, three times (`B001`). No time at all asks never.
+    /// every 15 seconds, three times. No time at all asks never.
     pub fn keepalive(mut self, interval: Duration, count: u32) -> Self {
         let seconds = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
         let at_all = u32::from(!interval.is_zero());
@@ -111,7 +111,7 @@ impl Ssh {
         self
     }
 
-    /// Further arguments for the client's program (`B001`).
+    /// Further arguments for the client's program.
     pub fn ssh_args<T: Into<String>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
         self.spec.ssh_args = arguments.into_iter().map(Into::into).collect();
         self
@@ -125,7 +125,7 @@ impl Ssh {
         self
     }
 
-    /// How much the client's program tells of itself: so many `-v`, in this program's log (`B001`).
+    /// How much the client's program tells of itself: so many `-v`, in this program's log.
     pub fn ssh_debug_level(mut self, level: u8) -> Self {
         self.spec.debug_level = level;
         self

@@ -18,7 +18,7 @@ use crate::messages::Receiver;
 use crate::plugin::{Plugin, PluginError, Ready};
 
 impl Context {
-    /// Calls a function and waits for its value (`S109`).
+    /// Calls a function and waits for its value.
     ///
     /// The plugin is the one of that name that the router knows or finds. Calls of one context
     /// run one at a time in the order in which they were made, except those of functions marked
@@ -48,7 +48,7 @@ impl Context {
         blocking::wait(Some(&self.inner.tree.driver), self.call::<F>(arguments))?
     }
 
-    /// Starts a call and gives a receiver of its value (`S105`). The call is on its way when the
+    /// Starts a call and gives a receiver of its value. The call is on its way when the
     /// first future is done, which waits for nothing once the plugin was used in this context.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Context {
         Ok(Receiver::of_call(pending.reply, pending.target_call))
     }
 
-    /// Starts a call whose outcome nobody waits for (`B021`). If the function fails, the context
+    /// Starts a call whose outcome nobody waits for. If the function fails, the context
     /// logs that.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::messages::{ListenOptions, Receiver};
 use crate::router::Router;
 
 impl Context {
-    /// Lets the context outlive its parent and this program (`B045`): the calls that run in it go
+    /// Lets the context outlive its parent and this program: the calls that run in it go
     /// on, and so do those behind them, and it ends when the last of them has. Nothing more is heard
     /// of it then. Calls whose plugin has not arrived yet do not count.
     ///
@@ -42,7 +42,7 @@ impl Context {
         }
     }
 
-    /// Asks the context to end (`B022`). Its descendants end with it.
+    /// Asks the context to end. Its descendants end with it.
     pub fn shutdown(&self) {
         let id = self.inner.id;
         self.inner
@@ -51,7 +51,7 @@ impl Context {
             .drive(|state, _| state.node.shut_down(id));
     }
 
-    /// The same, and waits until it is gone (`B022`), with the process or the session that led to
+    /// The same, and waits until it is gone, with the process or the session that led to
     /// it.
     ///
     /// # Cancel safety
@@ -67,7 +67,7 @@ impl Context {
             .await;
     }
 
-    /// Waits until the context is gone, for whatever reason, and gives that (`S104`, `B050`).
+    /// Waits until the context is gone, for whatever reason, and gives that.
     ///
     /// # Cancel safety
     ///

@@ -29,7 +29,7 @@ impl Context {
         sent.map_err(|error| Error::unsent(self.name(), &error))
     }
 
-    /// Sends a message and gives a receiver of the answer (`S102`), or, if `persist`, of all that
+    /// Sends a message and gives a receiver of the answer, or, if `persist`, of all that
     /// is sent to where the answer goes. Only this context can answer.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Context {
     }
 
     /// Sends a message and waits for the one answer, so long at most if `deadline` says so
-    /// (`S103`). An answer that comes later is nobody's.
+    ///. An answer that comes later is nobody's.
     ///
     /// # Errors
     ///

@@ -23,9 +23,9 @@ use crate::tree::Tree;
 pub(crate) use call_target::CallTarget;
 pub use chain::CallChain;
 
-/// A handle to one process in the tree (`S100`).
+/// A handle to one process in the tree.
 ///
-/// Cheap to clone; two handles are equal when they mean the same context (`B023`).
+/// Cheap to clone; two handles are equal when they mean the same context.
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,

@@ -31,7 +31,7 @@ impl Router {
         ))
     }
 
-    /// The context of that id, if it is below this one (`S075`).
+    /// The context of that id, if it is below this one.
     ///
     /// What it was made with is not known: it can be sent to and shut down, and functions can be
     /// called in it if it runs the same images as its parent.

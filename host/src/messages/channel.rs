@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::router::Router;
 
-/// A [`Receiver`] and a [`Sender`] in one (`S130`): takes `In`, sends `Out`.
+/// A [`Receiver`] and a [`Sender`] in one: takes `In`, sends `Out`.
 ///
 /// [`pair`](Self::pair) makes two ends that are connected already. With the other end in another
 /// context, pass it [`receiver().to_sender()`](Receiver::to_sender), and make this end with the

@@ -13,7 +13,7 @@ use crate::context::Context;
 use offshoot_node::driver::Driver;
 use offshoot_node::mailbox::{MessageHandler, QueuedMessage};
 
-/// A function for the messages of a handle, and which of them it gets (`S065`).
+/// A function for the messages of a handle, and which of them it gets.
 ///
 /// It runs in the thread that the message arrives in, so it must not block: no messages of any
 /// context move in the meantime. One that panics is logged, and stays.
@@ -45,7 +45,7 @@ impl Handler {
     /// All messages to a new handle, from whoever may send here.
     ///
     /// When no more will come, because the respondent is lost or the router shuts down, the
-    /// function gets a message that [is dead](Message::is_dead) (`S066`, `S071`).
+    /// function gets a message that [is dead](Message::is_dead).
     pub fn new(function: impl FnMut(Message) + Send + 'static) -> Self {
         Self {
             function: Box::new(function),
@@ -73,7 +73,7 @@ impl Handler {
         self
     }
 
-    /// Which messages the function gets (`B043`). The others are answered: `refused by policy`.
+    /// Which messages the function gets. The others are answered: `refused by policy`.
     pub fn policy(mut self, policy: impl FnMut(&Message) -> bool + Send + 'static) -> Self {
         self.policy = Some(Box::new(policy));
         self

@@ -39,12 +39,12 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// Fails when the value cannot be encoded (`S107`).
+    /// Fails when the value cannot be encoded.
     pub fn new(handle: u64, value: &impl Serialize) -> Result<Self, Error> {
         Ok(Self::from_bytes(handle, encode(value)?))
     }
 
-    /// A message for a handle, whose content is the bytes themselves (`B026`).
+    /// A message for a handle, whose content is the bytes themselves.
     pub fn from_bytes(handle: u64, bytes: impl Into<Bytes>) -> Self {
         Self {
             handle: Handle(handle),
@@ -108,7 +108,7 @@ impl Message {
         matches!(self.body, Body::Dead(_))
     }
 
-    /// Why there will be no more, if it says so (`B025`).
+    /// Why there will be no more, if it says so.
     pub fn reason(&self) -> Option<&str> {
         match &self.body {
             Body::Dead(dead) => Some(&dead.reason),
@@ -136,7 +136,7 @@ impl Message {
         }
     }
 
-    /// Its content as several values, one after the other (`B026`), such as the fields of a tuple
+    /// Its content as several values, one after the other, such as the fields of a tuple
     /// that it was [made](Self::new) of.
     ///
     /// ```
@@ -170,7 +170,7 @@ impl Message {
         self.answer(Body::Data(encode(value)?))
     }
 
-    /// Answers it with the word that there will be no answer, and why (`B025`).
+    /// Answers it with the word that there will be no answer, and why.
     ///
     /// # Errors
     ///

@@ -23,10 +23,10 @@ use offshoot_node::driver::Driver;
 use offshoot_node::driver::Subscription;
 use offshoot_node::mailbox::{Content, Received};
 
-/// Takes the messages that come to a handle of this context (`S120`): the value of one call, or
+/// Takes the messages that come to a handle of this context: the value of one call, or
 /// all that is sent there.
 ///
-/// Cheap to clone; the clones share one queue, and each message goes to one of them (`S128`).
+/// Cheap to clone; the clones share one queue, and each message goes to one of them.
 /// When the last one is dropped, the handle is gone: senders get an error, and a call is
 /// cancelled where it runs.
 ///
@@ -60,7 +60,7 @@ enum Purpose {
     },
 }
 
-/// How to listen on a handle (`S120`): which one, for how long, and from whom.
+/// How to listen on a handle: which one, for how long, and from whom.
 ///
 /// ```no_run
 /// # async fn example(router: offshoot::Router, context: offshoot::Context)
@@ -103,7 +103,7 @@ impl ListenOptions {
         self
     }
 
-    /// The only context that may send there. When it is lost, whoever waits learns it (`S121`).
+    /// The only context that may send there. When it is lost, whoever waits learns it.
     pub fn respondent(mut self, context: &Context) -> Self {
         self.respondent = Some(context.clone());
         self
@@ -174,7 +174,7 @@ impl<T: DeserializeOwned> Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Waits for the next message and gives its value (`S126`).
+    /// Waits for the next message and gives its value.
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ impl<T> Receiver<T> {
         (self.decode)(&self.core, message)
     }
 
-    /// The same, for so long (`S125`). No time at all is a look at what is there.
+    /// The same, for so long. No time at all is a look at what is there.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl<T> Receiver<T> {
         Some(self.core.subscription.driver()?.runtime().clone())
     }
 
-    /// Waits for the next message and gives all of it (`S125`).
+    /// Waits for the next message and gives all of it.
     ///
     /// # Errors
     ///
@@ -273,12 +273,12 @@ impl<T> Receiver<T> {
     }
 
     /// Whether [`get`](Self::get) would wait. It may be wrong a moment later, in either way
-    /// (`S123`).
+    ///.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Messages that wait (`B030`).
+    /// Messages that wait.
     pub fn len(&self) -> usize {
         self.core.subscription.inbox().len()
     }
@@ -290,7 +290,7 @@ impl<T> Receiver<T> {
     }
 
     /// Ends it: everyone who waits gets [`Error::Channel`], what waits is void, senders get an
-    /// error, and a call is cancelled (`S124`). More than once is no more than once.
+    /// error, and a call is cancelled. More than once is no more than once.
     pub fn close(&self) {
         self.core.subscription.close("the receiver has been closed");
     }
@@ -308,7 +308,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// A way to send here (`B029`), also from other contexts: see [`Sender::to_portable`].
+    /// A way to send here, also from other contexts: see [`Sender::to_portable`].
     pub fn to_sender(&self) -> Sender<T> {
         let tree = self.core.tree();
         let here = tree.driver.lock().node.id();
@@ -325,7 +325,7 @@ impl<T> Receiver<T> {
     }
 
     /// Calls `notify` after each message, in whatever thread it arrives; it must not block
-    /// (`S122`). Messages that wait already count: it is called once at once if there are any.
+    ///. Messages that wait already count: it is called once at once if there are any.
     ///
     /// # Errors
     ///
@@ -342,7 +342,7 @@ impl<T> Receiver<T> {
 
     /// The values as a stream, which ends when nothing will come any more.
     ///
-    /// Errors other than that end are items (`S127`).
+    /// Errors other than that end are items.
     pub fn stream(&self) -> impl Stream<Item = Result<T, Error>> + Send + use<T>
     where
         T: Send + 'static,
@@ -355,7 +355,7 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// The values, one after the other, from a thread that is not the runtime's (`S127`). It ends
+    /// The values, one after the other, from a thread that is not the runtime's. It ends
     /// when nothing will come any more; other errors are items.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter(Some(self))

@@ -19,7 +19,7 @@ use crate::tree::Tree;
 use offshoot_node::driver::{PutEnd, StreamHandle};
 use offshoot_node::mailbox::WakerSlot;
 
-/// Sends messages to a handle in another context, or in this one (`S129`).
+/// Sends messages to a handle in another context, or in this one.
 ///
 /// What is sent arrives in order. A receiver that is slow stops the sender: [`put`](Self::put)
 /// waits once 256 KiB are under way, so a stream takes little memory at either end, however long
@@ -63,7 +63,7 @@ impl<T> Sender<T> {
     }
 
     /// Tells the receiver that there will be no more from here: whoever waits there gets
-    /// [`Error::Channel`] (`S129`). Messages that were put before arrive before.
+    /// [`Error::Channel`]. Messages that were put before arrive before.
     ///
     /// Nothing is closed on this side, so that several can send to one receiver.
     ///

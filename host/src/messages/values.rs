@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
-/// The values of one message, one after the other (`B026`). See
+/// The values of one message, one after the other. See
 /// [`Message::values`](super::Message::values).
 #[derive(Clone, Debug)]
 pub struct Values {

@@ -21,9 +21,9 @@ use source::Given;
 pub use source::{SelectEvent, Source};
 
 /// Waits for the first value of any of its sources: receivers, channels and other selects
-/// (`S020`).
+///.
 ///
-/// Values come in the order in which they arrived, over all sources (`S022`). Usually a source is
+/// Values come in the order in which they arrived, over all sources. Usually a source is
 /// removed when it has given a value, and [`next`](Self::next) ends with the last one: the way to
 /// gather the answers of calls that were made in parallel. With [`oneshot(false)`](Self::oneshot)
 /// sources stay, except those that can give no more.
@@ -68,7 +68,7 @@ struct Member<T> {
     source: Source<T>,
     ticket: Ticket,
     /// Whether it had nothing more to give when it was added. That must be said, where one whose
-    /// last value goes to someone else later just goes (`S023`).
+    /// last value goes to someone else later just goes.
     was_over: bool,
 }
 
@@ -109,19 +109,19 @@ impl<T: Send + 'static> Select<T> {
         Ok(select)
     }
 
-    /// Whether a source is removed when it has given a value (`S021`). A select in this one is
-    /// removed when it has no sources left (`S035`).
+    /// Whether a source is removed when it has given a value. A select in this one is
+    /// removed when it has no sources left.
     #[must_use]
     pub fn oneshot(self, oneshot: bool) -> Self {
         self.members().oneshot = oneshot;
         self
     }
 
-    /// Adds a source. What waits in it already counts, all of it (`S024`, `S031`, `S037`).
+    /// Adds a source. What waits in it already counts, all of it.
     ///
     /// # Errors
     ///
-    /// [`SelectError::Owned`] when a select has it already, also this one (`S032`);
+    /// [`SelectError::Owned`] when a select has it already, also this one;
     /// [`SelectError::Cycle`] when it is a select that has this one in it, however deep;
     /// [`SelectError::TooDeep`] when more than 64 selects would be nested in each other. Nothing
     /// has changed then.
@@ -163,11 +163,11 @@ impl<T: Send + 'static> Select<T> {
         Ok(())
     }
 
-    /// Removes a source. A value of which it has told already still comes (`S039`).
+    /// Removes a source. A value of which it has told already still comes.
     ///
     /// # Errors
     ///
-    /// [`SelectError::NotMember`] when it is not there (`S038`).
+    /// [`SelectError::NotMember`] when it is not there.
     pub fn remove(&self, source: impl Into<Source<T>>) -> Result<(), Error> {
         let source = source.into();
         let members = self.members();
@@ -180,7 +180,7 @@ impl<T: Send + 'static> Select<T> {
         Ok(())
     }
 
-    /// Waits for the next value (`S023`).
+    /// Waits for the next value.
     ///
     /// # Errors
     ///
@@ -241,12 +241,12 @@ impl<T: Send + 'static> Select<T> {
     }
 
     /// All values that are there now, without waiting for more: for a loop that hands out new work
-    /// in between (`S030`).
+    /// in between.
     pub fn drain(&self) -> Vec<SelectEvent<T>> {
         std::iter::from_fn(|| self.try_get().ok().flatten()).collect()
     }
 
-    /// The next value, or `None` when no source is left (`S029`).
+    /// The next value, or `None` when no source is left.
     ///
     /// # Cancel safety
     ///
@@ -297,7 +297,7 @@ impl<T: Send + 'static> Select<T> {
         })
     }
 
-    /// The values of all those receivers, in the order in which they arrive (`B031`).
+    /// The values of all those receivers, in the order in which they arrive.
     ///
     /// # Errors
     ///
@@ -336,9 +336,9 @@ impl<T: Send + 'static> Select<T> {
         self.source_count() > 0
     }
 
-    /// Lets go of all sources, without closing them, and wakes whoever waits (`S026`). More than
+    /// Lets go of all sources, without closing them, and wakes whoever waits. More than
     /// once is no more than once, and new sources may be added. Dropping the last clone does the
-    /// same (`S027`).
+    /// same.
     pub fn close(&self) {
         let sources = std::mem::take(&mut self.members().sources);
         for member in &sources {
@@ -348,7 +348,7 @@ impl<T: Send + 'static> Select<T> {
     }
 
     /// Calls `notify` after each value of which a source has told, in whatever thread it comes in;
-    /// it must not block (`S041`). It is called once at once if there are any.
+    /// it must not block. It is called once at once if there are any.
     ///
     /// # Errors
     ///

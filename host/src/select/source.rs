@@ -34,17 +34,17 @@ use offshoot_node::mailbox::{Notify, Owned, Received, Watched};
 pub enum Source<T> {
     /// One receiver.
     Receiver(Receiver<T>),
-    /// A queue within this process (`B031`).
+    /// A queue within this process.
     Latch(Latch<T>),
     /// All that another select waits for.
     Select(Select<T>),
 }
 
-/// A value, or the error instead of one, and where it came from (`S034`).
+/// A value, or the error instead of one, and where it came from.
 #[derive(Debug)]
 pub struct SelectEvent<T> {
     /// The source itself: what is in a select in this select, however deep, and never a select
-    /// (`S035`).
+    ///.
     pub source: Source<T>,
     /// What it gave.
     pub value: Result<T, Error>,

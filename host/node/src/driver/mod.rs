@@ -430,7 +430,7 @@ impl Driver {
     }
 
     /// Whether the context goes on without its parent, because a call that was made before still
-    /// runs (`B045`).
+    /// runs.
     pub fn goes_on_alone(&self) -> bool {
         let state = self.lock();
         // One that still waits now waits for an image that will not come.

@@ -80,7 +80,7 @@ impl StreamHandle {
         }
     }
 
-    /// Tells the receiver that there will be no more from here (`S129`).
+    /// Tells the receiver that there will be no more from here.
     pub fn close(&self) -> Result<(), SendError> {
         let Some(driver) = self.driver.upgrade() else {
             return Ok(());

@@ -107,7 +107,7 @@ pub enum ConnectError {
         /// What the system says.
         reason: String,
     },
-    /// The connection ended before the child said hello (`S099`).
+    /// The connection ended before the child said hello.
     #[error("`{program}` closed the connection while {stage}: {reason}")]
     ClosedEarly {
         /// What was started.

@@ -182,7 +182,7 @@ fn welcome(
     }
 }
 
-/// A child's name, which shows the chain of its parents (`S080`). Where that would be too long,
+/// A child's name, which shows the chain of its parents. Where that would be too long,
 /// the middle of the chain is left out, and the end of what is longer still.
 pub(super) fn default_name(parent: Option<&str>, label: &str, pid: u32) -> String {
     let label = label.replace("{pid}", &pid.to_string());

@@ -1,4 +1,4 @@
-//! What process listings show of a child: whose it is (`S081`, `S082`).
+//! What process listings show of a child: whose it is.
 
 use super::error::ConnectError;
 

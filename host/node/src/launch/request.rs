@@ -9,7 +9,7 @@ use super::error::ConnectError;
 use super::local::LocalSpec;
 use super::progress::Progress;
 
-/// How long a child may take to say hello, unless its maker says otherwise (`B011`).
+/// How long a child may take to say hello, unless its maker says otherwise.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A context to make.

@@ -100,7 +100,7 @@ impl Watched {
 }
 
 /// The messages of one handle. Any number of tasks and threads may take from it; each message
-/// goes to one of them (`S128`).
+/// goes to one of them.
 #[derive(Default)]
 pub struct Inbox {
     state: Mutex<State>,
@@ -115,7 +115,7 @@ struct State {
     readers: WakerSet,
     notify: Option<Arc<dyn Notify>>,
     over: Option<Arc<str>>,
-    /// Whether what waits is void (`S124`).
+    /// Whether what waits is void.
     closed: bool,
 }
 
@@ -204,7 +204,7 @@ impl Inbox {
     }
 
     /// Tells `notify` of each message from now on; gives how many wait already. Both in one step,
-    /// so that none is told twice or not at all (`S031`).
+    /// so that none is told twice or not at all.
     pub fn watch(&self, notify: Arc<dyn Notify>) -> Result<Watched, Owned> {
         let mut state = self.lock();
         if state.notify.is_some() {

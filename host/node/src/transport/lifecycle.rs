@@ -57,7 +57,7 @@ impl Transport {
         }
     }
 
-    /// Lets what it carries outlive the link (`B045`).
+    /// Lets what it carries outlive the link.
     pub fn release(&mut self) {
         match self {
             Self::Process(process) => process.release(),

@@ -99,7 +99,7 @@ impl Process {
         Some(describe(self.id(), status))
     }
 
-    /// Lets the process outlive us (`B045`).
+    /// Lets the process outlive us.
     pub fn release(&mut self) {
         self.released = true;
     }

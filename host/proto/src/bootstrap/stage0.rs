@@ -121,7 +121,7 @@ impl Stage0 {
         })
     }
 
-    /// Says what process listings are to show of the child, behind `offshoot:` (`S081`).
+    /// Says what process listings are to show of the child, behind `offshoot:`.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ impl fmt::Display for Words<'_> {
     }
 }
 
-/// A password is missing or wrong (`S088`, `S089`, `S096`).
+/// A password is missing or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasswordError {
@@ -101,7 +101,7 @@ pub enum PasswordError {
     },
 }
 
-/// The server's key is not trusted (`B002`).
+/// The server's key is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostKeyError {

@@ -19,7 +19,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 impl Node {
     /// Takes an id that no other context ever had, for [`add_route`](Self::add_route) to place
-    /// (`S074`). [`allocate_context`](Self::allocate_context) does both.
+    ///. [`allocate_context`](Self::allocate_context) does both.
     ///
     /// # Errors
     ///

@@ -110,7 +110,7 @@ impl Node {
     }
 
     /// Our parent says that contexts are gone that are neither above nor below us, and that we or
-    /// those below us have sent to (`B040`).
+    /// those below us have sent to.
     pub(super) fn on_lost_elsewhere(&mut self, mut route: DelRoute) -> bool {
         route.ids.sort_unstable();
         route.ids.dedup();

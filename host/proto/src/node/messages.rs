@@ -227,7 +227,7 @@ impl Node {
     }
 
     /// Stops to listen on every handle of programs, each of which learns `reason`: this context
-    /// ends (`S071`).
+    /// ends.
     pub fn close_handles(&mut self, reason: &str) {
         for handle in self.handles.all() {
             if let Some(listener) = self.handles.remove(handle) {

@@ -285,7 +285,7 @@ impl Node {
         self.message_max
     }
 
-    /// Whether messages between two children of one context are refused (`B041`). They are,
+    /// Whether messages between two children of one context are refused. They are,
     /// unless the controller allows them.
     pub fn unidirectional(&self) -> bool {
         self.unidirectional

@@ -63,7 +63,7 @@ impl Node {
     }
 
     /// Places a context whose id [`allocate_id`](Self::allocate_id) gave, below `via` or, when
-    /// that is this context, as a direct child that is expected (`S063`).
+    /// that is this context, as a direct child that is expected.
     ///
     /// # Errors
     ///

@@ -149,7 +149,7 @@ fn lead_session(command: &mut Command, terminal: Option<OwnedFd>) {
     }
 }
 
-/// A tool may have nothing to ask. One that has says that it found no terminal (`B048`).
+/// A tool may have nothing to ask. One that has says that it found no terminal.
 fn go_without(error: std::io::Error) -> Option<Terminal> {
     tracing::warn!("{}", no_terminal(error));
     None
