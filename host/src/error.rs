@@ -14,7 +14,7 @@ use offshoot_node::launch::{ConnectError, Seconds};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The function ran, or was about to, and has no value to give (`S161`). Look at the function.
+    /// The function ran, or was about to, and has no value to give. Look at the function.
     #[error(transparent)]
     Call(Box<CallError>),
     /// There will be no answer. Look at the machines between here and there.

@@ -51,7 +51,7 @@ pub(crate) enum Readiness {
 pub(crate) enum Next {
     Run(CallKey, Incoming),
     /// It fails, unrun: its time is up, its image is not here, or an earlier call of its chain has
-    /// failed (`B020`).
+    /// failed.
     Fail(Caller, CallFailure),
 }
 

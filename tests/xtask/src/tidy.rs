@@ -3,11 +3,14 @@
 //! A rule that nobody checks is a wish. Each one here is a function from the checkout to a list
 //! of problems; `cargo xtask tidy` prints them, and a test of this crate runs the same.
 
+mod circles;
 mod code;
+mod code_map;
 mod documents;
 mod edges;
 mod exceptions;
 mod parity;
+mod signatures;
 mod sources;
 mod top_level;
 
@@ -19,7 +22,9 @@ use crate::workspace;
 
 pub(crate) const HELP: &str = "\
 Checks the project's own rules, in a second:
-  - crates depend on each other only in the direction that docs/ARCHITECTURE.md draws
+  - crates depend on each other as docs/ARCHITECTURE.md has it, which has each crate and module
+  - no files of one crate import each other in a circle
+  - public functions take no `bool`, and documentation names no row of docs/PARITY.md
   - no source file of the host or the SDK is longer than 600 lines
   - `unsafe` appears only in tests and in the files listed for it
   - no unbounded queue in the host, the SDK or the plugins
@@ -54,7 +59,12 @@ pub(crate) fn check_and_report() -> Result<()> {
 fn problems() -> Result<Vec<String>> {
     let checkout = Checkout::read()?;
     let mut problems = top_level::check(&checkout);
-    problems.extend(edges::check(&workspace::metadata(&checkout.root)?)?);
+    let drawn = code_map::drawn_edges(&checkout);
+    let metadata = workspace::metadata(&checkout.root)?;
+    problems.extend(edges::check(&metadata, &drawn)?);
+    problems.extend(code_map::check(&checkout));
+    problems.extend(signatures::check(&checkout));
+    problems.extend(circles::check(&checkout));
     problems.extend(sources::check(&checkout));
     problems.extend(documents::check(&checkout));
     problems.extend(parity::check(&checkout));

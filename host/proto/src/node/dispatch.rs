@@ -243,7 +243,7 @@ impl Node {
         true
     }
 
-    /// This context is to outlive its parent (`B045`). The parent is told before the answer leaves.
+    /// This context is to outlive its parent. The parent is told before the answer leaves.
     fn on_detach(&mut self, message: &Message) {
         self.events.push_back(Event::Detach);
         if let Some(parent) = self.topology.parent_link() {

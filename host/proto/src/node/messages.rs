@@ -103,7 +103,7 @@ impl Node {
     }
 
     /// Monitors a respondent that is neither above nor below this context. The contexts on the way
-    /// note who has sent to whom, so that they can announce its loss (`B040`), and this may be the
+    /// note who has sent to whom, so that they can announce its loss, and this may be the
     /// first message. A context that has no route to it, or may not forward, answers `handle`.
     fn monitor(&mut self, respondent: ContextId, handle: Handle) {
         if respondent != self.topology.me

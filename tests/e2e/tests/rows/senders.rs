@@ -148,10 +148,7 @@ fn s107_what_cannot_be_encoded_fails_here() {
     with_lone_router(async |router| {
         let sender = Sender::<Odd>::new(&router.own_context(), 500);
         assert!(matches!(sender.put(&Odd).await, Err(Error::Usage(_))));
-        assert!(matches!(
-            Message::new(500, &Odd),
-            Err(Error::Usage(_))
-        ));
+        assert!(matches!(Message::new(500, &Odd), Err(Error::Usage(_))));
     });
 }
 

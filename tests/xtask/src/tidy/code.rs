@@ -21,6 +21,37 @@ pub(super) fn without_text(source: &str) -> String {
     code
 }
 
+/// Code without what is compiled for its tests alone: each item behind `#[cfg(test)]` is blanked out.
+pub(super) fn shipped(code: &str) -> String {
+    const TEST: &str = "#[cfg(test)]";
+    let mut out = String::with_capacity(code.len());
+    let mut rest = code;
+    while let Some(at) = rest.find(TEST) {
+        out.push_str(&rest[..at]);
+        let item = &rest[at + TEST.len()..];
+        let length = item_length(item);
+        out.extend(item[..length].chars().filter(|&c| c == '\n'));
+        rest = &item[length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Up to the semicolon or the closing brace that ends the first item.
+fn item_length(code: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, c) in code.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth <= 1 => return at + 1,
+            '}' => depth -= 1,
+            ';' if depth == 0 => return at + 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
 /// Whether `code` has `word` with no letter, digit or underscore on either side.
 pub(super) fn has_word(code: &str, word: &str) -> bool {
     code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')

@@ -1,56 +1,22 @@
 //! Which crate may depend on which. The sans-I/O core stays so because nothing that does I/O
 //! can get below it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-/// What a crate of the product may name among its dependencies.
-struct Rule {
-    package: &'static str,
-    /// Packages of this workspace.
-    ours: &'static [&'static str],
-    /// Packages of others; `None` leaves the choice to review and to cargo-deny.
-    theirs: Option<&'static [&'static str]>,
-}
-
-const RULES: &[Rule] = &[
-    Rule {
-        package: "offshoot-abi",
-        ours: &["offshoot-text"],
-        theirs: Some(&["postcard", "serde", "wasmparser"]),
-    },
-    Rule {
-        package: "offshoot-macros",
-        ours: &[],
-        theirs: Some(&["proc-macro2", "quote", "syn"]),
-    },
-    Rule {
-        package: "offshoot-guest",
-        ours: &["offshoot-abi", "offshoot-macros"],
-        theirs: None,
-    },
-    Rule {
-        package: "offshoot-build",
-        ours: &["offshoot-abi"],
-        theirs: None,
-    },
-    Rule {
-        package: "offshoot-text",
-        ours: &[],
-        theirs: Some(&["thiserror"]),
-    },
-    Rule {
-        package: "offshoot-limiter",
-        ours: &[],
-        theirs: Some(&["tokio"]),
-    },
-    Rule {
-        package: "offshoot-proto",
-        ours: &["offshoot-abi", "offshoot-text"],
+/// Crates that may name only these of others. For the rest the choice is left to review and to
+/// cargo-deny.
+const THEIRS: &[(&str, &[&str])] = &[
+    ("offshoot-abi", &["postcard", "serde", "wasmparser"]),
+    ("offshoot-macros", &["proc-macro2", "quote", "syn"]),
+    ("offshoot-text", &["thiserror"]),
+    ("offshoot-limiter", &["tokio"]),
+    (
+        "offshoot-proto",
         // All of them without `std`.
-        theirs: Some(&[
+        &[
             "blake3",
             "bytes",
             "crc32c",
@@ -60,77 +26,20 @@ const RULES: &[Rule] = &[
             "serde",
             "thiserror",
             "zeroize",
-        ]),
-    },
-    Rule {
-        package: "offshoot-ssh",
-        // It knows connections and nothing of contexts.
-        ours: &["offshoot-limiter", "offshoot-text"],
-        theirs: None,
-    },
-    Rule {
-        package: "offshoot-ssh-helper",
-        // The words of the tree for what the other one does.
-        ours: &["offshoot-proto", "offshoot-ssh"],
-        theirs: None,
-    },
-    Rule {
-        package: "offshoot-wasm",
-        // It knows nothing of links, routes or messages.
-        ours: &["offshoot-abi"],
-        theirs: None,
-    },
-    Rule {
-        package: "offshoot-node",
-        ours: &[
-            "offshoot-abi",
-            "offshoot-limiter",
-            "offshoot-proto",
-            "offshoot-ssh",
-            "offshoot-ssh-helper",
-            "offshoot-wasm",
         ],
-        theirs: None,
-    },
-    Rule {
-        package: "offshoot",
-        // The macros for `#[offshoot::main]` only, the helper for its build script.
-        ours: &[
-            "offshoot-abi",
-            "offshoot-macros",
-            "offshoot-node",
-            "offshoot-proto",
-            "offshoot-ssh-helper",
-            "offshoot-wasm",
-        ],
-        theirs: None,
-    },
-    Rule {
-        package: "offshoot-cli",
-        ours: &[
-            "offshoot",
-            "offshoot-abi",
-            "offshoot-build",
-            "offshoot-node",
-            "offshoot-proto",
-            "offshoot-ssh",
-            "offshoot-text",
-        ],
-        theirs: None,
-    },
+    ),
 ];
 
 /// The engine's crates: only `offshoot-wasm` names them, so that it can be replaced there alone.
 const ENGINE: &str = "wasmtime";
 
 /// What a plugin may name among our own: it is written as a stranger would write it.
-const PLUGIN: Rule = Rule {
-    package: "a plugin",
-    ours: &["offshoot-guest"],
-    theirs: None,
-};
+const OF_PLUGINS: &str = "offshoot-guest";
 
-pub(super) fn check(metadata: &Value) -> Result<Vec<String>> {
+/// What each crate may name of ours, as docs/ARCHITECTURE.md draws it.
+type Drawn = BTreeMap<String, BTreeSet<String>>;
+
+pub(super) fn check(metadata: &Value, drawn: &Drawn) -> Result<Vec<String>> {
     let packages = metadata["packages"]
         .as_array()
         .context("cargo metadata lists no packages")?;
@@ -155,47 +64,52 @@ pub(super) fn check(metadata: &Value) -> Result<Vec<String>> {
             }
             continue;
         }
-        let rule = match RULES.iter().find(|rule| rule.package == name) {
-            Some(rule) => rule,
-            None if folder.starts_with("plugins/") => &PLUGIN,
-            None => {
-                problems.push(format!(
-                    "{folder}: no rule says what `{name}` may depend on"
-                ));
-                continue;
-            }
+        let is_plugin = folder.starts_with("plugins/");
+        let plugins = BTreeSet::from([OF_PLUGINS.to_owned()]);
+        let Some(ours) = drawn.get(name).or(is_plugin.then_some(&plugins)) else {
+            problems.push(format!(
+                "{folder}: docs/ARCHITECTURE.md does not say what `{name}` may name"
+            ));
+            continue;
         };
-        let dependencies = package["dependencies"].as_array();
-        for dependency in dependencies.into_iter().flatten() {
-            // What only tests name cannot reach a user, and cargo refuses what would be a cycle.
-            if dependency["kind"] == "dev" {
-                continue;
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        // What only tests name cannot reach a user, and cargo refuses what would be a cycle.
+        let dependencies: BTreeSet<&str> = dependencies
+            .filter(|dependency| dependency["kind"] != "dev")
+            .filter_map(|dependency| dependency["name"].as_str())
+            .collect();
+        for other in &dependencies {
+            let permitted = match folders.contains_key(other) {
+                true => ours.contains(*other),
+                false => permits_foreign(name, other),
+            };
+            if !permitted {
+                problems.push(format!("{folder}: {name} may not depend on {other}"));
             }
-            let other = dependency["name"].as_str().unwrap_or_default();
-            if !rule.permits(other, folders.contains_key(other)) {
-                problems.push(format!(
-                    "{folder}: {} may not depend on {other}",
-                    rule.package
-                ));
-            }
+        }
+        let unused = ours
+            .iter()
+            .filter(|other| !dependencies.contains(other.as_str()));
+        for other in unused.filter(|_| !is_plugin) {
+            problems.push(format!(
+                "docs/ARCHITECTURE.md: draws an edge from {name} to {other} that is not there"
+            ));
         }
     }
     Ok(problems)
 }
 
-impl Rule {
-    fn permits(&self, other: &str, is_ours: bool) -> bool {
-        if is_ours {
-            return self.ours.contains(&other);
-        }
-        let may_run_wasm = self.package == "offshoot-wasm" || !other.starts_with(ENGINE);
-        may_run_wasm && self.theirs.is_none_or(|theirs| theirs.contains(&other))
-    }
+fn permits_foreign(package: &str, other: &str) -> bool {
+    let may_run_wasm = package == "offshoot-wasm" || !other.starts_with(ENGINE);
+    let listed = THEIRS.iter().find(|(name, _)| *name == package);
+    may_run_wasm && listed.is_none_or(|(_, theirs)| theirs.contains(&other))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::check;
 
@@ -212,7 +126,20 @@ mod tests {
                 { "name": "offshoot", "manifest_path": "/w/host/Cargo.toml", "dependencies": [] },
             ],
         });
-        check(&metadata).unwrap()
+        let drawn = [
+            "offshoot-abi",
+            "offshoot-node",
+            "offshoot-proto",
+            "offshoot-ssh",
+            "offshoot-wasm",
+        ];
+        let mut drawn: BTreeMap<_, _> = drawn.map(|name| (name.to_owned(), BTreeSet::new())).into();
+        drawn.insert("offshoot".to_owned(), BTreeSet::new());
+        drawn.insert(
+            "offshoot-cli".to_owned(),
+            BTreeSet::from(["offshoot".to_owned()]),
+        );
+        check(&metadata, &drawn).unwrap()
     }
 
     #[test]
@@ -246,7 +173,16 @@ mod tests {
     fn a_crate_without_a_rule_is_a_problem() {
         assert_eq!(
             problems("offshoot-new", "host/new", "serde", None),
-            ["host/new: no rule says what `offshoot-new` may depend on"]
+            ["host/new: docs/ARCHITECTURE.md does not say what `offshoot-new` may name"]
+        );
+    }
+
+    #[test]
+    fn an_edge_that_is_drawn_is_there() {
+        assert!(problems("offshoot-cli", "host/cli", "offshoot", None).is_empty());
+        assert_eq!(
+            problems("offshoot-cli", "host/cli", "clap", None),
+            ["docs/ARCHITECTURE.md: draws an edge from offshoot-cli to offshoot that is not there"]
         );
     }
 
@@ -267,7 +203,7 @@ mod tests {
     fn a_plugin_names_the_sdk_only() {
         assert_eq!(
             problems("facts", "plugins/facts", "offshoot", None),
-            ["plugins/facts: a plugin may not depend on offshoot"]
+            ["plugins/facts: facts may not depend on offshoot"]
         );
         assert!(problems("facts", "plugins/facts", "serde_json", None).is_empty());
     }

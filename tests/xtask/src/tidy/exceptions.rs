@@ -3,6 +3,133 @@
 /// Files of the host and the SDK that may be longer than the budget.
 pub(super) const LONG_FILES: &[(&str, &str)] = &[];
 
+/// Files of one crate that import each other. The list may only shrink.
+pub(super) const CIRCLES: &[&[&str]] = &[
+    &["guest-sdk/src/error.rs", "guest-sdk/src/report.rs"],
+    &[
+        "guest-sdk/src/router/chain.rs",
+        "guest-sdk/src/router/channel.rs",
+        "guest-sdk/src/router/context.rs",
+        "guest-sdk/src/router/listen.rs",
+        "guest-sdk/src/router/local.rs",
+        "guest-sdk/src/router/message.rs",
+        "guest-sdk/src/router/mod.rs",
+        "guest-sdk/src/router/receiver.rs",
+        "guest-sdk/src/router/select.rs",
+        "guest-sdk/src/router/sender.rs",
+    ],
+    &[
+        "guest-sdk/abi/src/inspect.rs",
+        "guest-sdk/abi/src/inspect/error.rs",
+    ],
+    &[
+        "guest-sdk/build/src/builder.rs",
+        "guest-sdk/build/src/cargo.rs",
+    ],
+    &[
+        "guest-sdk/build/src/toolchain.rs",
+        "guest-sdk/build/src/toolchain/build_std.rs",
+    ],
+    &[
+        "guest-sdk/macros/src/expand.rs",
+        "guest-sdk/macros/src/function.rs",
+    ],
+    &[
+        "host/src/connect/become_user.rs",
+        "host/src/connect/local.rs",
+        "host/src/connect/mod.rs",
+        "host/src/connect/ssh.rs",
+    ],
+    &["host/src/select/mod.rs", "host/src/select/source.rs"],
+    &[
+        "host/cli/src/args.rs",
+        "host/cli/src/passwords/mod.rs",
+        "host/cli/src/targets.rs",
+    ],
+    &[
+        "host/cli/src/doctor/access.rs",
+        "host/cli/src/doctor/reach.rs",
+        "host/cli/src/doctor/step.rs",
+    ],
+    &[
+        "host/cli/src/inventory/group_vars.rs",
+        "host/cli/src/inventory/load.rs",
+    ],
+    &[
+        "host/cli/src/inventory/host.rs",
+        "host/cli/src/inventory/mod.rs",
+    ],
+    &[
+        "host/cli/src/plugin/build.rs",
+        "host/cli/src/plugin/inspect.rs",
+        "host/cli/src/plugin/mod.rs",
+    ],
+    &["host/cli/src/report.rs", "host/cli/src/screen.rs"],
+    &[
+        "host/node/src/driver/mod.rs",
+        "host/node/src/driver/tasks.rs",
+    ],
+    &[
+        "host/node/src/launch/binary.rs",
+        "host/node/src/launch/error.rs",
+        "host/node/src/launch/payload.rs",
+        "host/node/src/launch/platform.rs",
+    ],
+    &[
+        "host/node/src/launch/ship_ssh.rs",
+        "host/node/src/launch/ssh/in_process.rs",
+        "host/node/src/launch/ssh/mod.rs",
+        "host/node/src/launch/ssh/openssh.rs",
+        "host/node/src/launch/ssh/shipped.rs",
+    ],
+    &[
+        "host/proto/src/bootstrap/conversation.rs",
+        "host/proto/src/bootstrap/error.rs",
+        "host/proto/src/bootstrap/stage0.rs",
+        "host/proto/src/control.rs",
+        "host/proto/src/decoder.rs",
+        "host/proto/src/frame.rs",
+        "host/proto/src/handshake.rs",
+        "host/proto/src/login/error.rs",
+        "host/proto/src/secrets.rs",
+    ],
+    &["host/proto/src/node/logs.rs", "host/proto/src/node/mod.rs"],
+    &[
+        "host/ssh/src/client/connect.rs",
+        "host/ssh/src/client/mod.rs",
+        "host/ssh/src/client/progress.rs",
+        "host/ssh/src/client/pump.rs",
+        "host/ssh/src/client/reach.rs",
+        "host/ssh/src/client/way.rs",
+    ],
+    &["host/wasm/src/cache.rs", "host/wasm/src/seal.rs"],
+    &[
+        "host/wasm/src/clock.rs",
+        "host/wasm/src/exchange.rs",
+        "host/wasm/src/executor.rs",
+        "host/wasm/src/files/wasi.rs",
+        "host/wasm/src/finish.rs",
+        "host/wasm/src/grants.rs",
+        "host/wasm/src/imports.rs",
+        "host/wasm/src/instance.rs",
+        "host/wasm/src/output.rs",
+        "host/wasm/src/plugin.rs",
+        "host/wasm/src/runtime.rs",
+        "host/wasm/src/state.rs",
+        "host/wasm/src/task.rs",
+        "host/wasm/src/ticker.rs",
+    ],
+    &["host/wasm/src/error.rs", "host/wasm/src/image.rs"],
+];
+
+/// Public functions with a `bool` parameter. The list may only shrink.
+pub(super) const BOOL_PARAMETERS: &[&str] = &[
+    "host/proto/src/method.rs::only_given_identities",
+    "host/proto/src/node/mod.rs::set_unidirectional",
+    "host/src/context/messages.rs::send_async",
+    "host/src/utils.rs::log_to_file",
+];
+
 /// The only files of the product with `unsafe` in their code; tests are free.
 pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
     (
