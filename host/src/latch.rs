@@ -17,8 +17,8 @@ use offshoot_node::mailbox::{Notify, Owned, WakerSet, WakerSlot, Watched};
 /// A queue that any thread or task can put into and take from, and that a
 /// [`Select`](crate::Select) can wait for beside receivers.
 ///
-/// It needs no router. Cheap to clone; all clones are one queue, and each value goes to one of
-/// those who wait.
+/// It needs no router. Cheap to clone; all clones are one queue, and each value goes to one
+/// consumer.
 ///
 /// ```
 /// # fn main() -> Result<(), offshoot::Error> {
@@ -58,7 +58,7 @@ impl<T> Latch<T> {
         }
     }
 
-    /// Puts a value in, and wakes those who wait.
+    /// Puts a value in.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl<T> Latch<T> {
         next.await
     }
 
-    /// The same, for so long. No time at all is a look at what is there.
+    /// As [`get`](Self::get), with a timeout. With a timeout of zero it does not wait.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl<T> Latch<T> {
         let value = match self.try_get() {
             Some(value) => Some(value),
             None if timeout.is_zero() => {
-                // A loop of looks must not keep those from running who would put something in.
+                // A loop that polls must yield to the tasks that put values in.
                 tokio::task::coop::consume_budget().await;
                 None
             }
@@ -124,7 +124,7 @@ impl<T> Latch<T> {
         value.unwrap_or_else(|| Err(timed_out(timeout)))
     }
 
-    /// The next value, if there is one now, or the word that there will never be.
+    /// The next value, or the error of a closed latch; `None` if neither is there now.
     pub fn try_get(&self) -> Option<Result<T, Error>> {
         self.lock().take()
     }
@@ -151,12 +151,12 @@ impl<T> Latch<T> {
         value.unwrap_or_else(|| Err(timed_out(timeout)))
     }
 
-    /// Whether [`get`](Self::get) would wait. It may be wrong a moment later.
+    /// Whether no value waits. The answer may be out of date when it is returned.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Values that wait.
+    /// Number of values that wait.
     pub fn len(&self) -> usize {
         self.lock().values.len()
     }
@@ -166,8 +166,8 @@ impl<T> Latch<T> {
         self.lock().closed
     }
 
-    /// Ends it: everyone who waits, and everyone who comes later, gets [`Error::Latch`], also when
-    /// values are left. More than once is no more than once.
+    /// Closes the latch: every [`get`](Self::get), now and later, is [`Error::Latch`], also when values
+    /// are left. Closing again changes nothing.
     pub fn close(&self) {
         let mut state = self.lock();
         if state.closed {
@@ -214,7 +214,7 @@ impl<T> State<T> {
     }
 }
 
-/// Wakes those who wait, each of whom looks: one that is woken may have lost interest.
+/// Wakes every consumer, since the future of one that is woken may be dropped before it looks.
 fn wake<T>(mut state: MutexGuard<'_, State<T>>) {
     let waiters = state.waiters.take();
     let notify = state.notify.clone();

@@ -67,8 +67,8 @@ struct Members<T> {
 struct Member<T> {
     source: Source<T>,
     ticket: Ticket,
-    /// Whether it had nothing more to give when it was added. That must be said, where one whose
-    /// last value goes to someone else later just goes.
+    /// Whether the source had ended when it was added. Then its end is an event; a source whose last
+    /// value another consumer takes is removed without one.
     was_over: bool,
 }
 
@@ -154,9 +154,9 @@ impl<T: Send + 'static> Select<T> {
             was_over: watched == Watched::Over,
         });
         drop(members);
-        // All that waits is told of anew: what it told when it was here before would count twice.
-        let told_before = |told: &Source<T>, by: Ticket| by != ticket && *told == source;
-        self.inner.ready.forget(told_before);
+        // All that waits is queued anew: what an earlier membership has queued would count twice.
+        let queued_before = |queued: &Source<T>, by: Ticket| by != ticket && *queued == source;
+        self.inner.ready.forget(queued_before);
         for _ in 0..watched.count() {
             self.inner.ready.push(source.clone(), ticket);
         }
@@ -202,7 +202,7 @@ impl<T: Send + 'static> Select<T> {
         }
     }
 
-    /// The same, for so long, all in all. No time at all is a look at what is there.
+    /// As [`get`](Self::get), with a timeout. With a timeout of zero it does not wait.
     ///
     /// # Errors
     ///
@@ -220,7 +220,7 @@ impl<T: Send + 'static> Select<T> {
             after: timeout,
         };
         if timeout.is_zero() {
-            // A loop of looks must not keep those from running who would have something to see.
+            // A loop that polls must yield to the tasks that bring values.
             tokio::task::coop::consume_budget().await;
             return Err(timed_out());
         }
@@ -231,7 +231,7 @@ impl<T: Send + 'static> Select<T> {
         }
     }
 
-    /// A value that is there now, if one is.
+    /// The next value, if one is there now.
     ///
     /// # Errors
     ///
@@ -336,9 +336,8 @@ impl<T: Send + 'static> Select<T> {
         self.source_count() > 0
     }
 
-    /// Lets go of all sources, without closing them, and wakes whoever waits. More than
-    /// once is no more than once, and new sources may be added. Dropping the last clone does the
-    /// same.
+    /// Removes all sources, without closing them, and ends every wait with [`SelectError::Closed`]. New
+    /// sources may be added later. Dropping the last clone also removes the sources.
     pub fn close(&self) {
         let sources = std::mem::take(&mut self.members().sources);
         for member in &sources {
@@ -407,7 +406,7 @@ impl<T: Send + 'static> Select<T> {
             return;
         }
         self.release(members, at);
-        // What else waits in it is for others.
+        // What else waits in the source is for others.
         self.inner.ready.forget(|_, told| told == ticket);
     }
 

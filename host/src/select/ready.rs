@@ -1,4 +1,4 @@
-//! Which sources of a select have told of a value, in order.
+//! The sources of a select that have a value, in the order of its arrival.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use crate::sync::{Mutex, MutexGuard};
 use offshoot_node::mailbox::{Notify, Owned, WakeList, WakerSet, WakerSlot};
 
-/// Which membership of a source it was: one that was removed and added again is another.
+/// Numbers the memberships of sources: a source that is removed and added again has another number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket(pub(super) u64);
 
-/// The queue of sources with a value, and who is told of it.
+/// The queue of sources that have a value, its consumers, and its observer.
 pub(super) struct Ready<S> {
     state: Mutex<State<S>>,
 }
@@ -22,9 +22,9 @@ struct State<S> {
     readers: WakerSet,
     /// The select that this one is in.
     notify: Option<Arc<dyn Notify>>,
-    /// Counts how often it was closed.
+    /// Number of times that the select was closed.
     epoch: u64,
-    /// Counts what may interest whoever waits.
+    /// Number of changes that a consumer has to look at.
     changes: u64,
 }
 
@@ -41,12 +41,12 @@ impl<S> Ready<S> {
         }
     }
 
-    /// The source that was first to tell of a value.
+    /// The source whose value arrived first.
     pub(super) fn pop(&self) -> Option<(S, Ticket)> {
         self.lock().queue.pop_front()
     }
 
-    /// Values that were told of.
+    /// Number of values in the queue.
     pub(super) fn len(&self) -> usize {
         self.lock().queue.len()
     }
@@ -76,7 +76,7 @@ impl<S> Ready<S> {
         }
     }
 
-    /// Forgets what some sources told.
+    /// Removes some sources from the queue.
     pub(super) fn forget(&self, gone: impl Fn(&S, Ticket) -> bool) {
         let mut state = self.lock();
         if state.queue.is_empty() {
@@ -103,7 +103,7 @@ impl<S> Ready<S> {
         }
     }
 
-    /// Tells `notify` of each value from now on; gives how many there are already.
+    /// Notifies `notify` of each value from now on; returns how many there are already.
     pub(super) fn watch(&self, notify: Arc<dyn Notify>) -> Result<usize, Owned> {
         let mut state = self.lock();
         if state.notify.is_some() {
@@ -113,7 +113,7 @@ impl<S> Ready<S> {
         Ok(state.queue.len())
     }
 
-    /// Tells nobody any more.
+    /// Removes the observer.
     pub(super) fn unwatch(&self) {
         let notify = self.lock().notify.take();
         // It may own anything, and what is dropped may call back.
@@ -128,7 +128,7 @@ impl<S> Ready<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Ready<S> {
-    /// What a source is to tell.
+    /// The observer of a source.
     pub(super) fn notifier(self: &Arc<Self>, source: S, ticket: Ticket) -> Arc<dyn Notify> {
         Arc::new(Notifier {
             ready: Arc::downgrade(self),

@@ -1,4 +1,4 @@
-//! What a select can wait for, and what comes of it.
+//! The sources of a select, and the events that they give.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use crate::latch::Latch;
 use crate::messages::{Channel, Receiver};
 use offshoot_node::mailbox::{Notify, Owned, Received, Watched};
 
-/// What a [`Select`] can wait for.
+/// A source of a [`Select`].
 ///
 /// Receivers, channels, latches and selects become one when they are added:
 ///
@@ -46,7 +46,7 @@ pub struct SelectEvent<T> {
     /// The source itself: what is in a select in this select, however deep, and never a select
     ///.
     pub source: Source<T>,
-    /// What it gave.
+    /// The value, or the error.
     pub value: Result<T, Error>,
 }
 
@@ -66,17 +66,17 @@ impl<T> SelectEvent<T> {
     }
 }
 
-/// What a source has to give at the moment.
+/// The result of taking from a source that has reported a value.
 pub(super) enum Given<T> {
     Event(SelectEvent<T>),
-    /// Someone else was quicker; more may come.
+    /// Another consumer has taken it; more values may arrive.
     Nothing,
-    /// Someone else has taken the last that there was.
+    /// Another consumer has taken the last value; none will arrive.
     Exhausted,
 }
 
 impl<T: Send + 'static> Source<T> {
-    /// Has `notify` told of its values.
+    /// Notifies `notify` of each value.
     pub(super) fn watch(&self, notify: Arc<dyn Notify>) -> Result<Watched, Owned> {
         match self {
             Self::Receiver(receiver) => receiver.core().subscription.inbox().watch(notify),
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Source<T> {
         }
     }
 
-    /// Takes what it has told of.
+    /// Takes the value that the source has reported.
     pub(super) fn take(&self) -> Given<T> {
         let value = match self {
             Self::Receiver(receiver) => match receiver.core().subscription.try_take() {
@@ -108,7 +108,7 @@ impl<T: Send + 'static> Source<T> {
         value.map_or(Given::Nothing, |value| Given::Event(self.event(value)))
     }
 
-    /// What it says when it was added and had nothing more to give.
+    /// The event of a source that had ended before it was added.
     pub(super) fn end(&self) -> Option<SelectEvent<T>> {
         let Self::Receiver(receiver) = self else {
             return None;
@@ -116,7 +116,7 @@ impl<T: Send + 'static> Source<T> {
         receiver.try_get().map(|value| self.event(value))
     }
 
-    /// Whether it can give nothing any more.
+    /// Whether no value is left, and none will arrive.
     pub(super) fn is_over(&self) -> bool {
         match self {
             Self::Receiver(receiver) => receiver.is_over() && receiver.is_empty(),
@@ -134,7 +134,7 @@ impl<T: Send + 'static> Source<T> {
 }
 
 impl<T> Source<T> {
-    /// Tells nobody of its values any more.
+    /// Removes the observer.
     pub(super) fn let_go(&self) {
         match self {
             Self::Receiver(receiver) => receiver.core().subscription.inbox().unwatch(),
