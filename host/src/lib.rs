@@ -62,3 +62,8 @@ pub use {
 
 /// Mitogen's name of [`ConnectError`].
 pub type StreamError = ConnectError;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

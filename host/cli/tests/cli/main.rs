@@ -5,6 +5,7 @@
 
 mod calls;
 mod doctor;
+mod documents;
 mod endings;
 mod fleets;
 mod hosts;
