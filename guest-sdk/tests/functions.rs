@@ -165,10 +165,9 @@ fn types_without_a_schema_go_by_their_name() {
 #[derive(Debug, PartialEq)]
 struct Disk<T> {
     device_name: String,
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type")]
     kind: Kind,
     free: Option<T>,
-    #[serde(alias = "kids")]
     parts: Vec<Disk<T>>,
 }
 

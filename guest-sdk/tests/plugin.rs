@@ -46,8 +46,8 @@ fn a_plugin_is_built_and_says_what_it_is() {
         [
             "fn Figure::moved(figure: Figure, by: Point) -> Result<Figure, Error>",
             "fn ask(children: u8) -> Result<Option<Context>, Error>",
-            "fn count(out: Sender, up_to: u64) -> Result<(), Error>",
-            "fn echo(bytes: Bytes) -> Bytes",
+            "fn count(out: Sender<u64>, up_to: u64) -> Result<(), Error>",
+            "fn echo(bytes: Blob) -> Blob",
             "fn fail(text: String) -> Result<(), _>",
             "fn greet(name: String, times: u8) -> String",
             "fn panic(text: String)",

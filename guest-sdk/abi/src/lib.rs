@@ -21,10 +21,12 @@ mod function;
 mod grant;
 #[cfg(feature = "inspect")]
 mod inspect;
+mod known;
 mod manifest;
 pub mod record;
 pub mod router;
 mod schema;
+mod schema_core;
 #[cfg(feature = "std")]
 mod schema_std;
 mod secret;
@@ -37,6 +39,7 @@ pub use function::Function;
 pub use grant::{Grant, ParseGrantError, Want};
 #[cfg(feature = "inspect")]
 pub use inspect::{Inspection, InvalidModule, MODULE_MAX, inspect};
+pub use known::Known;
 pub use manifest::{Argument, FunctionInfo, Manifest, ManifestError};
 pub use schema::{Field, NamedType, Schema, Shape, Type, Variant, VariantShape, VariantType};
 pub use secret::Secret;

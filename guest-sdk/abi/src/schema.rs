@@ -5,10 +5,16 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap, LinkedList, VecDeque};
+use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt;
+use core::num::Wrapping;
+
+use crate::known::Known;
 
 /// A type whose values other programs can read and write knowing only its [`Shape`].
 ///
@@ -188,7 +194,7 @@ impl fmt::Display for Type {
             Self::F64 => "f64",
             Self::Char => "char",
             Self::Str => "String",
-            Self::Bytes => "Bytes",
+            Self::Bytes => "Blob",
             Self::Option(inner) => return write!(f, "Option<{inner}>"),
             Self::Seq(inner) => return write!(f, "Vec<{inner}>"),
             Self::Map(key, value) => return write!(f, "Map<{key}, {value}>"),
@@ -202,6 +208,17 @@ impl fmt::Display for Type {
                     write!(f, "{part}")?;
                 }
                 return f.write_str(if parts.len() == 1 { ",)" } else { ")" });
+            }
+            Self::Newtype(name, inner) if self.known() == Some(Known::Collection) => match &**inner
+            {
+                Self::Seq(item) => return write!(f, "{name}<{item}>"),
+                _ => name,
+            },
+            Self::TupleStruct(name, parts) if self.known() == Some(Known::Sender) => {
+                match parts.last() {
+                    Some(Self::Array(item, _)) => return write!(f, "{name}<{item}>"),
+                    _ => name,
+                }
             }
             Self::Newtype(name, _)
             | Self::TupleStruct(name, _)
@@ -235,6 +252,10 @@ macro_rules! transparent {
 transparent! {
     [T: Schema + ?Sized] &T,
     [T: Schema + ?Sized] Box<T>,
+    [T: Schema + ?Sized] Rc<T>,
+    [T: Schema + ?Sized] Arc<T>,
+    [T: Schema] Wrapping<T>,
+    [T: Schema] Reverse<T>,
     [T: Schema + alloc::borrow::ToOwned + ?Sized] Cow<'_, T>,
 }
 
@@ -247,9 +268,17 @@ macro_rules! sequences {
 sequences! {
     [T: Schema] [T],
     [T: Schema] Vec<T>,
-    [T: Schema] VecDeque<T>,
-    [T: Schema] BTreeSet<T>,
 }
+
+macro_rules! collections {
+    ($($name:ident),*) => {
+        $(impl<T: Schema> Schema for $name<T> {
+            const SHAPE: Shape = Shape::Newtype(stringify!($name), &Shape::Seq(&T::SHAPE));
+        })*
+    };
+}
+
+collections! { VecDeque, BTreeSet, BinaryHeap, LinkedList }
 
 impl<T: Schema> Schema for Option<T> {
     const SHAPE: Shape = Shape::Option(&T::SHAPE);
@@ -290,44 +319,4 @@ macro_rules! tuples {
 tuples! {
     (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F)
     (A B C D E F G) (A B C D E F G H)
-}
-
-impl Schema for core::time::Duration {
-    const SHAPE: Shape = Shape::Struct(
-        "Duration",
-        &[
-            Field {
-                name: "secs",
-                shape: Shape::U64,
-            },
-            Field {
-                name: "nanos",
-                shape: Shape::U32,
-            },
-        ],
-    );
-}
-
-impl Schema for core::net::Ipv4Addr {
-    const SHAPE: Shape = Shape::Array(&Shape::U8, 4);
-}
-
-impl Schema for core::net::Ipv6Addr {
-    const SHAPE: Shape = Shape::Array(&Shape::U8, 16);
-}
-
-impl Schema for core::net::IpAddr {
-    const SHAPE: Shape = Shape::Enum(
-        "IpAddr",
-        &[
-            Variant {
-                name: "V4",
-                shape: VariantShape::Newtype(&core::net::Ipv4Addr::SHAPE),
-            },
-            Variant {
-                name: "V6",
-                shape: VariantShape::Newtype(&core::net::Ipv6Addr::SHAPE),
-            },
-        ],
-    );
 }

@@ -11,16 +11,16 @@ impl<K: Schema, V: Schema, S> Schema for HashMap<K, V, S> {
 }
 
 impl<T: Schema, S> Schema for HashSet<T, S> {
-    const SHAPE: Shape = Shape::Seq(&T::SHAPE);
+    const SHAPE: Shape = Shape::Newtype("HashSet", &Shape::Seq(&T::SHAPE));
 }
 
 /// Serde writes paths as text and refuses those that are not UTF-8.
 impl Schema for Path {
-    const SHAPE: Shape = Shape::Str;
+    const SHAPE: Shape = PathBuf::SHAPE;
 }
 
 impl Schema for PathBuf {
-    const SHAPE: Shape = Shape::Str;
+    const SHAPE: Shape = Shape::Newtype("PathBuf", &Shape::Str);
 }
 
 impl Schema for SystemTime {

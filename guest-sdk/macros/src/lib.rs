@@ -85,9 +85,10 @@ pub fn functions(options: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// Of serde's attributes, `rename`, `rename_all`, `rename_all_fields`, `transparent`, `alias`,
-/// `default`, `deny_unknown_fields` and `bound` may be used. Those that change what is written
-/// are refused, because the schema would no longer describe it.
+/// Of serde's attributes, `rename`, `rename_all`, `rename_all_fields`, `transparent`,
+/// `deny_unknown_fields` and `bound` may be used. Those that change what is written (`skip`,
+/// `flatten`, `untagged` ..) are refused, because the schema would no longer describe it, and so are
+/// `alias` and `default`, which would have no effect.
 #[proc_macro_attribute]
 pub fn data(options: TokenStream, item: TokenStream) -> TokenStream {
     data::expand(options.into(), item.into()).into()

@@ -48,8 +48,21 @@ impl SerdeAttributes {
             "rename_all" => self.rename_all = Some(case(meta)?),
             "rename_all_fields" => self.rename_all_fields = Some(case(meta)?),
             "transparent" => self.transparent = true,
-            // Written is the same with them and without; reading only becomes laxer or stricter.
-            "default" | "alias" | "deny_unknown_fields" | "bound" | "expecting" => skip(meta)?,
+            // Written is the same with them and without.
+            "deny_unknown_fields" | "bound" | "expecting" => skip(meta)?,
+            other @ ("default" | "alias") => {
+                return Err(meta.error(format!(
+                    "`{other}` has no effect here, where values travel without the names of their \
+                     fields: leave it out, and use an `Option` for what may be missing"
+                )));
+            }
+            // Deriving serde's traits by hand would not help: such values are not read back.
+            other @ ("flatten" | "untagged" | "tag" | "content" | "skip_serializing_if") => {
+                return Err(meta.error(format!(
+                    "`{other}` needs a format that writes the names of fields, and values travel \
+                     without: leave it out"
+                )));
+            }
             "crate" => {
                 return Err(meta.error("`#[data]` sets `crate` itself: remove it"));
             }

@@ -22,7 +22,9 @@ use super::report::{self, Diagnostic, Status};
 use super::runner::{self, Outcome, TargetError, Work};
 use super::summary::Summary;
 use super::{targets, types};
-use offshoot::json::{ArgumentText, JsonError, JsonErrorKind, encode_arguments, near};
+use offshoot::json::{
+    ArgumentText, JsonError, JsonErrorKind, check_result, encode_arguments, near,
+};
 use offshoot::{Plugin, Router};
 
 /// Outcomes that wait to be printed; a reader that is slow slows the calls down.
@@ -77,6 +79,7 @@ fn prepare(args: &CallArgs, verbosity: i16) -> Result<Work, Diagnostic> {
         .function(function)
         .ok_or_else(|| unknown_function(manifest, function))?
         .clone();
+    check_result(&function.result).map_err(|error| unshown_result(manifest, &function, &error))?;
     let texts: Vec<ArgumentText<'_>> = args.arguments.iter().map(|it| ArgumentText(it)).collect();
     let arguments = encode_arguments(&function, &texts)
         .map_err(|error| bad_arguments(manifest, &function, &error))?;
@@ -120,6 +123,14 @@ fn unknown_function(manifest: &Manifest, name: &str) -> Diagnostic {
         Some(guess) => problem.help(format!("did you mean `{plugin}::{guess}`?")),
         None => problem,
     }
+}
+
+fn unshown_result(manifest: &Manifest, function: &FunctionInfo, error: &JsonError) -> Diagnostic {
+    let name = format!("{}::{}", manifest.plugin, function.name);
+    let mut signature = vec![format!("it is {function}")];
+    signature.extend(types::of_functions([function]));
+    Diagnostic::usage(format!("cannot show the result of `{name}`: {error}"))
+        .note(signature.join("\n"))
 }
 
 fn bad_arguments(manifest: &Manifest, function: &FunctionInfo, error: &JsonError) -> Diagnostic {

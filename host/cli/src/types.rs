@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use offshoot_abi::{FunctionInfo, NamedType, Type};
+use offshoot_abi::{FunctionInfo, Known, NamedType, Type};
 
 /// The definitions of all named types of some functions, as a Rust programmer would write them,
 /// each before the types that it uses.
@@ -38,6 +38,15 @@ impl Found {
     }
 
     fn visit(&mut self, ty: &Type) {
+        // What `std` and the SDK have needs no definition; only what is in it does.
+        match (ty.known(), ty) {
+            (None, _) => {}
+            (Some(Known::Collection), Type::Newtype(_, inner)) => return self.visit(inner),
+            (Some(Known::Sender), Type::TupleStruct(_, parts)) => {
+                return parts.iter().skip(1).for_each(|part| self.visit(part));
+            }
+            (Some(_), _) => return,
+        }
         if let Some(definition) = definition(ty) {
             if !self.seen.insert(definition.clone()) {
                 return;

@@ -3,14 +3,14 @@
 //! The bytes come from a plugin, and so does the schema: neither may cost more than the reader
 //! is willing to pay.
 
-use offshoot_abi::{NamedType, Type, VariantType};
+use offshoot_abi::{Known, NamedType, Type, VariantType};
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
 use super::encode::DEPTH_MAX;
 use super::error::{JsonError, JsonErrorKind};
 use super::path::Path;
-use super::{base64, map_key};
+use super::{base64, known, known::Textual, map_key};
 
 /// Memory that a decoded value may take.
 ///
@@ -36,6 +36,38 @@ pub fn decode(ty: &Type, bytes: &[u8]) -> Result<Value, JsonError> {
     }
 }
 
+/// Makes sure that every value of a function's result can be decoded, before the function is called.
+///
+/// # Errors
+///
+/// Fails when a part of the type has no schema, and says which.
+pub fn check_result(ty: &Type) -> Result<(), JsonError> {
+    check(ty, &Path::Root("result"))
+}
+
+fn check(ty: &Type, path: &Path<'_>) -> Result<(), JsonError> {
+    match ty {
+        Type::Opaque(name) => Err(JsonErrorKind::Opaque(name.clone()).at(path)),
+        Type::Option(inner) | Type::Newtype(_, inner) => check(inner, path),
+        Type::Seq(inner) | Type::Array(inner, _) => check(inner, &path.index(0)),
+        Type::Map(key, item) => {
+            check(key, path)?;
+            check(item, path)
+        }
+        Type::Tuple(parts) | Type::TupleStruct(_, parts) => {
+            let mut parts = parts.iter().enumerate();
+            parts.try_for_each(|(index, part)| check(part, &path.index(index)))
+        }
+        Type::Struct(_, fields) => fields
+            .iter()
+            .try_for_each(|field| check(&field.ty, &path.field(&field.name))),
+        Type::Enum(_, variants) => variants
+            .iter()
+            .try_for_each(|variant| check(&variant.content, &path.field(&variant.name))),
+        _ => Ok(()),
+    }
+}
+
 struct Decoder<'a> {
     bytes: &'a [u8],
     weight: usize,
@@ -50,7 +82,11 @@ impl<'a> Decoder<'a> {
         }
         let depth = depth + 1;
         self.weigh(size_of::<Value>(), path)?;
+        if let Some(textual) = known::textual(ty) {
+            return self.text(ty, textual, path);
+        }
         match ty {
+            Type::Seq(inner) if **inner == Type::U8 => self.scalar(&Type::Bytes, path),
             Type::Option(inner) => match self.take::<bool>(ty, path)? {
                 false => Ok(Value::Null),
                 true => self.value(inner, path, depth),
@@ -62,11 +98,27 @@ impl<'a> Decoder<'a> {
             Type::Array(inner, len) => self.items(inner, u64::from(*len), path, depth),
             Type::Map(key, item) => self.map(ty, (key, item), path, depth),
             Type::Tuple(parts) | Type::TupleStruct(_, parts) => self.parts(parts, path, depth),
-            Type::Newtype(_, inner) => self.value(inner, path, depth),
+            Type::Newtype(_, inner) => match (ty.known(), &**inner) {
+                (Some(Known::Collection), Type::Seq(item)) => {
+                    let count = self.take(ty, path)?;
+                    self.items(item, count, path, depth)
+                }
+                (_, inner) => self.value(inner, path, depth),
+            },
             Type::Struct(_, fields) => self.fields(fields, path, depth),
             Type::Enum(_, variants) => self.variant(ty, variants, path, depth),
             scalar => self.scalar(scalar, path),
         }
+    }
+
+    /// A value that is text for people.
+    fn text(&mut self, ty: &Type, textual: Textual, path: &Path<'_>) -> Decoded {
+        let (text, rest) = textual
+            .decode(self.bytes)
+            .ok_or_else(|| malformed(ty, "they do not decode", path))?;
+        self.weigh(text.len(), path)?;
+        self.bytes = rest;
+        Ok(text.into())
     }
 
     /// A value without parts; apart from [`value`](Self::value) to keep the recursion's stack small.

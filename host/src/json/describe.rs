@@ -1,11 +1,11 @@
 //! Words for types and values, for error messages.
 
-use offshoot_abi::Type;
+use offshoot_abi::{Known, Type};
 use serde_json::value::RawValue;
 
 use super::error::{JsonError, JsonErrorKind};
 use super::path::Path;
-use super::raw;
+use super::{known, raw};
 
 /// Characters of a user's value that an error repeats.
 const QUOTE_MAX: usize = 40;
@@ -18,6 +18,11 @@ pub(super) fn mismatch(expected: String, value: &RawValue, path: &Path<'_>) -> J
 /// The type, with what a reader may not know of it.
 pub(super) fn scalar_name(ty: &Type) -> String {
     let more = match ty {
+        ty if known::textual(ty).is_some() => known::textual(ty)
+            .map_or("text", known::Textual::example)
+            .to_owned(),
+        Type::Newtype(..) if ty.known() == Some(Known::NonZero) => "not 0".to_owned(),
+        Type::Newtype(..) if ty.known() == Some(Known::Collection) => "an array".to_owned(),
         Type::Unit => "null".to_owned(),
         Type::I8 => range(i8::MIN, i8::MAX),
         Type::I16 => range(i16::MIN, i16::MAX),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use offshoot_abi::{FunctionInfo, NamedType, Type, VariantType};
+use offshoot_abi::{FunctionInfo, Known, NamedType, Type, VariantType};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::describe::{describe_content, mismatch, quote, scalar_name};
 use super::error::{JsonError, JsonErrorKind};
 use super::path::Path;
-use super::{base64, map_key, near::near, raw};
+use super::{base64, known, map_key, near::near, raw};
 
 /// Nesting of a value at most: twice that of a manifest's types, because an entry of a map may be a
 /// level of its own.
@@ -26,6 +26,8 @@ pub struct ArgumentText<'a>(pub &'a str);
 
 /// The postcard bytes of a function's arguments.
 ///
+/// Arguments at the end that are an `Option` may be left out.
+///
 /// # Errors
 ///
 /// Fails when the number of arguments or the type of one is not what the function takes.
@@ -34,14 +36,19 @@ pub fn encode_arguments(
     arguments: &[ArgumentText<'_>],
 ) -> Result<Vec<u8>, JsonError> {
     let root = Path::Root("args");
-    if function.arguments.len() != arguments.len() {
-        let (expected, found) = (function.arguments.len(), arguments.len());
-        return Err(JsonErrorKind::Count { expected, found }.at(&root));
+    let (max, found) = (function.arguments.len(), arguments.len());
+    let optional = function.arguments.iter().rev();
+    let min = max - optional.take_while(|one| is_option(&one.ty)).count();
+    if !(min..=max).contains(&found) {
+        return Err(JsonErrorKind::Count { min, max, found }.at(&root));
     }
     let mut encoder = Encoder { out: Vec::new() };
-    for (index, (argument, text)) in function.arguments.iter().zip(arguments).enumerate() {
+    for (index, argument) in function.arguments.iter().enumerate() {
         let path = root.index(index);
-        let value = parse(&argument.ty, text.0).map_err(|kind| kind.at(&path))?;
+        let value = match arguments.get(index) {
+            Some(text) => parse(&argument.ty, text.0).map_err(|kind| kind.at(&path))?,
+            None => RawValue::NULL.to_owned(),
+        };
         encoder.value(&argument.ty, &value, &path, 0)?;
     }
     Ok(encoder.out)
@@ -82,6 +89,9 @@ fn parse(ty: &Type, text: &str) -> Result<Box<RawValue>, JsonErrorKind> {
 fn is_word(ty: &Type, text: &str) -> bool {
     let begins = |marks: &[char]| text.starts_with(marks);
     match ty {
+        _ if known::textual(ty).is_some() => !begins(&['"', '{']),
+        Type::Seq(inner) if **inner == Type::U8 => !begins(&['"', '[']),
+        Type::Newtype(..) if ty.known() == Some(Known::Collection) => false,
         Type::Str | Type::Char => !begins(&['"']),
         Type::Bytes => !begins(&['"', '[']),
         Type::Enum(_, variants) => {
@@ -109,7 +119,17 @@ impl Encoder {
             return Err(JsonErrorKind::TooDeep(DEPTH_MAX).at(path));
         }
         let depth = depth + 1;
+        if let Some(textual) = known::textual(ty)
+            && let Some(text) = raw::string(value)
+        {
+            return textual
+                .encode(&text, &mut self.out)
+                .ok_or_else(|| mismatch(scalar_name(ty), value, path));
+        }
         match ty {
+            Type::Seq(inner) if **inner == Type::U8 && raw::is_string(value) => {
+                self.value(&Type::Bytes, value, path, depth)
+            }
             Type::Bytes if !raw::is_string(value) => {
                 self.sequence(ty, &Type::U8, value, path, depth)
             }
@@ -135,7 +155,15 @@ impl Encoder {
                 let items = array(ty, parts.len(), value, path)?;
                 self.parts(parts, &items, path, depth)
             }
-            Type::Newtype(_, inner) => self.value(inner, value, path, depth),
+            Type::Newtype(_, inner) => match (ty.known(), &**inner) {
+                (Some(Known::Collection), Type::Seq(item)) => {
+                    self.sequence(ty, item, value, path, depth)
+                }
+                (Some(Known::NonZero), _) if is_zero(value) => {
+                    Err(mismatch(scalar_name(ty), value, path))
+                }
+                (_, inner) => self.value(inner, value, path, depth),
+            },
             Type::Struct(_, fields) => self.fields(ty, fields, value, path, depth),
             Type::Enum(name, variants) => self.variant(name, variants, value, path, depth),
             Type::Opaque(name) => Err(JsonErrorKind::Opaque(name.clone()).at(path)),
@@ -334,6 +362,10 @@ fn array<'v>(
         Some(items) if items.len() == len => Ok(items),
         _ => Err(mismatch(format!("{ty} as an array of {len}"), value, path)),
     }
+}
+
+fn is_zero(value: &RawValue) -> bool {
+    matches!(value.get().trim_matches('"'), "0" | "-0")
 }
 
 fn is_option(ty: &Type) -> bool {

@@ -17,10 +17,12 @@ pub struct JsonError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonErrorKind {
     /// A function takes another number of arguments.
-    #[error("expected {}, found {found}", arguments(*.expected))]
+    #[error("expected {}, found {found}", arguments(*.min, *.max))]
     Count {
-        /// How many it takes.
-        expected: usize,
+        /// How many it takes at least.
+        min: usize,
+        /// How many it takes at most.
+        max: usize,
         /// How many were given.
         found: usize,
     },
@@ -78,8 +80,8 @@ pub enum JsonErrorKind {
     },
     /// The type has no schema.
     #[error(
-        "`{0}` has no schema, so no JSON stands for it: mark the type with `#[data]` in the plugin, \
-         or call from a program"
+        "`{0}` has no schema, so no JSON stands for it: mark a type of the plugin's own with \
+         `#[data]`, give one of another crate as text or in a type of its own, or call from a program"
     )]
     Opaque(String),
     /// The bytes are not what the schema says.
@@ -95,7 +97,7 @@ pub enum JsonErrorKind {
     Trailing(usize),
     /// The value would take too much memory as JSON.
     #[error(
-        "the value takes more than {0} MiB as JSON: return large data as `Bytes`, or less of it"
+        "the value takes more than {0} MiB as JSON: return large data as `Blob`, or less of it"
     )]
     TooLarge(usize),
     /// The type is nested too deeply.
@@ -123,11 +125,12 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-fn arguments(count: usize) -> String {
-    match count {
-        0 => "no arguments".to_owned(),
-        1 => "1 argument".to_owned(),
-        _ => format!("{count} arguments"),
+fn arguments(min: usize, max: usize) -> String {
+    match (min, max) {
+        (0, 0) => "no arguments".to_owned(),
+        (1, 1) => "1 argument".to_owned(),
+        (min, max) if min == max => format!("{max} arguments"),
+        (min, max) => format!("{min} to {max} arguments"),
     }
 }
 

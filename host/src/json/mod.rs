@@ -12,7 +12,10 @@
 //! |---|---|
 //! | `i128`, `u128` beyond 64 bits | a decimal string, because most readers would round a number; a number is read too |
 //! | `NaN` and the infinities | the strings `"NaN"`, `"Infinity"`, `"-Infinity"` |
-//! | `Bytes` | base64 text; an array of numbers is read too |
+//! | `Blob`, `Vec<u8>` | base64 text; an array of numbers is read too |
+//! | `IpAddr`, `SocketAddr` and their like | text, such as `10.0.0.1` and `[::1]:80` |
+//! | `Duration` | a number and a unit, such as `1.5s`; several may follow each other |
+//! | `SystemTime` | text as in RFC 3339, such as `2024-01-31T12:00:00Z` |
 //! | maps whose keys are neither text, numbers, `bool` nor plain enums | an array of `[key, value]` |
 //!
 //! As with `serde_json`, a missing field of an `Option` is `null`, unknown fields are refused,
@@ -23,12 +26,14 @@ mod decode;
 mod describe;
 mod encode;
 mod error;
+mod known;
 mod map_key;
 mod near;
 mod path;
 mod raw;
+mod time;
 
-pub use decode::decode;
+pub use decode::{check_result, decode};
 pub use encode::{ArgumentText, encode, encode_arguments};
 pub use error::{JsonError, JsonErrorKind};
 pub use near::near;

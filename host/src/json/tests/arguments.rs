@@ -1,9 +1,11 @@
 //! Arguments as typed on a command line.
 
-use offshoot_abi::{Argument, FunctionInfo, Type};
+use std::collections::BTreeMap;
 
-use super::{Event, boxed, event};
-use crate::json::{ArgumentText, encode_arguments};
+use offshoot_abi::{Argument, FunctionInfo, Schema, Shape, Type, VariantShape, VariantType};
+
+use super::{Event, boxed, event, named};
+use crate::json::{ArgumentText, decode, encode, encode_arguments};
 
 fn function(arguments: &[(&str, Type)]) -> FunctionInfo {
     let argument = |(name, ty): &(&str, Type)| Argument {
@@ -173,6 +175,140 @@ fn a_mistake_in_json_is_told_as_such() {
     refuses(
         Type::Bytes,
         "[1,",
-        "expected Bytes as JSON, found `[1,`: EOF while parsing a value at line 1 column 3",
+        "expected Blob as JSON, found `[1,`: EOF while parsing a value at line 1 column 3",
     );
+}
+
+/// The form of a schema that a manifest has.
+fn owned(shape: Shape) -> Type {
+    let all = |shapes: &[Shape]| shapes.iter().copied().map(owned).collect();
+    match shape {
+        Shape::U8 => Type::U8,
+        Shape::U16 => Type::U16,
+        Shape::U32 => Type::U32,
+        Shape::U64 => Type::U64,
+        Shape::Str => Type::Str,
+        Shape::Seq(item) => Type::Seq(boxed(owned(*item))),
+        Shape::Array(item, len) => Type::Array(boxed(owned(*item)), len),
+        Shape::Newtype(name, inner) => Type::Newtype(name.into(), boxed(owned(*inner))),
+        Shape::TupleStruct(name, parts) => Type::TupleStruct(name.into(), all(parts)),
+        Shape::Opaque(name) => Type::Opaque(name.into()),
+        Shape::Struct(name, fields) => {
+            let fields = fields
+                .iter()
+                .map(|field| named(field.name, owned(field.shape)));
+            Type::Struct(name.into(), fields.collect())
+        }
+        Shape::Enum(name, variants) => {
+            let variants = variants.iter().map(|variant| VariantType {
+                name: variant.name.into(),
+                content: match variant.shape {
+                    VariantShape::Newtype(inner) => {
+                        Type::Newtype(variant.name.into(), boxed(owned(*inner)))
+                    }
+                    other => panic!("{other:?} is in no type of these tests"),
+                },
+            });
+            Type::Enum(name.into(), variants.collect())
+        }
+        other => panic!("{other:?} is in no type of these tests"),
+    }
+}
+
+/// A value whose schema the type itself gives, both ways.
+#[track_caller]
+fn is_written<T: Schema + serde::Serialize>(value: T, text: &str) {
+    let ty = owned(T::SHAPE);
+    let bytes = postcard::to_allocvec(&value).unwrap();
+    assert_eq!(decode(&ty, &bytes).unwrap(), serde_json::json!(text));
+    reads(ty.clone(), text, &value);
+    reads(ty.clone(), &format!("\"{text}\""), &value);
+    reads(
+        Type::Seq(boxed(ty.clone())),
+        &format!("[\"{text}\"]"),
+        [&value].as_slice(),
+    );
+    let by_key = BTreeMap::from([(text, 1u8)]);
+    let map = Type::Map(boxed(ty), boxed(Type::U8));
+    let mut encoded = Vec::new();
+    encode(&map, &serde_json::json!(by_key), &mut encoded).unwrap();
+    assert_eq!(encoded[1..=bytes.len()], bytes);
+    assert_eq!(decode(&map, &encoded).unwrap(), serde_json::json!(by_key));
+}
+
+#[test]
+fn g11_addresses_times_and_paths_are_text_both_ways() {
+    use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    is_written(IpAddr::from([10, 0, 0, 1]), "10.0.0.1");
+    is_written(Ipv6Addr::LOCALHOST, "::1");
+    is_written("[::1]:80".parse::<SocketAddr>().unwrap(), "[::1]:80");
+    is_written(Duration::from_millis(1500), "1.5s");
+    is_written(
+        UNIX_EPOCH + Duration::from_secs(1_704_067_200),
+        "2024-01-01T00:00:00Z",
+    );
+    is_written(std::path::PathBuf::from("/etc/hosts"), "/etc/hosts");
+    refuses(
+        owned(IpAddr::SHAPE),
+        "10.0.0",
+        "expected IpAddr (text such as 10.0.0.1 or fe80::1), found the string \"10.0.0\"",
+    );
+    refuses(
+        owned(Duration::SHAPE),
+        "5",
+        "expected Duration (a number and a unit, such as 1.5s, 200ms or 2m), found the string \"5\"",
+    );
+}
+
+#[test]
+fn g6_types_of_std_have_schemas_and_true_names() {
+    use std::collections::HashSet;
+    use std::num::NonZeroU8;
+    use std::sync::Arc;
+
+    for (shape, name) in [
+        (<HashSet<u8>>::SHAPE, "HashSet<u8>"),
+        (std::path::PathBuf::SHAPE, "PathBuf"),
+        (
+            <std::collections::VecDeque<Arc<str>>>::SHAPE,
+            "VecDeque<String>",
+        ),
+        (NonZeroU8::SHAPE, "NonZeroU8"),
+        (<std::ops::Range<u8>>::SHAPE, "Range"),
+        (offshoot_abi::SenderAddress::<u64>::SHAPE, "Sender<u64>"),
+    ] {
+        assert_eq!(owned(shape).to_string(), name);
+    }
+    reads(owned(<HashSet<u8>>::SHAPE), "[1]", vec![1u8]);
+    reads(
+        owned(<std::ops::Range<u8>>::SHAPE),
+        "{\"start\": 1, \"end\": 2}",
+        (1u8, 2u8),
+    );
+    reads(owned(NonZeroU8::SHAPE), "7", 7u8);
+    refuses(
+        owned(NonZeroU8::SHAPE),
+        "0",
+        "expected NonZeroU8 (not 0), found the number 0",
+    );
+}
+
+#[test]
+fn g14_options_at_the_end_may_be_left_out() {
+    let option = Type::Option(boxed(Type::U8));
+    let f = function(&[("a", Type::U8), ("b", option.clone()), ("c", option)]);
+    assert_eq!(arguments(&f, &["1"]).unwrap(), [1, 0, 0]);
+    assert_eq!(arguments(&f, &["1", "2"]).unwrap(), [1, 1, 2, 0]);
+    let error = arguments(&f, &[]).unwrap_err();
+    assert_eq!(error, "expected 1 to 3 arguments, found 0");
+}
+
+#[test]
+fn g15_bytes_are_base64_both_ways() {
+    let ty = owned(<Vec<u8>>::SHAPE);
+    reads(ty.clone(), "aGk=", b"hi".to_vec());
+    reads(ty.clone(), "[104, 105]", b"hi".to_vec());
+    assert_eq!(decode(&ty, b"\x02hi").unwrap(), serde_json::json!("aGk="));
 }

@@ -11,12 +11,12 @@ fn hostile_results_end_in_an_error() {
     let nothing = Type::Seq(boxed(Type::Unit));
     let huge = postcard::to_allocvec(&u64::MAX).unwrap();
     let too_large =
-        "the value takes more than 256 MiB as JSON: return large data as `Bytes`, or less of it";
+        "the value takes more than 256 MiB as JSON: return large data as `Blob`, or less of it";
     for (ty, bytes, want) in [
         (
-            Type::Seq(boxed(Type::U8)),
+            Type::Seq(boxed(Type::U16)),
             huge.clone(),
-            "the bytes are no u8: they end too early".to_owned(),
+            "the bytes are no u16: they end too early".to_owned(),
         ),
         (nothing, huge.clone(), too_large.to_owned()),
         (
@@ -32,7 +32,7 @@ fn hostile_results_end_in_an_error() {
         (
             Type::Bytes,
             huge,
-            "the bytes are no Bytes: they end too early".to_owned(),
+            "the bytes are no Blob: they end too early".to_owned(),
         ),
         (
             Type::Bool,

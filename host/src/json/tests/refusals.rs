@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use offshoot_abi::Type;
 use serde_json::{Value, json};
 
-use super::{Mount, boxed, event, mount};
-use crate::json::{decode, encode};
+use super::{Mount, boxed, event, mount, named};
+use crate::json::{check_result, decode, encode};
 
 #[track_caller]
 fn refused(ty: &Type, json: Value, want: &str) {
@@ -120,7 +120,7 @@ fn scalars_out_of_range_are_refused() {
 #[test]
 fn a_type_without_schema_names_the_remedy() {
     let opaque = Type::Opaque("Socket".into());
-    let want = "`Socket` has no schema, so no JSON stands for it: mark the type with `#[data]` in the plugin, or call from a program";
+    let want = "`Socket` has no schema, so no JSON stands for it: mark a type of the plugin's own with `#[data]`, give one of another crate as text or in a type of its own, or call from a program";
     refused(&opaque, json!(null), &format!("value: {want}"));
     assert_eq!(
         decode(&opaque, &[]).unwrap_err().to_string(),
@@ -184,4 +184,17 @@ fn floats_without_a_number_are_words() {
         encode(&Type::F64, &json!(word), &mut encoded).unwrap();
         assert_eq!(encoded, bytes);
     }
+}
+
+#[test]
+fn g6_a_result_that_cannot_be_shown_is_found_by_its_type() {
+    assert_eq!(check_result(&event()), Ok(()));
+    let opaque = boxed(Type::Opaque("Socket".into()));
+    let fields = vec![
+        named("port", Type::U16),
+        named("inner", Type::Option(opaque)),
+    ];
+    let list = Type::Seq(boxed(Type::Struct("Sockets".into(), fields)));
+    let error = check_result(&list).unwrap_err();
+    assert_eq!(error.path, "result[0].inner");
 }
