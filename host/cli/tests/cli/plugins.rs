@@ -68,10 +68,12 @@ functions
       When it began and ended, in milliseconds of the clock.
   fn paint(colour: Colour) -> Colour
       Gives a colour back.
-  fn parse(text: String) -> Result<i32, Error>
+  fn parse(text: String) -> Result<i32, _>
   fn say(text: String)
   fn sum(values: Vec<i64>) -> i64
       Adds up numbers.
+  fn table(rows: u32)
+      Prints lines, and a last one without an end.
   fn total(items: Vec<Item>, times: u32) -> u32
       Counts things,
       several times over.
@@ -95,7 +97,7 @@ fn inspect_speaks_json() {
     assert_eq!(object["file"], file);
     let size = fs::metadata(file).expect("it is there").len();
     assert_eq!(object["size"], size);
-    let total = &object["functions"][9];
+    let total = &object["functions"][10];
     assert_eq!(total["name"], "total");
     assert_eq!(total["arguments"][1]["type"], "u32");
     assert_eq!(object["wants"][0]["grant"], "read:/etc");

@@ -49,9 +49,10 @@ note: its functions are
   fn hang()
   fn nap(millis: u64) -> Vec<u64>
   fn paint(colour: Colour) -> Colour
-  fn parse(text: String) -> Result<i32, Error>
+  fn parse(text: String) -> Result<i32, _>
   fn say(text: String)
   fn sum(values: Vec<i64>) -> i64
+  fn table(rows: u32)
 help: did you mean `sample::total`?
 ",
     );
@@ -105,7 +106,7 @@ note: it is fn paint(colour: Colour) -> Colour
     refused(
         &["local", "sample::paint", "{\"Mixed\": [1, 2, 3]"],
         "\
-error: bad arguments of `sample::paint`: args[0]: expected Colour as JSON, found `{\"Mixed\": [1, 2, 3]`: EOF while parsing an object at line 1 column 20
+error: bad arguments of `sample::paint`: args[0]: expected Colour as JSON, found `{\"Mixed\": [1, 2, 3]`: EOF while parsing an object at line 1 column 19
 note: it is fn paint(colour: Colour) -> Colour
   enum Colour { Red, Mixed(u8, u8, u8) }
 help: an argument is JSON, such as 42, '[1, 2]' or '{\"name\": \"x\"}'
