@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use offshoot_abi::{CallErrorKind, CallFailure};
 use offshoot_proto::control::{
-    self, Arguments, Bind, CallOutcome, Connect, Method, PluginLimits, Welcome,
+    self, Arguments, Bind, CallOutcome, Connect, ConnectOptions, Method, PluginLimits, Welcome,
 };
 use offshoot_proto::limits::{MESSAGE_MAX_DEFAULT, STREAM_WINDOW};
 use offshoot_proto::{
@@ -336,14 +336,17 @@ fn l14_all_waits_end_when_many_contexts_are_lost_at_once() {
     let below = pair.root.allocate_context(Some(CHILD)).unwrap();
     let connect = Connect {
         id: below,
-        name: None,
         method: Method::Local {
             remote_name: None,
             child_path: None,
         },
-        timeout_ms: 1000,
-        log_level: 3,
-        traces: Default::default(),
+        options: ConnectOptions {
+            name: None,
+            log_level: 3,
+            traces: Default::default(),
+            timeout: Duration::from_secs(1),
+        },
+        wants_progress: false,
     };
     pair.root.connect_via(CHILD, &connect, NOW).unwrap();
     pair.settle();
