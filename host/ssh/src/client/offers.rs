@@ -32,7 +32,7 @@ pub(crate) struct Offer {
 /// What signs.
 pub(crate) enum Source {
     /// The agent, by what it lists: a certificate may be for a key that it holds without one.
-    Agent(AgentIdentity),
+    Agent(Box<AgentIdentity>),
     File(Arc<KeyFile>),
 }
 
@@ -132,7 +132,7 @@ impl Offers {
                 if let Some(held) = plain_key(&held, certificate.public_key()) {
                     offers.list.push_front(Offer {
                         identity: certificate.clone().into(),
-                        source: Source::Agent(held.clone()),
+                        source: Source::Agent(Box::new(held.clone())),
                     });
                 }
             }
@@ -145,7 +145,7 @@ impl Offers {
             for certificate in certificates.cloned().chain(file.certificate.clone()) {
                 let source = match held {
                     _ if file.has_private() => Source::File(file.clone()),
-                    Some(held) => Source::Agent(held.clone()),
+                    Some(held) => Source::Agent(Box::new(held.clone())),
                     None => continue,
                 };
                 // Ahead of the bare keys.
@@ -216,7 +216,7 @@ impl Offers {
 fn by_agent(identity: &AgentIdentity) -> Offer {
     Offer {
         identity: identity.clone(),
-        source: Source::Agent(identity.clone()),
+        source: Source::Agent(Box::new(identity.clone())),
     }
 }
 
