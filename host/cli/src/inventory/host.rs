@@ -91,7 +91,7 @@ fn hops(host: &Host, vars: &Vars, default: Option<&Become>) -> Result<Vec<Hop>, 
     let become_user = reader.become_user(default)?;
     let is_local = match reader.text(&["ansible_connection"])? {
         None => false,
-        Some((text, at)) => match text {
+        Some((text, at)) => match plugin_name(text) {
             "local" => true,
             "ssh" | "smart" | "paramiko" | "paramiko_ssh" => false,
             _ => {
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         let fallback = default.cloned().unwrap_or_default();
         let method = match self.text(&["ansible_become_method"])? {
             None => fallback.method,
-            Some((text, at)) => match text.strip_prefix("ansible.builtin.").unwrap_or(text) {
+            Some((text, at)) => match plugin_name(text) {
                 "sudo" => BecomeMethod::Sudo,
                 "su" => BecomeMethod::Su,
                 "doas" | "community.general.doas" => BecomeMethod::Doas,
@@ -247,6 +247,13 @@ impl<'a> Reader<'a> {
         let user = self.owned(&["ansible_become_user"])?.or(fallback.user);
         Ok(Some(Become { method, user }))
     }
+}
+
+/// The name of a plugin of Ansible's own, without the collection that may stand before it.
+fn plugin_name(text: &str) -> &str {
+    let collections = ["ansible.builtin.", "ansible.legacy."];
+    let short = collections.iter().find_map(|it| text.strip_prefix(it));
+    short.unwrap_or(text)
 }
 
 /// A truth value in any of the spellings that Ansible takes.

@@ -4,7 +4,7 @@ mod tree;
 
 use std::sync::Arc;
 
-use super::{GroupId, HostId, Inventory, SourceLocation, Value, Vars, ini, range};
+use super::{GroupId, HostId, Inventory, SourceLocation, UNGROUPED, Value, Vars, ini, range};
 use crate::report::Diagnostic;
 use offshoot::json::near;
 use tree::{Kind, Node, Reader};
@@ -20,6 +20,9 @@ const VISITS_MIN: usize = 10_000;
 /// What a group consists of.
 const PARTS: [&str; 3] = ["hosts", "children", "vars"];
 
+/// The key of what `ansible-inventory --list` prints beside the groups: the variables of hosts.
+const META: &str = "_meta";
+
 /// Adds what a file says.
 pub(super) fn parse(
     inventory: &mut Inventory,
@@ -34,6 +37,7 @@ pub(super) fn parse(
         file,
         visits: 0,
         visits_max: VISITS_MIN + REPEATS_MAX * tree.count,
+        is_listing: false,
     };
     let groups = walk.table(&tree.root, "the file must be a table of groups")?;
     if let Some((_, key, _)) = groups.iter().find(|(name, _, _)| name == "plugin") {
@@ -41,10 +45,27 @@ pub(super) fn parse(
             "only files that list hosts are read; let Ansible write one: `ansible-inventory --list --yaml`",
         ));
     }
+    let meta = groups.iter().find(|(name, ..)| name == META).cloned();
+    walk.is_listing = meta.is_some();
     for (name, line, body) in groups {
-        walk.group(&name, line, body, None)?;
+        if name != META && !is_extension(&name, &body) {
+            walk.group(&name, line, body, None)?;
+        }
     }
-    Ok(())
+    match meta {
+        Some((.., meta)) => walk.meta(&meta),
+        None => Ok(()),
+    }
+}
+
+/// Whether a key holds what others refer to, such as `x-common: &common {...}`, and is not a group.
+fn is_extension(name: &str, body: &Node) -> bool {
+    let is_part = |key: &Node| matches!(&key.kind, Kind::Text(key) if PARTS.contains(&&**key));
+    let has_part = match &body.kind {
+        Kind::Table(pairs) => pairs.iter().any(|(key, _)| is_part(key)),
+        _ => false,
+    };
+    name.starts_with("x-") && !has_part
 }
 
 /// Reads a file that is a table of variables.
@@ -58,6 +79,7 @@ pub(super) fn variables(file: &Arc<str>, text: &str, into: &mut Vars) -> Result<
         file,
         visits: 0,
         visits_max: VISITS_MIN + REPEATS_MAX * tree.count,
+        is_listing: false,
     };
     walk.vars(&tree.root, into)
 }
@@ -67,6 +89,8 @@ struct Walk<'a> {
     file: &'a Arc<str>,
     visits: usize,
     visits_max: usize,
+    /// Whether it was printed by `ansible-inventory --list`, which lists names of hosts and children.
+    is_listing: bool,
 }
 
 /// A key, its line, and its value.
@@ -100,6 +124,13 @@ impl Walk<'_> {
             match part.as_str() {
                 "hosts" => self.hosts(group, &value)?,
                 "children" => {
+                    if let Some(names) = self.listed(&value)? {
+                        for (child, line) in names {
+                            let child = self.inventory.add_group(&child);
+                            self.inventory.add_child(group, child, &self.at(line))?;
+                        }
+                        continue;
+                    }
                     let expected = format!("the children of `{name}` must be a table of groups");
                     for (child, line, body) in self.table(&value, &expected)? {
                         self.group(&child, line, body, Some(group))?;
@@ -130,6 +161,12 @@ impl Walk<'_> {
             self.host(group, name, hosts.line)?;
             return Ok(());
         }
+        if let Some(names) = self.listed(hosts)? {
+            for (name, line) in names {
+                self.inventory.add_host(group, &name, &self.at(line))?;
+            }
+            return Ok(());
+        }
         let expected = "`hosts` must be a table: each host's name, and a colon behind it";
         for (name, line, vars) in self.table(hosts, expected)? {
             for host in self.host(group, &name, line)? {
@@ -140,6 +177,57 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The names of a list, with their lines, where lists stand for tables.
+    fn listed(&mut self, node: &Node) -> Result<Option<Vec<(String, usize)>>, Diagnostic> {
+        let Kind::List(items) = &node.kind else {
+            return Ok(None);
+        };
+        if !self.is_listing {
+            return Ok(None);
+        }
+        self.count(items.len(), node.line)?;
+        let names = items.iter().map(|item| match &item.kind {
+            Kind::Text(name) => Ok((name.clone(), item.line)),
+            other => {
+                let what = format!("expected a name, found {}", other.describe());
+                Err(self.at(item.line).problem(what))
+            }
+        });
+        names.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The variables of hosts that groups have named.
+    fn meta(&mut self, meta: &Arc<Node>) -> Result<(), Diagnostic> {
+        for (part, _, hosts) in self.table(meta, "`_meta` must be a table")? {
+            if part != "hostvars" {
+                continue;
+            }
+            for (name, line, vars) in self.table(&hosts, "`hostvars` must be a table of hosts")? {
+                let id = match self.inventory.host_ids.get(&name) {
+                    Some(&id) => id,
+                    None => self.inventory.add_host(UNGROUPED, &name, &self.at(line))?,
+                };
+                let mut of_host = std::mem::take(&mut self.inventory.hosts[id].vars);
+                let done = self.vars(&vars, &mut of_host);
+                self.inventory.hosts[id].vars = of_host;
+                done?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what was looked at, which aliases could multiply.
+    fn count(&mut self, visits: usize, line: usize) -> Result<(), Diagnostic> {
+        self.visits += visits;
+        match self.visits > self.visits_max {
+            false => Ok(()),
+            true => {
+                let what = format!("its aliases stand for more than {} things", self.visits_max);
+                Err(self.at(line).problem(what))
+            }
+        }
     }
 
     fn host(&mut self, group: GroupId, name: &str, line: usize) -> Result<Vec<HostId>, Diagnostic> {
@@ -197,10 +285,7 @@ impl Walk<'_> {
                 return Err(self.at(node.line).problem(what));
             }
         }
-        if self.visits > self.visits_max {
-            let what = format!("its aliases stand for more than {} things", self.visits_max);
-            return Err(self.at(node.line).problem(what));
-        }
+        self.count(0, node.line)?;
         Ok(entries)
     }
 
