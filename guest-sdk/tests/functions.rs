@@ -100,6 +100,29 @@ fn foreign(value: Foreign, more: Vec<Foreign>) -> HashMap<String, Foreign> {
     map
 }
 
+#[data]
+#[serde(transparent)]
+struct Unseen(Vec<Self>);
+
+#[data]
+struct Listed<T> {
+    value: T,
+    next: Option<Box<Self>>,
+    by_name: Vec<(u8, Listed<T>)>,
+}
+
+#[test]
+fn g6_a_type_that_holds_itself_has_a_schema() {
+    let Shape::Struct("Listed", fields) = <Listed<u8>>::SHAPE else {
+        panic!("{:?}", <Listed<u8>>::SHAPE);
+    };
+    const ITSELF: Shape = Shape::Recursive("Listed");
+    assert_eq!(fields[1].shape, Shape::Option(&ITSELF));
+    const PAIR: Shape = Shape::Tuple(&[Shape::U8, ITSELF]);
+    assert_eq!(fields[2].shape, Shape::Seq(&PAIR));
+    assert_eq!(Unseen::SHAPE, Shape::Opaque("Vec<Self>"));
+}
+
 fn facts<F: Function>() -> (&'static str, &'static str, u64) {
     (F::PLUGIN, F::NAME, F::SIGNATURE)
 }
@@ -159,7 +182,7 @@ fn types_without_a_schema_go_by_their_name() {
     assert_eq!(facts::<foreign>().2, signature(ARGUMENTS, &result));
 }
 
-/// A tree is opaque where it holds itself.
+/// A tree refers to itself.
 #[data]
 #[serde(rename = "disk", rename_all = "camelCase", deny_unknown_fields)]
 #[derive(Debug, PartialEq)]
@@ -209,7 +232,7 @@ fn a_schema_follows_serdes_renaming() {
     let names: Vec<_> = fields.iter().map(|field| field.name).collect();
     assert_eq!(names, ["deviceName", "type", "free", "parts"]);
     assert_eq!(fields[2].shape, Shape::Option(&Shape::U64));
-    assert_eq!(fields[3].shape, Shape::Opaque("Vec<Disk<T>>"));
+    assert_eq!(fields[3].shape, Shape::Seq(&Shape::Recursive("disk")));
 
     let Shape::Enum("Kind", variants) = fields[1].shape else {
         panic!("{:?}", fields[1].shape);

@@ -401,6 +401,7 @@ impl Reader<'_> {
             24 => Type::Struct(self.string()?, self.fields(depth)?),
             25 => Type::Enum(self.string()?, self.variants(depth)?),
             26 => Type::Opaque(self.string()?),
+            27 => Type::Recursive(self.string()?),
             _ => return Err(self.malformed("unknown kind of type")),
         })
     }

@@ -286,6 +286,10 @@ impl<const N: usize> Writer<N> {
                 self.byte(26);
                 self.str(name);
             }
+            Shape::Recursive(name) => {
+                self.byte(27);
+                self.str(name);
+            }
         }
     }
 }

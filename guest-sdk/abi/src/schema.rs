@@ -71,6 +71,8 @@ pub enum Shape {
     Enum(&'static str, &'static [Variant]),
     /// A type that has no schema: it travels between typed programs only.
     Opaque(&'static str),
+    /// The type of that name that this shape is in: one that holds itself.
+    Recursive(&'static str),
 }
 
 /// A named field of a [`Shape`].
@@ -135,6 +137,7 @@ pub enum Type {
     Struct(String, Vec<NamedType>),
     Enum(String, Vec<VariantType>),
     Opaque(String),
+    Recursive(String),
 }
 
 /// A named field of a [`Type`].
@@ -224,7 +227,8 @@ impl fmt::Display for Type {
             | Self::TupleStruct(name, _)
             | Self::Struct(name, _)
             | Self::Enum(name, _)
-            | Self::Opaque(name) => name,
+            | Self::Opaque(name)
+            | Self::Recursive(name) => name,
         };
         f.write_str(scalar)
     }

@@ -1,10 +1,12 @@
 //! `#[data]` on a struct or an enum.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, GenericParam, Ident, Meta, Type, Variant};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Generics, Ident, Meta, Type, Variant,
+};
 
 use crate::case::Case;
 use crate::expand;
@@ -27,7 +29,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     }
     check_derives(&input, &mut errors);
     check_generics(&input, &mut errors);
-    let shape = shape(&input, &mut errors);
+    let (name, shape) = shape(&input, &mut errors);
     if !errors.is_empty() {
         // Without its derives, serde's attributes would be errors too.
         let input = without_serde(input);
@@ -53,6 +55,15 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
         const _: () = {
             #[allow(unused_imports)]
             use ::offshoot_guest::__private::NoSchema as _;
+
+            /// Stands for the type where it holds itself.
+            #[allow(dead_code)]
+            struct __Itself;
+
+            impl ::offshoot_guest::Schema for __Itself {
+                const SHAPE: ::offshoot_guest::__private::Shape =
+                    ::offshoot_guest::__private::Shape::Recursive(#name);
+            }
 
             impl #with_bounds ::offshoot_guest::Schema for #ident #names #clause {
                 const SHAPE: ::offshoot_guest::__private::Shape = #shape;
@@ -124,14 +135,19 @@ fn check_generics(input: &DeriveInput, errors: &mut Errors) {
     }
 }
 
-fn shape(input: &DeriveInput, errors: &mut Errors) -> TokenStream {
+/// The name and the shape of the type.
+fn shape(input: &DeriveInput, errors: &mut Errors) -> (String, TokenStream) {
     let serde = SerdeAttributes::parse(&input.attrs, errors);
-    let own = &input.ident;
     let name = serde
         .rename
         .clone()
-        .unwrap_or_else(|| own.unraw().to_string());
-    match &input.data {
+        .unwrap_or_else(|| input.ident.unraw().to_string());
+    let own = &Own {
+        ident: &input.ident,
+        // A transparent type is not seen, so that nothing can refer to it.
+        parameters: (!serde.transparent).then(|| parameters(&input.generics)),
+    };
+    let shape = match &input.data {
         Data::Struct(data) if serde.transparent => match data.fields.len() {
             1 => {
                 let field = data.fields.iter().next().expect("there is one");
@@ -159,14 +175,27 @@ fn shape(input: &DeriveInput, errors: &mut Errors) -> TokenStream {
             );
             TokenStream::new()
         }
-    }
+    };
+    (name, shape)
+}
+
+/// The type that the attribute is on.
+struct Own<'a> {
+    ident: &'a Ident,
+    /// How its parameters are written where it means itself; `None` where nothing may refer to it.
+    parameters: Option<String>,
+}
+
+fn parameters(generics: &Generics) -> String {
+    let (_, names, _) = generics.split_for_impl();
+    names.to_token_stream().to_string()
 }
 
 fn struct_shape(
     fields: &Fields,
     name: &str,
     serde: &SerdeAttributes,
-    own: &Ident,
+    own: &Own<'_>,
     errors: &mut Errors,
 ) -> TokenStream {
     match fields {
@@ -189,7 +218,7 @@ fn struct_shape(
 fn variant_shape(
     variant: &Variant,
     container: &SerdeAttributes,
-    own: &Ident,
+    own: &Own<'_>,
     errors: &mut Errors,
 ) -> TokenStream {
     let serde = SerdeAttributes::parse(&variant.attrs, errors);
@@ -223,7 +252,7 @@ fn variant_shape(
     }
 }
 
-fn unnamed(fields: &Fields, own: &Ident, errors: &mut Errors) -> Vec<TokenStream> {
+fn unnamed(fields: &Fields, own: &Own<'_>, errors: &mut Errors) -> Vec<TokenStream> {
     let shape = |field: &syn::Field| {
         SerdeAttributes::parse(&field.attrs, errors);
         field_shape(&field.ty, own)
@@ -234,7 +263,7 @@ fn unnamed(fields: &Fields, own: &Ident, errors: &mut Errors) -> Vec<TokenStream
 fn named(
     fields: &Fields,
     case: Option<Case>,
-    own: &Ident,
+    own: &Own<'_>,
     errors: &mut Errors,
 ) -> Vec<TokenStream> {
     let field = |field: &syn::Field| {
@@ -251,13 +280,74 @@ fn named(
     fields.iter().map(field).collect()
 }
 
-/// A type that holds itself has no finite shape, so that field stays opaque.
-fn field_shape(ty: &Type, own: &Ident) -> TokenStream {
-    if mentions(ty.to_token_stream(), own) {
-        let written = text::source(ty);
-        return quote! { ::offshoot_guest::__private::Shape::Opaque(#written) };
+/// Where a type holds itself, its shape refers to it; where it holds another form of itself, as
+/// `List<T>` may hold a `List<Vec<T>>`, it has no finite shape.
+fn field_shape(ty: &Type, own: &Own<'_>) -> TokenStream {
+    if !mentions(ty.to_token_stream(), own.ident) {
+        return expand::shape(ty);
     }
-    expand::shape(ty)
+    let itself = without_own(ty.to_token_stream(), own);
+    match syn::parse2(itself) {
+        Ok(ty) if !mentions(quote!(#ty), own.ident) => expand::shape(&ty),
+        _ => {
+            let written = text::source(ty);
+            quote! { ::offshoot_guest::__private::Shape::Opaque(#written) }
+        }
+    }
+}
+
+/// The type with `__Itself` in each place where it names its own type as it is declared.
+fn without_own(tokens: TokenStream, own: &Own<'_>) -> TokenStream {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut out = TokenStream::new();
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        let in_path =
+            at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(mark) if mark.as_char() == ':');
+        let end = match token {
+            TokenTree::Ident(ident) if !in_path => end_of_own(ident, &tokens[at + 1..], own),
+            _ => None,
+        };
+        match (end, token) {
+            (Some(length), _) => {
+                out.extend(quote!(__Itself));
+                at += length;
+            }
+            (None, TokenTree::Group(group)) => {
+                let inside = without_own(group.stream(), own);
+                out.extend([TokenTree::from(Group::new(group.delimiter(), inside))]);
+            }
+            (None, token) => out.extend([token.clone()]),
+        }
+        at += 1;
+    }
+    out
+}
+
+/// How many of the tokens behind `ident` belong to the type itself, if it names that.
+fn end_of_own(ident: &Ident, behind: &[TokenTree], own: &Own<'_>) -> Option<usize> {
+    let parameters = own.parameters.as_ref()?;
+    let is_mark =
+        |token: &TokenTree, mark| matches!(token, TokenTree::Punct(it) if it.as_char() == mark);
+    if ident == "Self" {
+        return Some(0);
+    }
+    if ident != own.ident {
+        return None;
+    }
+    let length = match behind.first() {
+        Some(first) if is_mark(first, '<') => {
+            let mut depth = 0;
+            1 + behind.iter().position(|token| {
+                depth += i32::from(is_mark(token, '<')) - i32::from(is_mark(token, '>'));
+                depth == 0
+            })?
+        }
+        _ => 0,
+    };
+    let written: TokenStream = behind[..length].iter().cloned().collect();
+    let written = written.to_string().replace(", >", " >");
+    (written == *parameters).then_some(length)
 }
 
 fn mentions(tokens: TokenStream, name: &Ident) -> bool {

@@ -7,9 +7,9 @@ use offshoot_abi::{Known, NamedType, Type, VariantType};
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
-use super::encode::DEPTH_MAX;
 use super::error::{JsonError, JsonErrorKind};
 use super::path::Path;
+use super::scope::Scope;
 use super::{base64, known, known::Textual, map_key};
 
 /// Memory that a decoded value may take.
@@ -29,7 +29,7 @@ const ENTRY_WEIGHT: usize = 64;
 pub fn decode(ty: &Type, bytes: &[u8]) -> Result<Value, JsonError> {
     let root = Path::Root("result");
     let mut decoder = Decoder { bytes, weight: 0 };
-    let value = decoder.value(ty, &root, 0)?;
+    let value = decoder.value(ty, &root, Scope::default())?;
     match decoder.bytes.len() {
         0 => Ok(value),
         left => Err(JsonErrorKind::Trailing(left).at(&root)),
@@ -76,11 +76,9 @@ struct Decoder<'a> {
 type Decoded<T = Value> = Result<T, JsonError>;
 
 impl<'a> Decoder<'a> {
-    fn value(&mut self, ty: &Type, path: &Path<'_>, depth: usize) -> Decoded {
-        if depth > DEPTH_MAX {
-            return Err(JsonErrorKind::TooDeep(DEPTH_MAX).at(path));
-        }
-        let depth = depth + 1;
+    fn value(&mut self, ty: &Type, path: &Path<'_>, scope: Scope<'_>) -> Decoded {
+        let within = scope.enter(ty, path)?;
+        let (ty, scope) = (within.ty(), within.scope());
         self.weigh(size_of::<Value>(), path)?;
         if let Some(textual) = known::textual(ty) {
             return self.text(ty, textual, path);
@@ -89,24 +87,24 @@ impl<'a> Decoder<'a> {
             Type::Seq(inner) if **inner == Type::U8 => self.scalar(&Type::Bytes, path),
             Type::Option(inner) => match self.take::<bool>(ty, path)? {
                 false => Ok(Value::Null),
-                true => self.value(inner, path, depth),
+                true => self.value(inner, path, scope),
             },
             Type::Seq(inner) => {
                 let count = self.take(ty, path)?;
-                self.items(inner, count, path, depth)
+                self.items(inner, count, path, scope)
             }
-            Type::Array(inner, len) => self.items(inner, u64::from(*len), path, depth),
-            Type::Map(key, item) => self.map(ty, (key, item), path, depth),
-            Type::Tuple(parts) | Type::TupleStruct(_, parts) => self.parts(parts, path, depth),
+            Type::Array(inner, len) => self.items(inner, u64::from(*len), path, scope),
+            Type::Map(key, item) => self.map(ty, (key, item), path, scope),
+            Type::Tuple(parts) | Type::TupleStruct(_, parts) => self.parts(parts, path, scope),
             Type::Newtype(_, inner) => match (ty.known(), &**inner) {
                 (Some(Known::Collection), Type::Seq(item)) => {
                     let count = self.take(ty, path)?;
-                    self.items(item, count, path, depth)
+                    self.items(item, count, path, scope)
                 }
-                (_, inner) => self.value(inner, path, depth),
+                (_, inner) => self.value(inner, path, scope),
             },
-            Type::Struct(_, fields) => self.fields(fields, path, depth),
-            Type::Enum(_, variants) => self.variant(ty, variants, path, depth),
+            Type::Struct(_, fields) => self.fields(fields, path, scope),
+            Type::Enum(_, variants) => self.variant(ty, variants, path, scope),
             scalar => self.scalar(scalar, path),
         }
     }
@@ -186,18 +184,18 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
-    fn items(&mut self, ty: &Type, count: u64, path: &Path<'_>, depth: usize) -> Decoded {
+    fn items(&mut self, ty: &Type, count: u64, path: &Path<'_>, scope: Scope<'_>) -> Decoded {
         let mut items = Vec::new();
         for index in 0..count {
-            items.push(self.value(ty, &path.index(index as usize), depth)?);
+            items.push(self.value(ty, &path.index(index as usize), scope)?);
         }
         Ok(Value::Array(items))
     }
 
-    fn parts(&mut self, parts: &[Type], path: &Path<'_>, depth: usize) -> Decoded {
+    fn parts(&mut self, parts: &[Type], path: &Path<'_>, scope: Scope<'_>) -> Decoded {
         let mut items = Vec::new();
         for (index, part) in parts.iter().enumerate() {
-            items.push(self.value(part, &path.index(index), depth)?);
+            items.push(self.value(part, &path.index(index), scope)?);
         }
         Ok(Value::Array(items))
     }
@@ -207,17 +205,17 @@ impl<'a> Decoder<'a> {
         ty: &Type,
         (key, item): (&Type, &Type),
         path: &Path<'_>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> Decoded {
         let count: u64 = self.take(ty, path)?;
         if !map_key::is_text(key) {
             let pair = Type::Tuple(vec![key.clone(), item.clone()]);
-            return self.items(&pair, count, path, depth);
+            return self.items(&pair, count, path, scope);
         }
         let mut object = Map::new();
         for index in 0..count {
-            let name = map_key::to_text(self.value(key, &path.index(index as usize), depth)?);
-            let value = self.value(item, &path.field(&name), depth)?;
+            let name = map_key::to_text(self.value(key, &path.index(index as usize), scope)?);
+            let value = self.value(item, &path.field(&name), scope)?;
             if object.contains_key(&name) {
                 return Err(malformed(ty, "a key comes twice", &path.field(&name)));
             }
@@ -227,11 +225,11 @@ impl<'a> Decoder<'a> {
         Ok(Value::Object(object))
     }
 
-    fn fields(&mut self, fields: &[NamedType], path: &Path<'_>, depth: usize) -> Decoded {
+    fn fields(&mut self, fields: &[NamedType], path: &Path<'_>, scope: Scope<'_>) -> Decoded {
         let mut object = Map::new();
         for field in fields {
             self.weigh(field.name.len() + ENTRY_WEIGHT, path)?;
-            let value = self.value(&field.ty, &path.field(&field.name), depth)?;
+            let value = self.value(&field.ty, &path.field(&field.name), scope)?;
             object.insert(field.name.clone(), value);
         }
         Ok(Value::Object(object))
@@ -242,7 +240,7 @@ impl<'a> Decoder<'a> {
         ty: &Type,
         variants: &[VariantType],
         path: &Path<'_>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> Decoded {
         let index: u32 = self.take(ty, path)?;
         let variant = variants
@@ -253,7 +251,7 @@ impl<'a> Decoder<'a> {
         if variant.content == Type::Unit {
             return Ok(name.into());
         }
-        let content = self.value(&variant.content, &path.field(&name), depth)?;
+        let content = self.value(&variant.content, &path.field(&name), scope.of_content())?;
         Ok(Value::Object(Map::from_iter([(name, content)])))
     }
 }

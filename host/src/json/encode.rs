@@ -10,11 +10,8 @@ use serde_json::value::RawValue;
 use super::describe::{describe_content, mismatch, quote, scalar_name};
 use super::error::{JsonError, JsonErrorKind};
 use super::path::Path;
+use super::scope::Scope;
 use super::{base64, known, map_key, near::near, raw};
-
-/// Nesting of a value at most: twice that of a manifest's types, because an entry of a map may be a
-/// level of its own.
-pub(super) const DEPTH_MAX: usize = 130;
 
 /// An argument as typed on a command line.
 ///
@@ -49,7 +46,7 @@ pub fn encode_arguments(
             Some(text) => parse(&argument.ty, text.0).map_err(|kind| kind.at(&path))?,
             None => RawValue::NULL.to_owned(),
         };
-        encoder.value(&argument.ty, &value, &path, 0)?;
+        encoder.value(&argument.ty, &value, &path, Scope::default())?;
     }
     Ok(encoder.out)
 }
@@ -65,7 +62,7 @@ pub fn encode(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), JsonErr
         out: std::mem::take(out),
     };
     let json = serde_json::value::to_raw_value(value).expect("a value is written as JSON");
-    let result = encoder.value(ty, &json, &Path::Root("value"), 0);
+    let result = encoder.value(ty, &json, &Path::Root("value"), Scope::default());
     *out = encoder.out;
     if result.is_err() {
         out.truncate(start);
@@ -114,11 +111,9 @@ struct Encoder {
 type Encoded = Result<(), JsonError>;
 
 impl Encoder {
-    fn value(&mut self, ty: &Type, value: &RawValue, path: &Path<'_>, depth: usize) -> Encoded {
-        if depth > DEPTH_MAX {
-            return Err(JsonErrorKind::TooDeep(DEPTH_MAX).at(path));
-        }
-        let depth = depth + 1;
+    fn value(&mut self, ty: &Type, value: &RawValue, path: &Path<'_>, scope: Scope<'_>) -> Encoded {
+        let within = scope.enter(ty, path)?;
+        let (ty, scope) = (within.ty(), within.scope());
         if let Some(textual) = known::textual(ty)
             && let Some(text) = raw::string(value)
         {
@@ -128,44 +123,44 @@ impl Encoder {
         }
         match ty {
             Type::Seq(inner) if **inner == Type::U8 && raw::is_string(value) => {
-                self.value(&Type::Bytes, value, path, depth)
+                self.value(&Type::Bytes, value, path, scope)
             }
             Type::Bytes if !raw::is_string(value) => {
-                self.sequence(ty, &Type::U8, value, path, depth)
+                self.sequence(ty, &Type::U8, value, path, scope)
             }
             Type::Option(inner) => {
                 let is_some = !raw::is_null(value);
                 self.put(&is_some);
                 match is_some {
                     false => Ok(()),
-                    true => self.value(inner, value, path, depth),
+                    true => self.value(inner, value, path, scope),
                 }
             }
-            Type::Seq(inner) => self.sequence(ty, inner, value, path, depth),
+            Type::Seq(inner) => self.sequence(ty, inner, value, path, scope),
             Type::Array(inner, len) => {
                 let items = array(ty, *len as usize, value, path)?;
-                self.items(inner, &items, path, depth)
+                self.items(inner, &items, path, scope)
             }
-            Type::Map(key, item) => self.map(ty, (key, item), value, path, depth),
+            Type::Map(key, item) => self.map(ty, (key, item), value, path, scope),
             Type::Tuple(parts) | Type::TupleStruct(_, parts) => {
                 // Said before the caller is asked for a list, which would not help.
                 if let Some(Type::Opaque(name)) = parts.first() {
                     return Err(JsonErrorKind::Opaque(name.clone()).at(path));
                 }
                 let items = array(ty, parts.len(), value, path)?;
-                self.parts(parts, &items, path, depth)
+                self.parts(parts, &items, path, scope)
             }
             Type::Newtype(_, inner) => match (ty.known(), &**inner) {
                 (Some(Known::Collection), Type::Seq(item)) => {
-                    self.sequence(ty, item, value, path, depth)
+                    self.sequence(ty, item, value, path, scope)
                 }
                 (Some(Known::NonZero), _) if is_zero(value) => {
                     Err(mismatch(scalar_name(ty), value, path))
                 }
-                (_, inner) => self.value(inner, value, path, depth),
+                (_, inner) => self.value(inner, value, path, scope),
             },
-            Type::Struct(_, fields) => self.fields(ty, fields, value, path, depth),
-            Type::Enum(name, variants) => self.variant(name, variants, value, path, depth),
+            Type::Struct(_, fields) => self.fields(ty, fields, value, path, scope),
+            Type::Enum(name, variants) => self.variant(name, variants, value, path, scope),
             Type::Opaque(name) => Err(JsonErrorKind::Opaque(name.clone()).at(path)),
             scalar => self
                 .scalar(scalar, value)
@@ -219,16 +214,22 @@ impl Encoder {
         inner: &Type,
         value: &RawValue,
         path: &Path<'_>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> Encoded {
         let items = raw::items(value).ok_or_else(|| mismatch(scalar_name(ty), value, path))?;
         self.put(&items.len());
-        self.items(inner, &items, path, depth)
+        self.items(inner, &items, path, scope)
     }
 
-    fn items(&mut self, ty: &Type, items: &[&RawValue], path: &Path<'_>, depth: usize) -> Encoded {
+    fn items(
+        &mut self,
+        ty: &Type,
+        items: &[&RawValue],
+        path: &Path<'_>,
+        scope: Scope<'_>,
+    ) -> Encoded {
         for (index, item) in items.iter().enumerate() {
-            self.value(ty, item, &path.index(index), depth)?;
+            self.value(ty, item, &path.index(index), scope)?;
         }
         Ok(())
     }
@@ -238,10 +239,10 @@ impl Encoder {
         parts: &[Type],
         items: &[&RawValue],
         path: &Path<'_>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> Encoded {
         for (index, (part, item)) in parts.iter().zip(items).enumerate() {
-            self.value(part, item, &path.index(index), depth)?;
+            self.value(part, item, &path.index(index), scope)?;
         }
         Ok(())
     }
@@ -252,19 +253,19 @@ impl Encoder {
         (key, item): (&Type, &Type),
         value: &RawValue,
         path: &Path<'_>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> Encoded {
         if !map_key::is_text(key) {
             let pair = Type::Tuple(vec![key.clone(), item.clone()]);
-            return self.sequence(ty, &pair, value, path, depth);
+            return self.sequence(ty, &pair, value, path, scope);
         }
         let entries = raw::entries(value)
             .ok_or_else(|| mismatch(format!("{ty} as an object"), value, path))?;
         self.put(&entries.len());
         for (name, value) in &entries {
             let path = path.field(name);
-            self.value(key, &map_key::to_json(key, name), &path, depth)?;
-            self.value(item, value, &path, depth)?;
+            self.value(key, &map_key::to_json(key, name), &path, scope)?;
+            self.value(item, value, &path, scope)?;
         }
         Ok(())
     }
@@ -275,7 +276,7 @@ impl Encoder {
         fields: &[NamedType],
         value: &RawValue,
         path: &Path<'_>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> Encoded {
         let entries = raw::entries(value)
             .ok_or_else(|| mismatch(format!("`{ty}` as an object"), value, path))?;
@@ -291,7 +292,7 @@ impl Encoder {
                     return Err(JsonErrorKind::MissingField { owner, name, ty }.at(&path));
                 }
             };
-            self.value(&field.ty, value, &path, depth)?;
+            self.value(&field.ty, value, &path, scope)?;
         }
         Ok(())
     }
@@ -303,7 +304,7 @@ impl Encoder {
         variants: &[VariantType],
         value: &RawValue,
         path: &Path<'_>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> Encoded {
         let (name, content) = match (raw::string(value), raw::entries(value).as_deref()) {
             (Some(name), _) => (name, RawValue::NULL),
@@ -332,7 +333,12 @@ impl Encoder {
             return Err(mismatch(expected, value, path));
         }
         self.put(&(index as u32));
-        self.value(&variant.content, content, &path.field(&name), depth)
+        self.value(
+            &variant.content,
+            content,
+            &path.field(&name),
+            scope.of_content(),
+        )
     }
 }
 

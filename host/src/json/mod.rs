@@ -31,6 +31,7 @@ mod map_key;
 mod near;
 mod path;
 mod raw;
+mod scope;
 mod time;
 
 pub use decode::{check_result, decode};

@@ -104,6 +104,67 @@ fn agree<T: Serialize + Debug>(ty: &Type, value: &T) {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Tree {
+    leaf: Option<Box<Self>>,
+    branches: Vec<(u8, Branch)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Branch {
+    /// Of the same name as the type around it.
+    Tree(Tree),
+    None,
+}
+
+fn tree() -> Type {
+    let itself = || Type::Recursive("Tree".into());
+    let variants = vec![
+        VariantType {
+            name: "Tree".into(),
+            content: Type::Newtype("Tree".into(), boxed(itself())),
+        },
+        VariantType {
+            name: "None".into(),
+            content: Type::Unit,
+        },
+    ];
+    let branch = Type::Enum("Branch".into(), variants);
+    let fields = vec![
+        named("leaf", Type::Option(boxed(itself()))),
+        named(
+            "branches",
+            Type::Seq(boxed(Type::Tuple(vec![Type::U8, branch]))),
+        ),
+    ];
+    Type::Struct("Tree".into(), fields)
+}
+
+#[test]
+fn g6_a_type_that_holds_itself_agrees_with_serde() {
+    let mut value = Tree {
+        leaf: None,
+        branches: Vec::new(),
+    };
+    for number in 0..10 {
+        value = Tree {
+            leaf: Some(Box::new(value.clone())).filter(|_| number % 3 == 0),
+            branches: vec![(number, Branch::Tree(value)), (7, Branch::None)],
+        };
+    }
+    agree(&tree(), &value);
+    assert_eq!(check_result(&tree()), Ok(()));
+}
+
+#[test]
+fn a_type_that_refers_to_none_around_it_or_to_itself_alone_is_refused() {
+    let lost = Type::Recursive("Tree".into());
+    assert!(decode(&lost, &[0]).is_err());
+    let itself = Type::Newtype("A".into(), boxed(Type::Recursive("A".into())));
+    assert!(decode(&itself, &[0]).is_err());
+    assert!(encode(&itself, &json!(1), &mut Vec::new()).is_err());
+}
+
 proptest! {
     #[test]
     fn integers_agree_with_serde(a: i8, b: i16, c: i32, d: i64, e: u8, f: u16, g: u32, h: u64) {
