@@ -1,8 +1,8 @@
-//! The byte stream below a session, with two holds on it.
+//! The byte stream below a session, which can be aborted and is limited before authentication.
 //!
-//! It can be cut from outside, whatever the session waits for. And until the server has let us
-//! in it carries only so much: the protocol's library queues some answers without a bound of its
-//! own, and nobody has to say that much before that.
+//! An abort ends it whatever the session waits for. Until authentication is done it carries a bounded
+//! number of bytes: russh queues some answers without a bound of its own, and no server has to send
+//! that much before.
 
 use std::io;
 use std::pin::Pin;
@@ -12,28 +12,28 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that a server may send before it lets us in. A handshake with certificates and a long
+/// Bytes that a server may send before authentication is done. A handshake with certificates and a long
 /// banner take a tenth.
 const UNAUTHENTICATED_MAX: u64 = 1 << 20;
 
-/// What a session can run over.
+/// A byte stream that a session can run over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
-/// A byte stream with two holds on it.
+/// A byte stream that its [`StreamGuard`] can abort.
 pub(crate) struct GuardedStream {
     stream: Box<dyn Stream>,
     stream_guard: Arc<StreamGuard>,
 }
 
-/// A hold on a line.
+/// Aborts a stream, and counts what it carries.
 #[derive(Debug)]
 pub(crate) struct StreamGuard {
     cut: AtomicBool,
     left: AtomicU64,
     greeting: Mutex<VersionExchange>,
-    /// Who waits to read, and who to write.
+    /// The wakers of the task that reads and of the one that writes.
     waiting: Mutex<[Option<Waker>; 2]>,
 }
 
@@ -48,7 +48,7 @@ impl StreamGuard {
         waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Lets the line carry as much as it likes.
+    /// Lifts the limit, once the server has authenticated the user.
     pub(crate) fn lift_limit(&self) {
         self.left.store(u64::MAX, Ordering::Relaxed);
     }

@@ -1,11 +1,11 @@
-//! Reads and writes files apart from the threads of connections: a home can be on a machine that
-//! does not answer, and nobody else is to wait for it.
+//! Reads and writes files on threads that may block: a home can be on a file server that does not
+//! answer, and other connections must not wait for it.
 
 use std::panic::resume_unwind;
 
 use tokio::task::spawn_blocking;
 
-/// Does work that may wait for a disk, in a thread that may.
+/// Runs work that may block in a thread of the blocking pool.
 pub(crate) async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(done) => done,

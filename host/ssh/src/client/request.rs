@@ -1,4 +1,4 @@
-//! What the caller asks for.
+//! The request of a caller.
 
 use std::time::Duration;
 
@@ -7,39 +7,39 @@ use super::progress::OnProgress;
 use crate::config::{Environment, Overrides};
 use crate::secret::Secret;
 
-/// How long it may take until the command has started, if nobody says. Servers give up on whoever
-/// takes longer to show who he is.
+/// How long a request may take, up to the command's start, unless it says otherwise. Servers close
+/// connections that take longer to authenticate.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Which host, and what to run there.
+/// A command to run on a host, and how to get there.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The host, as the user calls it: `Host` blocks are for this name.
     pub host: String,
-    /// What beats the configuration.
+    /// Values that take precedence over the configuration.
     pub overrides: Overrides,
-    /// What is done about host keys; what the configuration says, if nothing.
+    /// The policy for host keys; that of the configuration if `None`.
     pub host_keys: Option<HostKeyPolicy>,
-    /// The password of the user there. It is not shown to hosts on the way.
+    /// The password of the user on the host. Jump hosts are not sent it.
     pub password: Option<Secret>,
     /// The passphrase of encrypted keys.
     pub passphrase: Option<Secret>,
-    /// What to run: a text for the login shell there.
+    /// The command line for the login shell on the host.
     pub command: String,
-    /// How long all of it may take, up to the command's start; [`DEFAULT_TIMEOUT`], if nothing.
+    /// How long the request may take, up to the command's start; [`DEFAULT_TIMEOUT`] if `None`.
     ///
-    /// `ConnectTimeout`, of the configuration or [said](Overrides::connect_timeout), is about less: it
-    /// ends at each host when that has shown who it is. Whoever is slow to let us in, such as a
-    /// server that asks others about a password, has all of this.
+    /// `ConnectTimeout`, of the configuration or of the [overrides](Overrides::connect_timeout), is
+    /// shorter: it ends at each host with the key exchange. A server that is slow to authenticate,
+    /// such as one that asks another server about a password, has all of this time.
     pub timeout: Option<Duration>,
-    /// Whose configuration it is.
+    /// The user and the files that the configuration is read for.
     pub env: Environment,
     /// What takes the events on the way.
     pub on_progress: OnProgress,
 }
 
 impl Request {
-    /// A request with nothing said about it, by the user of this process.
+    /// A request without overrides or secrets, by the user of this process.
     pub fn new(host: &str, command: &str) -> Self {
         Self {
             host: host.to_owned(),

@@ -15,17 +15,17 @@ use super::password_scrubber::PasswordScrubber;
 pub(crate) struct AuthenticatedSession {
     pub(crate) handle: Handle<ClientHandler>,
     pub(crate) state: SharedState,
-    /// What has to live as long, outermost first.
+    /// The sessions and the command that carry this one, outermost first.
     pub(crate) underlying: Vec<SessionGuard>,
     pub(crate) stream_guards: Vec<Arc<StreamGuard>>,
-    /// What is to be covered.
+    /// Overwrites what the password left in the buffers of russh.
     pub(crate) scrubber: PasswordScrubber,
 }
 
-/// How long a server may take to hang up once we have said goodbye.
+/// How long a server may take to close the connection after our disconnect message.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What has to live as long as a session.
+/// Keeps a session, or what carries one, alive.
 pub(crate) enum SessionGuard {
     /// Itself, or one that it goes through. Its handle can be sent to other threads, but not be
     /// shared.
@@ -40,7 +40,7 @@ impl SessionGuard {
         Self::Session(Mutex::new(handle))
     }
 
-    /// Lets go of it, once the server knows.
+    /// Disconnects, and waits for the server to close the connection.
     pub(crate) async fn disconnect(self) {
         let Self::Session(handle) = self else {
             return;
@@ -64,14 +64,14 @@ impl AbortStreamsOnDrop {
         Self(stream_guards)
     }
 
-    /// Lets the lines carry as much as they like.
+    /// Lifts the limit on what arrives before authentication.
     pub(crate) fn lift_limit(&self) {
         self.0
             .iter()
             .for_each(|stream_guard| stream_guard.lift_limit());
     }
 
-    /// Takes them over.
+    /// Gives the guards to the caller, and aborts nothing.
     pub(crate) fn keep(mut self) -> Vec<Arc<StreamGuard>> {
         std::mem::take(&mut self.0)
     }
