@@ -1,10 +1,12 @@
 //! Puts a context together: the driver below, and what it calls up to.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use offshoot_proto::control::{CallOutcome, Connect};
 use offshoot_proto::{CallKey, ContextId, Handle, Node, Run};
 use tokio::runtime;
+use tokio::task::AbortHandle;
 
 use crate::driver::{Driver, Upcalls};
 use crate::executor::Executor;
@@ -19,6 +21,12 @@ pub fn start(node: Node, log_level: u8, runtime: Option<runtime::Handle>) -> Arc
 #[derive(Default)]
 struct Services {
     executor: Executor,
+    /// Tasks that make children for ancestors, by the child's id.
+    connecting: Mutex<HashMap<ContextId, AbortHandle>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Upcalls for Services {
@@ -31,7 +39,16 @@ impl Upcalls for Services {
     }
 
     fn connect(&self, driver: &Driver, src: ContextId, reply_to: Handle, connect: Connect) {
-        let weak = driver.weak();
-        driver.spawn_background(launch::serve_connect(weak, src, reply_to, connect));
+        let (weak, id) = (driver.weak(), connect.id);
+        let mut connecting = lock(&self.connecting);
+        connecting.retain(|_, task| !task.is_finished());
+        let task = driver.spawn_background(launch::serve_connect(weak, src, reply_to, connect));
+        connecting.insert(id, task);
+    }
+
+    fn cancel_connect(&self, id: ContextId) {
+        if let Some(task) = lock(&self.connecting).remove(&id) {
+            task.abort();
+        }
     }
 }

@@ -71,7 +71,9 @@ impl Handle {
     /// Empty, and never answered by the receiver; `reply_to` is the handle that waits. From any
     /// context.
     pub const MONITOR: Self = Self(113);
-
+    /// Gives up a child that the receiver was asked for, or ends it if it is up already. From an
+    /// ancestor.
+    pub const CANCEL_CONNECT: Self = Self(114);
     /// Lets the context outlive its parent. From an ancestor.
     pub const DETACH: Self = Self(115);
     /// Says that the context will outlive its parent, which must not end it. From a child.

@@ -347,6 +347,8 @@ fn flow_of(header: &Header) -> Flow {
         Handle::CANCEL | Handle::BIND | Handle::FORGET_CHAIN | Handle::DETACH => {
             Handle::CALL_FUNCTION
         }
+        // Nor the cancel of a connection its request.
+        Handle::CANCEL_CONNECT => Handle::CONNECT,
         handle => handle,
     };
     (header.src, header.dst, handle)

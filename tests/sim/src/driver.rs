@@ -121,6 +121,8 @@ impl World {
                 let at = self.now + self.rng.below(5000);
                 self.schedule(at, Action::Grow { process, id });
             }
+            // No honest context of the simulation cancels what it asked for.
+            Event::CancelConnect { .. } => {}
             Event::Log { src, record } => self.on_log(src, &record),
             Event::IdsGranted => self.on_ids(process, None),
             Event::IdsRefused { reason } => self.on_ids(process, Some(&reason)),

@@ -23,6 +23,8 @@ enum Effect {
     CancelRun(CallKey),
     /// An ancestor asks for a child.
     Connect(ContextId, Handle, Connect),
+    /// An ancestor has given up a child that it asked for.
+    CancelConnect(ContextId),
     /// A log record of a context of this name.
     Log(Arc<str>, LogRecord),
     /// Messages of a context of this name to a handle are lost, so many so far.
@@ -71,6 +73,7 @@ impl Driver {
             Effect::Connect(src, reply_to, connect) => {
                 self.upcalls.connect(self, src, reply_to, connect);
             }
+            Effect::CancelConnect(id) => self.upcalls.cancel_connect(id),
             Effect::Overflow(handle, from, count) => tracing::warn!(
                 handle = handle.0,
                 from = %from,
@@ -148,6 +151,10 @@ impl Driver {
                 reply_to,
                 connect,
             } => return Some(Effect::Connect(src, reply_to, connect)),
+            Event::CancelConnect { id } => {
+                state.node.cancel_expected(id);
+                return Some(Effect::CancelConnect(id));
+            }
             Event::Log { src, record } => {
                 return Some(Effect::Log(Self::name_of(state, src), record));
             }
@@ -247,6 +254,7 @@ fn describe(event: &Event) -> String {
             run.bind.plugin,
             run.body.function()
         ),
+        Event::CancelConnect { id } => format!("context {id} is not wanted any more"),
         Event::Connect { connect, .. } => format!("asked to make context {}", connect.id),
         Event::Log { src, .. } => format!("log record of context {src}"),
         other => format!("{other:?}"),

@@ -35,7 +35,7 @@ use offshoot_proto::control::LogRecord;
 use offshoot_proto::{ContextId, Handle, LinkId, Node};
 use tokio::runtime;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 pub use contexts::ContextInfo;
 pub use stream_handle::{PutEnd, StreamHandle};
@@ -328,11 +328,19 @@ impl Driver {
         tasks.push(self.runtime().spawn(task));
     }
 
-    /// Spawns a task that a shutdown ends.
-    pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+    /// Spawns a task that a shutdown ends. Where that has begun, the task ends at once.
+    pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let task = self.runtime().spawn(task);
+        let handle = task.abort_handle();
         let mut background = lock_again(self.background.lock());
         background.retain(|task| !task.is_finished());
-        background.push(self.runtime().spawn(task));
+        background.push(task);
+        drop(background);
+        // A shutdown says so before it takes the tasks that there are.
+        if self.is_ended() {
+            handle.abort();
+        }
+        handle
     }
 
     /// Runs a future of whatever task as one that belongs to the driver's runtime: it may watch

@@ -19,4 +19,7 @@ pub trait Upcalls: Send + Sync {
     /// Makes a child for an ancestor that asked for one, and answers by
     /// [`answer_connect`](Driver::answer_connect). Must not wait: it spawns a task.
     fn connect(&self, driver: &Driver, src: ContextId, reply_to: Handle, connect: Connect);
+
+    /// Gives up the making of a child, which the node does not expect any more.
+    fn cancel_connect(&self, id: ContextId);
 }

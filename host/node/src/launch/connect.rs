@@ -6,6 +6,8 @@ use std::task::Poll;
 
 use offshoot_proto::control::{self, CONNECT_EVENTS_MAX, Connect, Connected, Hello, Method};
 use offshoot_proto::{Body, ContextId, Node, SendError};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use super::error::ConnectError;
 use super::make_child::{NewChild, NewContext, default_name, make_child};
@@ -52,34 +54,30 @@ async fn connect_once(
     let here = driver.lock().node.id();
     let via = wanted.via.filter(|&via| via != here);
     let id = allocate(driver, via).await?;
-    let Some(via) = via else {
-        let child = NewChild {
-            id,
-            options: wanted.options,
-            progress: wanted.progress,
-        };
-        let up = driver
-            .inside(make_child(driver, child, wanted.spec))
-            .await?;
-        return Ok((id, up));
+    let connecting = match via {
+        None => {
+            let child = NewChild {
+                id,
+                options: wanted.options,
+                progress: wanted.progress,
+            };
+            let (maker, method) = (driver.clone(), wanted.spec);
+            Connecting::spawn(driver, id, async move {
+                Ok(make_child(&maker, child, method).await?)
+            })
+        }
+        Some(via) => {
+            let connect = Connect {
+                id,
+                method: wanted.spec,
+                options: wanted.options,
+                wants_progress: wanted.progress.is_wanted(),
+            };
+            let made = connect_via(driver.clone(), via, connect, wanted.progress);
+            Connecting::spawn(driver, id, made)
+        }
     };
-    let connect = Connect {
-        id,
-        method: wanted.spec,
-        options: wanted.options,
-        wants_progress: wanted.progress.is_wanted(),
-    };
-    // A task of its own, so that a child nobody waits for any more is still ended.
-    let connecting =
-        driver
-            .runtime()
-            .spawn(connect_via(driver.clone(), via, connect, wanted.progress));
-    let mut unwanted = ShutdownOnDrop {
-        driver: driver.clone(),
-        task: Some(connecting),
-        id,
-    };
-    Ok((id, unwanted.wait().await?))
+    Ok((id, connecting.wait().await?))
 }
 
 /// Allots the context's id; a context that is not the controller may first have to be granted
@@ -123,15 +121,24 @@ async fn connect_via(
         via: via_name.to_string(),
         error: Box::new(error),
     };
+    let mut cancel = CancelOnDrop {
+        driver: &driver,
+        via,
+        id,
+        is_answered: false,
+    };
     let reply = driver.drive(|state, now| {
         let handle = state.node.connect_via(via, &connect, now)?;
         Ok(Subscription::new(&driver, state, Some(via), handle))
     });
     let reply = reply.inspect_err(|_: &SendError| {
-        // Nobody will make it now.
+        // There is nothing to cancel there.
+        cancel.is_answered = true;
         driver.drive(|state, _| state.node.abandon(id, "nobody could be asked to make it"));
     })?;
-    let (hello, name) = read_answer(&reply, &progress).await.map_err(failed_with)?;
+    let answer = read_answer(&reply, &progress).await;
+    cancel.is_answered = answer.is_ok();
+    let (hello, name) = answer.map_err(failed_with)?;
     let theirs = connect.options.name.unwrap_or_else(|| {
         // The parent's word on the process is all that there is to go by.
         default_name(Some(&via_name), &label, hello.pid)
@@ -176,34 +183,67 @@ async fn read_answer(
     failed(format!("it reported more than {CONNECT_EVENTS_MAX} events"))
 }
 
-/// Ends a context that comes up after its maker has gone.
-struct ShutdownOnDrop {
-    driver: Arc<Driver>,
-    task: Option<tokio::task::JoinHandle<Result<NewContext, NewContextError>>>,
+/// Has `via` give up a child, unless it has answered.
+struct CancelOnDrop<'a> {
+    driver: &'a Arc<Driver>,
+    via: ContextId,
     id: ContextId,
+    is_answered: bool,
 }
 
-impl ShutdownOnDrop {
-    async fn wait(&mut self) -> Result<NewContext, NewContextError> {
-        let Some(task) = &mut self.task else {
-            return Err(ConnectError::Stopped.into());
-        };
-        let result = task.await;
-        self.task = None;
-        result.unwrap_or_else(|_| Err(ConnectError::Stopped.into()))
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let (via, id) = (self.via, self.id);
+            self.driver
+                .drive(|state, _| state.node.cancel_connect(via, id));
+        }
     }
 }
 
-impl Drop for ShutdownOnDrop {
+/// A task that makes a context. A shutdown ends it and waits for what it has started. Dropping this
+/// ends it, and the context if that is up.
+struct Connecting {
+    driver: Arc<Driver>,
+    id: ContextId,
+    task: AbortHandle,
+    made: oneshot::Receiver<Result<NewContext, NewContextError>>,
+}
+
+impl Connecting {
+    fn spawn(
+        driver: &Arc<Driver>,
+        id: ContextId,
+        making: impl Future<Output = Result<NewContext, NewContextError>> + Send + 'static,
+    ) -> Self {
+        let (sender, made) = oneshot::channel();
+        let unwanted = driver.clone();
+        let task = driver.spawn_background(async move {
+            if let Err(Ok(_)) = sender.send(making.await) {
+                unwanted.drive(|state, _| state.node.shut_down(id));
+            }
+        });
+        Self {
+            driver: driver.clone(),
+            id,
+            task,
+            made,
+        }
+    }
+
+    async fn wait(mut self) -> Result<NewContext, NewContextError> {
+        let made = (&mut self.made).await;
+        made.unwrap_or_else(|_| Err(ConnectError::Stopped.into()))
+    }
+}
+
+impl Drop for Connecting {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            let (driver, id) = (self.driver.clone(), self.id);
-            // The future may be dropped outside of the runtime.
-            self.driver.spawn(async move {
-                if let Ok(Ok(_)) = task.await {
-                    driver.drive(|state, _| state.node.shut_down(id));
-                }
-            });
+        self.task.abort();
+        self.made.close();
+        if let Ok(Ok(_)) = self.made.try_recv() {
+            let id = self.id;
+            self.driver.drive(|state, _| state.node.shut_down(id));
         }
     }
 }

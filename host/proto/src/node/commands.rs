@@ -134,6 +134,26 @@ impl Node {
         self.send_or_forget(via, Handle::CONNECT, reply_to, secrets::encode(connect))
     }
 
+    /// Has `via` give up a child that it was asked for, or end it if it is up already.
+    pub fn cancel_connect(&mut self, via: ContextId, id: ContextId) {
+        let body = Body::Data(control::encode(&id).into());
+        let _ = self.send(via, Handle::CANCEL_CONNECT, Handle::NONE, body);
+    }
+
+    /// A child of this context is given up: it will not be attached any more, or is asked to end if
+    /// it is attached already.
+    pub fn cancel_expected(&mut self, id: ContextId) {
+        let link = self.link_to(id);
+        match link.and_then(|link| self.peer_of(link)) {
+            Some(peer) if peer == id => self.shut_down(id),
+            _ if self.topology.forget_expected(id) => {
+                let reason = format!("context {id} did not appear: its connection was cancelled");
+                self.announce_lost(alloc::vec![id], reason.as_str().into());
+            }
+            _ => {}
+        }
+    }
+
     /// Answers an [`Event::Connect`](super::Event::Connect), or reports its progress.
     pub fn answer_connect(&mut self, src: ContextId, reply_to: Handle, connected: &Connected) {
         let body = Body::Data(control::encode(connected).into());

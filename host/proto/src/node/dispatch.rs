@@ -44,6 +44,13 @@ impl Node {
                 control::decode(bytes).is_some_and(|bind| self.on_bind(bind))
             }
             Handle::CONNECT if from_above => self.on_connect(&message),
+            Handle::CANCEL_CONNECT if from_above => match control::decode(bytes) {
+                Some(id) => {
+                    self.events.push_back(Event::CancelConnect { id });
+                    true
+                }
+                None => false,
+            },
             Handle::HEARTBEAT if neighbour => {
                 self.on_heartbeat(link);
                 true
@@ -116,6 +123,7 @@ impl Node {
             | Handle::FORGET_CHAIN
             | Handle::BIND
             | Handle::CONNECT
+            | Handle::CANCEL_CONNECT
             | Handle::DETACH
             | Handle::SHUTDOWN => {
                 self.refuse(&message, DeadKind::Refused, "only an ancestor may ask that");

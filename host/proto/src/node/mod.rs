@@ -132,6 +132,11 @@ pub enum Event {
     Run(Run),
     /// A call that runs is wanted no more; [`Node::finish`] must follow all the same.
     CancelRun(CallKey),
+    /// An ancestor gives up a child that it wanted below us: [`Node::cancel_expected`] must follow.
+    CancelConnect {
+        /// The child's id.
+        id: ContextId,
+    },
     /// An ancestor wants a child below us; [`Node::answer_connect`] must
     /// follow, once, behind any progress that is reported.
     Connect {
