@@ -324,8 +324,9 @@ fn b045_a_detached_context_finishes_what_it_does_and_then_ends() {
     let directory = tempfile::tempdir().unwrap();
     let marker = directory.path().join("done");
     let place = directory.path().to_str().unwrap().to_owned();
+    // Until it has ended: others count this process's children.
+    let _alone = e2e::alone();
     let pid = {
-        let _alone = e2e::alone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
