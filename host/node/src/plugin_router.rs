@@ -3,13 +3,13 @@
 //! The engine has checked that the instance may ask. What it opens is its own: it is closed with
 //! the instance, and no other instance can name it.
 
+mod arrivals;
 mod rights;
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,11 +25,13 @@ use offshoot_wasm::{Exchange, PluginRouter, PluginRouters, Profile, Target};
 use crate::driver::{Driver, PutEnd, StreamHandle, Subscription};
 use crate::launch::{self, CONNECT_TIMEOUT, ConnectRequest, LocalSpec, NewContextError, Progress};
 use crate::mailbox::{self, Notify, QueuedMessage, WakerSlot, Watched};
+use arrivals::{Arrival, Arrivals};
 
 /// Receivers that one instance may have open.
 const RECEIVERS_MAX: usize = router::RECEIVERS_MAX;
-/// Streams that one instance may send to.
-const STREAMS_MAX: usize = 1 << 16;
+/// Streams of an instance that are kept open. A further one closes another, which is opened again when
+/// the instance sends to it: nothing says when a plugin has dropped its last sender to one.
+const STREAMS_OPEN_MAX: usize = 1024;
 
 /// Makes the sessions of the instances of this context.
 pub(crate) struct InstanceRouters {
@@ -83,35 +85,6 @@ struct Receiver {
     call: Option<(ContextId, String)>,
 }
 
-/// In which order messages came, over all receivers.
-#[derive(Default)]
-struct Arrivals {
-    state: Mutex<Order>,
-}
-
-#[derive(Default)]
-struct Order {
-    receivers: VecDeque<u64>,
-    reader: Option<Waker>,
-}
-
-struct Arrival {
-    arrivals: Arc<Arrivals>,
-    receiver: u64,
-}
-
-impl Notify for Arrival {
-    fn notify(&self) {
-        let mut order = lock(&self.arrivals.state);
-        order.receivers.push_back(self.receiver);
-        let reader = order.reader.take();
-        drop(order);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-    }
-}
-
 impl PluginRouter for InstanceRouter {
     fn exchange(&self, request: Request) -> Exchange {
         let shared = self.shared.clone();
@@ -138,9 +111,11 @@ impl PluginRouter for InstanceRouter {
             return Poll::Ready(Err(gone()));
         };
         let mut state = lock(&self.shared.state);
-        if state.streams.len() >= STREAMS_MAX && !state.streams.contains_key(&(context, handle)) {
-            let text = format!("an instance can send to {STREAMS_MAX} receivers at once");
-            return Poll::Ready(Err(RequestError::Usage(text)));
+        if state.streams.len() >= STREAMS_OPEN_MAX
+            && !state.streams.contains_key(&(context, handle))
+            && let Some(other) = state.streams.keys().next().copied()
+        {
+            state.streams.remove(&other);
         }
         let (stream, slot) = state.streams.entry((context, handle)).or_insert_with(|| {
             let stream = StreamHandle::new(&driver, ContextId(context), Handle(handle));
@@ -186,12 +161,14 @@ impl Shared {
             }
             Request::SendDead { context, handle } => {
                 let dead = Dead::new(DeadKind::Closed, "the sender was explicitly closed");
+                lock(&self.state).streams.remove(&(context, handle));
                 self.post(driver, context, handle, 0, Content::Dead(dead))
             }
             Request::Close { receiver } => {
                 let closed = lock(&self.state).receivers.remove(&receiver);
                 if let Some(closed) = closed {
                     closed.subscription.close("the receiver has been closed");
+                    self.arrivals.remove(receiver);
                 }
                 Ok(Response::Done)
             }
@@ -338,6 +315,7 @@ impl Shared {
         let arrival = Arc::new(Arrival {
             arrivals: self.arrivals.clone(),
             receiver: handle,
+            inbox: Arc::downgrade(receiver.subscription.inbox()),
         });
         // Nobody else knows the inbox yet, so nobody else watches it.
         let waiting = receiver
@@ -370,7 +348,7 @@ impl Shared {
         // What is waited for may have to be asked for first.
         driver.flush();
         let next = poll_fn(|cx| {
-            lock(&self.arrivals.state).reader = Some(cx.waker().clone());
+            self.arrivals.order().reader = Some(cx.waker().clone());
             match self.take(driver, &receivers) {
                 Some(received) => Poll::Ready(Response::Received(received)),
                 None => Poll::Pending,
@@ -391,7 +369,7 @@ impl Shared {
         let mut skipped = 0;
         loop {
             let handle = {
-                let mut order = lock(&self.arrivals.state);
+                let mut order = self.arrivals.order();
                 let at = order
                     .receivers
                     .iter()
@@ -579,3 +557,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
+
+#[cfg(test)]
+mod tests;
