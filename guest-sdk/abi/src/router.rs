@@ -207,7 +207,7 @@ pub enum RequestError {
     /// Time was up. The text says what was waited for.
     Timeout(String),
     /// A context could not be made.
-    Stream(String),
+    Connect(String),
     /// The plugin that was to be called cannot be used as it is.
     Plugin(String),
     /// The plugin was not granted the router. The text says what it tried.
@@ -366,7 +366,7 @@ mod tests {
             &[1, 1, 1, b'c', 1, b'r', 1],
         );
         let text = || "t".to_string();
-        check(failure(RequestError::Stream(text())), &[1, 3, 1, b't']);
+        check(failure(RequestError::Connect(text())), &[1, 3, 1, b't']);
         check(failure(RequestError::Plugin(text())), &[1, 4, 1, b't']);
         check(failure(RequestError::NotGranted(text())), &[1, 5, 1, b't']);
         check(failure(RequestError::Usage(text())), &[1, 6, 1, b't']);

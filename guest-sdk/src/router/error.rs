@@ -81,7 +81,7 @@ impl From<RequestError> for RouterError {
             RequestError::Call(error) => Self::Call(error),
             RequestError::Channel(error) => Self::Channel(error),
             RequestError::Timeout(text) => Self::Timeout(TimeoutError(text)),
-            RequestError::Stream(text) => Self::Connect(text),
+            RequestError::Connect(text) => Self::Connect(text),
             RequestError::Plugin(text) => Self::Plugin(text),
             RequestError::NotGranted(what) => Self::NotGranted(what),
             RequestError::Usage(text) => Self::Usage(text),

@@ -126,7 +126,10 @@ impl Executor {
             PluginEnv {
                 host: &host,
                 sink,
-                sessions: Some(Arc::new(InstanceRouters::new(driver.weak()))),
+                sessions: Some(Arc::new(InstanceRouters::new(
+                    driver.weak(),
+                    run.bind.clone(),
+                ))),
             },
         );
         match plugin {

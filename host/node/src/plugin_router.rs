@@ -16,9 +16,9 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use offshoot_abi::router::{self, Body, ChannelError, Received, Request, RequestError, Response};
 use offshoot_abi::{Blob, CallError, CallErrorKind, ContextAddress};
-use offshoot_proto::control::{Arguments, CallOutcome, ConnectOptions, Traces};
+use offshoot_proto::control::{Arguments, Bind, CallOutcome, ConnectOptions, Traces};
 use offshoot_proto::{
-    Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, SendError,
+    Body as Content, CallRequest, ContextId, Dead, DeadKind, Handle, Listen, NoBinding, SendError,
 };
 use offshoot_wasm::{Exchange, PluginRouter, PluginRouters, Profile, Target};
 
@@ -36,11 +36,13 @@ const STREAMS_OPEN_MAX: usize = 1024;
 /// Makes the sessions of the instances of this context.
 pub(crate) struct InstanceRouters {
     driver: Weak<Driver>,
+    bind: Arc<Bind>,
 }
 
 impl InstanceRouters {
-    pub(crate) fn new(driver: Weak<Driver>) -> Self {
-        Self { driver }
+    /// For the instances of a binding.
+    pub(crate) fn new(driver: Weak<Driver>, bind: Arc<Bind>) -> Self {
+        Self { driver, bind }
     }
 }
 
@@ -50,6 +52,7 @@ impl PluginRouters for InstanceRouters {
         Arc::new(InstanceRouter {
             shared: Arc::new(Shared {
                 driver: self.driver.clone(),
+                bind: self.bind.clone(),
                 number: NEXT.fetch_add(1, Ordering::Relaxed),
                 state: Mutex::default(),
                 arrivals: Arc::default(),
@@ -64,6 +67,8 @@ struct InstanceRouter {
 
 struct Shared {
     driver: Weak<Driver>,
+    /// What the instance itself runs with.
+    bind: Arc<Bind>,
     /// Tells the chains of instances apart.
     number: u64,
     state: Mutex<State>,
@@ -211,7 +216,7 @@ impl Shared {
         };
         let made = launch::connect(driver, wanted).await;
         let (id, up) = made.map_err(|error| match error {
-            NewContextError::Connect(error) => RequestError::Stream(error.to_string()),
+            NewContextError::Connect(error) => RequestError::Connect(error.to_string()),
             NewContextError::Unsent(error) => {
                 unsent(driver, via.unwrap_or(ContextId::CONTROLLER), &error)
             }
@@ -224,7 +229,7 @@ impl Shared {
     }
 
     /// Calls a function of a plugin that this context has itself: an image and grants that it was
-    /// given, and no others.
+    /// given, and no others. Its own plugin has its own grants there.
     fn call(&self, driver: &Arc<Driver>, call: router::Call) -> Result<Response, RequestError> {
         let dst = ContextId(call.context);
         let own = driver.lock().node.id();
@@ -244,10 +249,8 @@ impl Shared {
             )));
         }
         let name = format!("{}::{}", call.plugin, call.function);
+        let bind = self.bind_of(driver, &call.plugin)?;
         let made = driver.drive(|state, now| {
-            let Some(bind) = state.node.binding_of(&call.plugin).cloned() else {
-                return Ok(None);
-            };
             let request = CallRequest {
                 dst,
                 bind: &bind,
@@ -261,22 +264,39 @@ impl Shared {
             };
             let handle = state.node.call(request, now)?;
             let mut wait = |handle| Subscription::new(driver, state, Some(dst), handle);
-            Ok(Some((!call.no_reply).then(|| wait(handle))))
+            Ok((!call.no_reply).then(|| wait(handle)))
         });
         match made {
-            Ok(Some(Some(subscription))) => self.open(Receiver {
+            Ok(Some(subscription)) => self.open(Receiver {
                 subscription,
                 is_one_shot: true,
                 call: Some((dst, name)),
             }),
-            Ok(Some(None)) => Ok(Response::Done),
-            Ok(None) => Err(RequestError::Plugin(format!(
-                "the plugin `{}` is not in this context: whoever started this one must call it \
-                 here first",
-                call.plugin
-            ))),
+            Ok(None) => Ok(Response::Done),
             Err(error) => Err(unsent(driver, dst, &error)),
         }
+    }
+
+    /// The binding that a plugin's name stands for. An instance's own plugin has the grants of the
+    /// instance, whatever others of that plugin have.
+    fn bind_of(&self, driver: &Driver, plugin: &str) -> Result<Arc<Bind>, RequestError> {
+        if plugin == self.bind.plugin {
+            return Ok(self.bind.clone());
+        }
+        let state = driver.lock();
+        let found = state.node.binding_of(plugin).cloned();
+        found.map_err(|missing| {
+            RequestError::Plugin(match missing {
+                NoBinding::Unknown => format!(
+                    "the plugin `{plugin}` is not in this context: the context that started this \
+                     one must call it here first"
+                ),
+                NoBinding::Ambiguous => format!(
+                    "the plugin `{plugin}` was given to this context with different grants or \
+                     limits, so its name means none of them: call it here with the same each time"
+                ),
+            })
+        })
     }
 
     fn listen(

@@ -64,8 +64,8 @@ pub use message::{Body, Dead, DeadKind, Message};
 #[doc(hidden)]
 pub use node::Gauges;
 pub use node::{
-    CallRequest, Event, Listen, ListenError, Node, PutError, Route, RouteError, Run, SendError,
-    Stats,
+    CallRequest, Event, Listen, ListenError, NoBinding, Node, PutError, Route, RouteError, Run,
+    SendError, Stats,
 };
 #[doc(hidden)]
 pub use offshoot_text::{Shown, commands_a_terminal};

@@ -198,7 +198,7 @@ fn l5_a_shutdown_ends_a_connection_that_is_under_way_and_waits_for_its_process()
             assert_all_end(&[pid], Duration::ZERO);
             let error = connecting.await.unwrap().unwrap_err();
             assert!(
-                matches!(error, Error::Stream(ConnectError::Stopped)),
+                matches!(error, Error::Connect(ConnectError::Stopped)),
                 "{error:?}"
             );
         });

@@ -3,6 +3,7 @@
 use std::task::Waker;
 
 use offshoot_proto::Node;
+use offshoot_proto::control::PluginLimits;
 
 use super::*;
 use crate::context;
@@ -18,6 +19,7 @@ fn with_instance(test: impl AsyncFnOnce(&Arc<Driver>, &Shared, &dyn PluginRouter
         let driver = context::start(Node::controller(1), 0, Some(handle));
         let shared = Arc::new(Shared {
             driver: driver.weak(),
+            bind: bind("own"),
             number: 1,
             state: Mutex::default(),
             arrivals: Arc::default(),
@@ -28,6 +30,16 @@ fn with_instance(test: impl AsyncFnOnce(&Arc<Driver>, &Shared, &dyn PluginRouter
         test(&driver, &shared, &router).await;
         driver.close().await;
     });
+}
+
+fn bind(plugin: &str) -> Arc<Bind> {
+    Arc::new(Bind {
+        key: [1; 16],
+        plugin: plugin.to_owned(),
+        image: [2; 32],
+        grants: Vec::new(),
+        limits: PluginLimits::default(),
+    })
 }
 
 async fn listen(shared: &Shared, driver: &Arc<Driver>) -> u64 {
@@ -80,5 +92,18 @@ fn l4_a_receiver_that_is_closed_with_messages_in_it_leaves_nothing() {
         let close = Request::Close { receiver: handle };
         shared.answer(driver, close).await.unwrap();
         assert_eq!(queued(), 0);
+    });
+}
+
+#[test]
+fn x9_the_name_of_an_instances_own_plugin_stands_for_what_it_runs_with() {
+    with_instance(async |driver, shared, _| {
+        let found = shared.bind_of(driver, "own").unwrap();
+        assert!(Arc::ptr_eq(&found, &shared.bind));
+        let missing = shared.bind_of(driver, "other");
+        assert!(
+            matches!(missing, Err(RequestError::Plugin(_))),
+            "{missing:?}"
+        );
     });
 }

@@ -146,7 +146,7 @@ impl Node {
         let link = self.link_to(id);
         match link.and_then(|link| self.peer_of(link)) {
             Some(peer) if peer == id => self.shut_down(id),
-            _ if self.topology.forget_expected(id) => {
+            _ if self.topology.remove_expected(id) => {
                 let reason = format!("context {id} did not appear: its connection was cancelled");
                 self.announce_lost(alloc::vec![id], reason.as_str().into());
             }

@@ -281,7 +281,10 @@ impl Node {
         if self.bindings.len() >= BINDINGS_MAX && !self.bindings.contains_key(&bind.key) {
             return false;
         }
-        self.binding_names.insert(bind.plugin.clone(), bind.key);
+        if !self.bindings.contains_key(&bind.key) {
+            let keys = self.binding_names.entry(bind.plugin.clone());
+            keys.or_default().push(bind.key);
+        }
         self.bindings.insert(bind.key, bind.into());
         true
     }

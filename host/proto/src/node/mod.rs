@@ -43,6 +43,15 @@ use crate::time::Instant;
 use crate::topology::{Hop, Topology};
 use crate::{Map, Set};
 
+/// Why a plugin's name leads to no binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBinding {
+    /// No plugin of that name was given to this context.
+    Unknown,
+    /// It was given with different grants or limits, so that its name means none of them.
+    Ambiguous,
+}
+
 /// The state machine of one context. See the [crate's documentation](crate) for its contract.
 #[derive(Debug)]
 pub struct Node {
@@ -65,8 +74,8 @@ pub struct Node {
     call_queue: CallQueue,
     depot: Depot,
     bindings: Map<BindingKey, Arc<Bind>>,
-    /// The latest binding of each plugin name.
-    binding_names: Map<String, BindingKey>,
+    /// The bindings of each plugin name, in the order in which they came.
+    binding_names: Map<String, Vec<BindingKey>>,
     /// What we have told each context about bindings.
     bound: Map<ContextId, Set<BindingKey>>,
     /// Contexts behind a neighbour that broke the rules too often.
@@ -379,9 +388,16 @@ impl Node {
         self.depot.remove_waiting(*hash);
     }
 
-    /// The binding of that plugin name that came last.
-    pub fn binding_of(&self, plugin: &str) -> Option<&Arc<Bind>> {
-        self.bindings.get(self.binding_names.get(plugin)?)
+    /// The binding of a plugin by its name, for other plugins of this context: the one that came
+    /// last, if all of them have the same grants and limits.
+    pub fn binding_of(&self, plugin: &str) -> Result<&Arc<Bind>, NoBinding> {
+        let keys = self.binding_names.get(plugin);
+        let mut binds = keys.into_iter().flatten().map(|key| &self.bindings[key]);
+        let last = binds.next_back().ok_or(NoBinding::Unknown)?;
+        match binds.all(|bind| (&bind.grants, bind.limits) == (&last.grants, last.limits)) {
+            true => Ok(last),
+            false => Err(NoBinding::Ambiguous),
+        }
     }
 
     /// The next thing for the driver to act on.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use offshoot_abi::Grant;
 use offshoot_proto::control::{Arguments, Bind, PluginLimits};
-use offshoot_proto::{CallRequest, ContextId, Event, Handle, ImageState};
+use offshoot_proto::{CallRequest, ContextId, Event, Handle, ImageState, NoBinding};
 
 use crate::tree::{NOW, ROOT, Tree};
 
@@ -91,7 +92,39 @@ fn s186_a_context_gives_its_own_copy_to_those_that_it_makes() {
     call(&mut tree, maker, made, &own);
     assert_eq!(images_for(&mut tree, made), 1);
     assert!(tree.take(made, |event| matches!(event, Event::Run(_))));
-    assert_eq!(tree.node(maker).binding_of("q"), None);
+    let unknown = tree.node(maker).binding_of("q");
+    assert_eq!(unknown, Err(NoBinding::Unknown));
+}
+
+#[test]
+fn x9_a_plugin_with_different_grants_is_not_found_by_its_name() {
+    let mut tree = Tree::new();
+    let maker = tree.make(ROOT, ROOT);
+    let image = Bytes::from_static(&IMAGE);
+    let first = bind();
+    tree.node(ROOT).provide_image(first.image, &image).unwrap();
+    // Another image with the same grants is a newer build of it.
+    let newer = Arc::new(Bind {
+        key: [6; 16],
+        image: [8; 32],
+        ..Bind::clone(&first)
+    });
+    tree.node(ROOT).provide_image(newer.image, &image).unwrap();
+    for bind in [&first, &newer] {
+        call(&mut tree, ROOT, maker, bind);
+    }
+    tree.settle();
+    assert_eq!(tree.node(maker).binding_of("p"), Ok(&newer));
+
+    let stronger = Arc::new(Bind {
+        key: [9; 16],
+        grants: vec![Grant::Read("/etc".to_owned())],
+        ..Bind::clone(&first)
+    });
+    call(&mut tree, ROOT, maker, &stronger);
+    tree.settle();
+    let found = tree.node(maker).binding_of("p");
+    assert_eq!(found, Err(NoBinding::Ambiguous));
 }
 
 #[test]

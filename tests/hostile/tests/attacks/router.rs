@@ -316,6 +316,39 @@ fn a_plugin_acts_only_on_contexts_that_plugins_of_its_own_context_made() {
 }
 
 #[test]
+fn a_plugin_borrows_no_grants_of_another_that_were_not_given_for_its_name() {
+    with_router(async |router| {
+        let family = Family::new(&router).await;
+        let puppet = &family.puppet;
+        let plugin = e2e::plugin();
+        let call = Request::Call(Call {
+            context: family.made,
+            plugin: plugin.name().to_owned(),
+            function: "add".to_owned(),
+            signature: 0,
+            concurrent: false,
+            timeout_us: None,
+            chain: 0,
+            no_reply: true,
+            arguments: Blob(postcard::to_allocvec(&(1_u64, 2_u64)).unwrap()),
+        });
+        let sum = puppet.context.call::<guest::add>((1, 2)).await;
+        assert_eq!(sum.unwrap(), 3);
+        assert_eq!(puppet.ask(&call).await, Ok(Response::Done));
+
+        // Someone reads a directory by the same plugin in the same context.
+        let strong = plugin.grant(Grant::Read("/etc".to_owned()));
+        let arguments = postcard::to_allocvec(&"/etc/hostname").unwrap();
+        let read = puppet.context.call_raw(&strong, "read", &arguments).await;
+        read.expect("it was granted");
+        match puppet.ask(&call).await {
+            Err(RequestError::Plugin(text)) if text.contains("different grants") => {}
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
 fn a_plugin_sends_to_what_others_made_below_only_by_senders_that_it_was_handed() {
     with_router(async |router| {
         let family = Family::new(&router).await;
