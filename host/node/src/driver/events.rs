@@ -25,6 +25,8 @@ enum Effect {
     Connect(ContextId, Handle, Connect),
     /// An ancestor has given up a child that it asked for.
     CancelConnect(ContextId),
+    /// The child behind a link was asked to end.
+    ChildEnding(LinkId),
     /// A log record of a context of this name.
     Log(Arc<str>, LogRecord),
     /// Messages of a context of this name to a handle are lost, so many so far.
@@ -74,6 +76,7 @@ impl Driver {
                 self.upcalls.connect(self, src, reply_to, connect);
             }
             Effect::CancelConnect(id) => self.upcalls.cancel_connect(id),
+            Effect::ChildEnding(link) => self.close_after_grace(link),
             Effect::Overflow(handle, from, count) => tracing::warn!(
                 handle = handle.0,
                 from = %from,
@@ -172,7 +175,7 @@ impl Driver {
                 tracing::warn!(context = %name, reason, "link cut");
             }
             Event::Shutdown => state.ended = true,
-            Event::ChildEnding { link } => self.close_after_grace(&state.node, link),
+            Event::ChildEnding { link } => return Some(Effect::ChildEnding(link)),
             Event::Detach => state.detached = true,
             Event::ChildDetached { link } => {
                 if let Some(output) = state.outputs.get(&link) {

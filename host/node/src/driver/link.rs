@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use offshoot_proto::{ContextId, LinkId, Node};
+use offshoot_proto::{ContextId, LinkId};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
@@ -61,7 +61,7 @@ impl Driver {
         });
         match attached {
             Ok(link) => {
-                let grace = Self::grace(&self.lock().node);
+                let grace = self.grace();
                 let live_transports = TransportGuard::new(self, id);
                 self.spawn(run(Task {
                     driver: self.weak(),
@@ -107,16 +107,16 @@ impl Driver {
     }
 
     /// How long this context's children may take to end.
-    fn grace(node: &Node) -> Duration {
-        let depth = node.parent_ids().len();
+    fn grace(&self) -> Duration {
+        let depth = self.lock().node.parent_ids().len();
         let less = GRACE_STEP.saturating_mul(u32::try_from(depth).unwrap_or(u32::MAX));
         GRACE.saturating_sub(less).max(GRACE_STEP)
     }
 
     /// Closes the link to a child that was asked to end, unless it does within its grace: it may
     /// be stopped, stuck or deaf.
-    pub(super) fn close_after_grace(&self, node: &Node, link: LinkId) {
-        let (weak, grace) = (self.weak(), Self::grace(node));
+    pub(super) fn close_after_grace(&self, link: LinkId) {
+        let (weak, grace) = (self.weak(), self.grace());
         self.spawn_background(async move {
             tokio::time::sleep(grace).await;
             if let Some(driver) = weak.upgrade() {

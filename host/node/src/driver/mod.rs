@@ -328,7 +328,8 @@ impl Driver {
         tasks.push(self.runtime().spawn(task));
     }
 
-    /// Spawns a task that a shutdown ends. Where that has begun, the task ends at once.
+    /// Spawns a task that a shutdown ends. Where that has begun, the task ends at once. It takes the
+    /// lock, so the caller must not hold it.
     pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let task = self.runtime().spawn(task);
         let handle = task.abort_handle();

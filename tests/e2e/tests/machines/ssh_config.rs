@@ -160,7 +160,7 @@ fn d5_what_only_a_program_can_do_is_refused_by_name_and_done_by_the_program() {
     let machine = start(&with_bob());
     over_both(|client| {
         let door = Door::by(client, &machine);
-        door.configure(&block("web1", &machine, "CheckHostIP yes"));
+        door.configure(&block("web1", &machine, "RevokedHostKeys none"));
         with_router(async |router| {
             let made = door.to_host(&router, "web1").await;
             if client == Client::Program {
