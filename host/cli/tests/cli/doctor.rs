@@ -145,7 +145,7 @@ fn it_looks_at_one_way_only() {
     let ended = run(&["doctor", "local*2"]);
     assert_eq!(
         ended.stderr,
-        "error: `local*2` is more than one way\nhelp: name one target, such as `local/local`, or one host of an inventory\n"
+        "error: `local*2` is more than one target\nhelp: name one target, such as `local/local`, or one host of an inventory\n"
     );
     assert_eq!(ended.code, Some(2));
     let ended = run(&["doctor", "local,local"]);

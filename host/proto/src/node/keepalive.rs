@@ -15,7 +15,7 @@ use crate::time::Instant;
 
 impl Node {
     /// Keeps a link alive from now on: a silent peer is sent probes, and is lost when it stays
-    /// silent for as long as `patience` (`F6`).
+    /// silent for as long as `patience`.
     ///
     /// A pipe to a process on the same machine ends with the process and needs none.
     pub fn keep_alive(&mut self, link: LinkId, patience: Duration, now: Instant) {

@@ -152,11 +152,11 @@ async fn b001_proxy_command_carries_and_its_last_words_are_told() {
 #[tokio::test]
 async fn b001_a_directive_that_cannot_be_honoured_stops_before_anything_is_sent() {
     let bench = Bench::new(SshdOptions::default());
-    let error = run(bench.request("ann", "true", "PKCS11Provider /lib/x.so"))
+    let error = run(bench.request("ann", "true", "RevokedHostKeys /etc/ssh/revoked"))
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("pkcs11provider") && error.to_string().contains("ssh_path"),
+        error.to_string().contains("revokedhostkeys") && error.to_string().contains("ssh_path"),
         "{error}"
     );
     assert!(

@@ -160,7 +160,7 @@ fn d5_what_only_a_program_can_do_is_refused_by_name_and_done_by_the_program() {
     let machine = start(&with_bob());
     over_both(|client| {
         let door = Door::by(client, &machine);
-        door.configure(&block("web1", &machine, "RevokedHostKeys none"));
+        door.configure(&block("web1", &machine, "RevokedHostKeys /dev/null"));
         with_router(async |router| {
             let made = door.to_host(&router, "web1").await;
             if client == Client::Program {
@@ -169,7 +169,7 @@ fn d5_what_only_a_program_can_do_is_refused_by_name_and_done_by_the_program() {
             let error = refused(made);
             assert_eq!(kind(&error), "Access Configuration", "{error}");
             let text = error.to_string();
-            for part in ["`checkhostip`", "line 6", "`ssh_path`"] {
+            for part in ["`revokedhostkeys`", "line 6", "`ssh_path`"] {
                 assert!(text.contains(part), "{part}: {text}");
             }
         });

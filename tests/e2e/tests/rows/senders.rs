@@ -242,5 +242,6 @@ fn l8_what_four_threads_route_without_an_error_reaches_the_handler() {
             handled.load(Ordering::Relaxed) == routed
         })
         .await;
+        assert!(router.remove_handler(handle));
     });
 }

