@@ -35,6 +35,9 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let mut tests = if succeeds(cargo().args(["nextest", "--version"])) {
         let mut nextest = cargo_here()?;
         nextest.args(["nextest", "run", "--workspace"]);
+        if !arguments.iter().any(|it| it.starts_with("--test-threads")) {
+            nextest.arg(format!("--test-threads={}", threads()));
+        }
         nextest
     } else {
         let mut test = cargo_here()?;
@@ -42,4 +45,10 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         test
     };
     run(tests.args(arguments))
+}
+
+/// Tests that run at once: two for each core, since most of them wait for servers, for the pauses
+/// after a wrong password or for a silence to be noticed.
+fn threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }

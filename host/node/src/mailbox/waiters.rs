@@ -27,7 +27,8 @@ pub struct WakeList {
 }
 
 impl WakerSet {
-    /// Notes that someone waits; `slot` is theirs until they [`leave`](Self::leave).
+    /// Adds a waker, or replaces that of `slot`, which is the caller's until it is
+    /// [removed](Self::remove).
     pub fn wait(&mut self, slot: &mut WakerSlot, waker: &Waker) {
         if *slot == WakerSlot::default() {
             self.last_place += 1;

@@ -112,7 +112,7 @@ impl Node {
     }
 
     /// Asks `via` to make a child, whose id was allotted. The answer is a [`Connected`]. Where its
-    /// progress is wanted, the handle stays until it is [forgotten](Self::forget), and what comes
+    /// progress is wanted, the handle stays until it is [unsubscribed](Self::unsubscribe), and what comes
     /// there before the answer counts against the window of a stream.
     ///
     /// # Errors
