@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use super::finish::Completion;
 use super::instance::Instance;
+use super::sleep;
 use super::task::Task;
 use super::ticker::Ticking;
-use super::wasi;
 
 /// Calls that may run at once, beside the one in the starter's thread.
 ///
@@ -141,7 +141,7 @@ impl Job {
                 // Unwinds the guest, wherever it waits.
                 break (stop.into(), None);
             }
-            wasi::take_wake_up();
+            sleep::take_wake_up();
             let polled = catch_unwind(AssertUnwindSafe(|| {
                 running.as_mut().poll(&mut Context::from_waker(waker))
             }));
@@ -152,7 +152,7 @@ impl Job {
                     break (Completion::Limit(reason), None);
                 }
                 Ok(Poll::Ready(end)) => break end,
-                Ok(Poll::Pending) => match wasi::take_wake_up() {
+                Ok(Poll::Pending) => match sleep::take_wake_up() {
                     Some(until) => {
                         thread::park_timeout(until.saturating_duration_since(Instant::now()));
                     }

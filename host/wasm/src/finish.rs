@@ -5,7 +5,6 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use super::files::Table;
 use super::state::State;
-use super::wasi::Exit;
 
 /// The one end of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +122,11 @@ pub(super) enum Stop {
     #[error("{0}")]
     BadGuest(&'static str),
 }
+
+/// The plugin called `exit` with that status.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin called exit({0})")]
+pub(super) struct Exit(pub(super) i32);
 
 impl From<Stop> for Completion {
     fn from(stop: Stop) -> Self {

@@ -7,8 +7,8 @@ use rustix::io::Errno;
 
 use super::error::LoadError;
 use super::files::Granted;
+use super::log_sink::LogSink;
 use super::output::Output;
-use super::state::LogSink;
 use super::wasi::Wasi;
 
 /// Checks the grants while there is still someone to tell, and finds the granted directories.

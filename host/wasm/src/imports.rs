@@ -7,8 +7,8 @@ use offshoot_abi::{IMPORT_MODULE, imports};
 use wasmtime::{Caller, Extern, Linker, Memory, WasmBacktrace};
 
 use super::finish::{Stop, frame_names};
+use super::log_sink;
 use super::state::State;
-use super::wasi;
 
 /// Bytes of a log record or a panic's text; the rest is cut off.
 const TEXT_MAX: usize = 8 << 10;
@@ -51,7 +51,7 @@ async fn log(
     let text = read(caller, memory, text, TEXT_MAX)?;
     let level = level as u8;
     let sink = &caller.data().sink;
-    wasi::until_room(&**sink, level).await;
+    log_sink::until_room(&**sink, level).await;
     if level <= sink.level() {
         sink.log(level, &target, &text);
     }

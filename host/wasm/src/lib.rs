@@ -24,6 +24,7 @@ mod image;
 mod imports;
 mod instance;
 mod limits;
+mod log_sink;
 mod output;
 pub mod places;
 mod plugin;
@@ -33,6 +34,7 @@ mod seal;
 #[cfg(feature = "compiler")]
 mod sections;
 mod session;
+mod sleep;
 mod state;
 mod target;
 mod task;
@@ -50,10 +52,10 @@ pub use error::{EngineError, LoadError};
 pub use finish::Completion;
 pub use image::ImageHash;
 pub use limits::Limits;
+pub use log_sink::LogSink;
 pub use plugin::{Invocation, Plugin, PluginEnv};
 pub use runtime::Runtime;
 pub use session::{Exchange, PluginRouter, PluginRouters};
-pub use state::LogSink;
 #[cfg(feature = "compiler")]
 pub use target::ParseTargetError;
 pub use target::{Profile, Target};

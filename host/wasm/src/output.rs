@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::state::LogSink;
-use super::wasi;
+use super::log_sink::{self, LogSink};
 
 /// Bytes of a line. A longer one becomes several records.
 const LINE_MAX: usize = 8 << 10;
@@ -36,27 +35,26 @@ impl Output {
 
     /// Waits until there is room for what is about to be printed.
     pub(super) async fn until_room(&self) {
-        wasi::until_room(&*self.sink, LEVEL).await;
+        log_sink::until_room(&*self.sink, LEVEL).await;
     }
 
-    /// Takes what was printed. Whole lines become records; guests flush after each `print!`, so
-    /// the end of a piece is not the end of a line.
-    pub(super) fn write(&self, mut bytes: &[u8]) {
+    /// Takes the first line of what was printed, or what there is of it, and returns its size in
+    /// bytes. So there is room for each record where the caller [waits](Self::until_room) each time.
+    ///
+    /// Guests flush after each `print!`: the end of what they hand over is not the end of a line.
+    pub(super) fn write(&self, bytes: &[u8]) -> usize {
         let mut line = self.line();
-        while !bytes.is_empty() {
-            let room = LINE_MAX - line.len();
-            let end = bytes.iter().take(room + 1).position(|&byte| byte == b'\n');
-            let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len().min(room)));
-            line.extend_from_slice(part);
-            bytes = match end {
-                Some(_) => &rest[1..],
-                None => rest,
-            };
-            let full = line.len() == LINE_MAX && !bytes.is_empty();
-            if end.is_some() || full {
-                self.emit(&mut line);
-            }
+        if line.len() == LINE_MAX && bytes.first().is_some_and(|&byte| byte != b'\n') {
+            self.emit(&mut line);
         }
+        let room = LINE_MAX - line.len();
+        let end = bytes.iter().take(room + 1).position(|&byte| byte == b'\n');
+        let part = &bytes[..end.unwrap_or(bytes.len().min(room))];
+        line.extend_from_slice(part);
+        if end.is_some() {
+            self.emit(&mut line);
+        }
+        part.len() + usize::from(end.is_some())
     }
 
     fn emit(&self, line: &mut Vec<u8>) {
@@ -111,7 +109,12 @@ mod tests {
         let lines = Arc::new(Lines::default());
         let output = Output::new(lines.clone(), "demo::stdout".to_owned());
         for text in writes {
-            output.write(text.as_bytes());
+            let mut bytes = text.as_bytes();
+            while !bytes.is_empty() {
+                let taken = output.write(bytes);
+                assert!(taken > 0 && bytes[..taken - 1].iter().all(|&byte| byte != b'\n'));
+                bytes = &bytes[taken..];
+            }
         }
         output.flush();
         assert_eq!(*lines.0.lock().unwrap(), want);

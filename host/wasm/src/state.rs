@@ -8,19 +8,9 @@ use wasmtime::{StoreContextMut, UpdateDeadline};
 use super::exchange::RouterAccess;
 use super::finish::Stop;
 use super::limits::Limiter;
+use super::log_sink::LogSink;
 use super::task::CancelHandle;
 use super::wasi::Wasi;
-
-/// Where log records of plugins go.
-pub trait LogSink: Send + Sync {
-    /// Takes one record. Levels are 1 error, 2 warn, 3 info, 4 debug, 5 trace. The text is the
-    /// plugin's and may hold anything.
-    fn log(&self, level: u8, target: &str, text: &str);
-    /// The most verbose level that anyone listens to; 0 is none.
-    fn level(&self) -> u8;
-    /// When there is room for the next record, if not now. Whoever logs before may lose it.
-    fn room_at(&self) -> Option<Instant>;
-}
 
 /// The host's side of an instance.
 pub(super) struct State {

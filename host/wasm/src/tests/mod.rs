@@ -104,6 +104,8 @@ struct Records {
     lines: Mutex<Vec<String>>,
     /// Whether there is no room for more.
     full: AtomicBool,
+    /// Whether the next record takes the room.
+    fills: AtomicBool,
 }
 
 impl Records {
@@ -118,6 +120,9 @@ impl LogSink for Records {
             .lock()
             .unwrap()
             .push(format!("{level} {target}: {text}"));
+        if self.fills.load(Ordering::Relaxed) {
+            self.full.store(true, Ordering::Relaxed);
+        }
     }
 
     fn level(&self) -> u8 {

@@ -2,14 +2,18 @@
 
 use super::*;
 
-/// `fd_write` of the text at `$at`, with its own little vector.
+/// `fd_write` of the text at `$at`, with its own little vector, until all of it is taken.
 const PRINT: &str = r#"
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (func $print (param $fd i32) (param $at i32) (param $len i32)
-        (i32.store (i32.const 100) (local.get $at))
-        (i32.store (i32.const 104) (local.get $len))
-        (if (call $fd_write (local.get $fd) (i32.const 100) (i32.const 1) (i32.const 108))
-            (then (unreachable))))
+        (loop $rest
+            (i32.store (i32.const 100) (local.get $at))
+            (i32.store (i32.const 104) (local.get $len))
+            (if (call $fd_write (local.get $fd) (i32.const 100) (i32.const 1) (i32.const 108))
+                (then (unreachable)))
+            (local.set $at (i32.add (local.get $at) (i32.load (i32.const 108))))
+            (local.set $len (i32.sub (local.get $len) (i32.load (i32.const 108))))
+            (br_if $rest (local.get $len))))
 "#;
 
 const DONE: &str = r#"
@@ -70,6 +74,24 @@ fn g9_a_plugin_that_prints_waits_for_room_and_can_be_ended_then() {
     }
     let lines = loader.records.take();
     assert_eq!(lines, ["3 demo::stdout: line", "3 l: line"]);
+}
+
+#[test]
+fn g9_each_line_waits_for_room_also_when_many_are_printed_at_once() {
+    let body = format!(
+        r#"{PRINT}
+        (data (i32.const 3000) "one\ntwo\nthree\n")
+        (func (export "offshoot.call.f") (param i32) (result i64)
+            (call $print (i32.const 1) (i32.const 3000) (i32.const 14))
+            {DONE})"#
+    );
+    let loader = Loader::default();
+    let plugin = loader.load(&module(&[("f", 0)], &body)).unwrap();
+    loader.records.fills.store(true, Ordering::Relaxed);
+    let timeout = Some(Duration::from_millis(30));
+    let end = start(&plugin, "f", b"", timeout).wait();
+    assert_eq!(end, Completion::DeadlineExceeded);
+    assert_eq!(loader.records.take(), ["3 demo::stdout: one"]);
 }
 
 #[test]

@@ -201,10 +201,9 @@ impl Wasi {
         written: u32,
     ) -> Result {
         let size = match (self.output(fd), self.file(fd)) {
-            (Some(output), _) => write_from(memory, (buffers, count), |bytes| {
-                output.write(bytes);
-                Ok(bytes.len())
-            })?,
+            (Some(output), _) => {
+                write_from(memory, (buffers, count), |bytes| Ok(output.write(bytes)))?
+            }
             (None, file) => {
                 let file = file?;
                 write_from(memory, (buffers, count), |bytes| io::write(file, bytes))?

@@ -26,13 +26,10 @@ use wasmtime::{Caller, Linker};
 use self::memory::Memory;
 use self::types::Errno;
 use crate::files::{Descriptor, Full, Granted, Place, Table};
-use crate::finish::Stop;
+use crate::finish::{Exit, Stop};
 use crate::imports;
 use crate::output::Output;
 use crate::state::State;
-
-pub(super) use self::system::Exit;
-pub(super) use self::wait::{take_wake_up, until_room};
 
 /// Module of WASI preview 1.
 pub(super) const MODULE: &str = "wasi_snapshot_preview1";
@@ -207,7 +204,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         sock_send(fd: u32, buffers: u32, count: u32, flags: u32, sent: u32)
         sock_shutdown(fd: u32, how: u32)
     }
-    linker.func_wrap(MODULE, "proc_exit", system::proc_exit)?;
+    // Ends the call: it is the one function that never returns to the guest.
+    linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
+        Err(Exit(status).into())
+    })?;
     linker.func_wrap_async(
         MODULE,
         "fd_write",
@@ -233,7 +233,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// Waits until there is room for what is printed there. Files take what they are given.
+/// Waits until there is room for a line that is printed there. Files need no room.
 async fn until_printable(caller: &Caller<'_, State>, fd: u32) {
     let output = caller.data().wasi.as_ref().and_then(|wasi| wasi.output(fd));
     if let Some(output) = output {

@@ -4,22 +4,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use wasmtime::Caller;
 
 use super::memory::Memory;
 use super::types::{self, Errno};
 use super::{Result, Wasi, wait};
-use crate::state::State;
-
-/// The plugin called `exit` with that status.
-#[derive(Debug, thiserror::Error)]
-#[error("the plugin called exit({0})")]
-pub(crate) struct Exit(i32);
-
-/// Ends the call. It is the one function that never returns to the guest.
-pub(super) fn proc_exit(_: Caller<'_, State>, status: i32) -> wasmtime::Result<()> {
-    Err(Exit(status).into())
-}
 
 impl Wasi {
     /// Makes a variable of the environment visible.

@@ -1,12 +1,6 @@
-//! Waiting.
-//!
-//! A guest waits in the worker thread that runs its call, which needs no I/O reactor, and which a
-//! cancel or a deadline wakes.
+//! Waiting for one of several things.
 
-use std::cell::Cell;
-use std::future::poll_fn;
 use std::sync::LazyLock;
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::Caller;
@@ -14,7 +8,8 @@ use wasmtime::Caller;
 use super::types::{CLOCK_MONOTONIC, CLOCK_REALTIME, Errno};
 use crate::finish::Stop;
 use crate::imports::{self, OUTSIDE};
-use crate::state::{LogSink, State};
+use crate::sleep::sleep_until;
+use crate::state::State;
 
 /// Subscriptions of one call. A guest has no more than a few things to wait for.
 const SUBSCRIPTIONS_MAX: u32 = 1024;
@@ -30,15 +25,6 @@ const FLAG_ABSOLUTE: u16 = 1;
 
 /// What monotonic time counts from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-thread_local! {
-    static WAKE_AT: Cell<Option<Instant>> = const { Cell::new(None) };
-}
-
-/// When the future that was just polled on this thread wants to be polled again.
-pub(crate) fn take_wake_up() -> Option<Instant> {
-    WAKE_AT.take()
-}
 
 /// Monotonic time, as guests read it.
 pub(super) fn monotonic() -> Duration {
@@ -127,26 +113,4 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N]
         .try_into()
         .expect("the slice has the array's length")
-}
-
-/// Waits until the sink has room for a record of `level`: a plugin that prints faster than its lines can
-/// be taken away is slowed down.
-pub(crate) async fn until_room(sink: &dyn LogSink, level: u8) {
-    if level > sink.level() {
-        return;
-    }
-    while let Some(until) = sink.room_at() {
-        sleep_until(until).await;
-    }
-}
-
-async fn sleep_until(until: Instant) {
-    poll_fn(|_| {
-        if Instant::now() >= until {
-            return Poll::Ready(());
-        }
-        WAKE_AT.set(Some(until));
-        Poll::Pending
-    })
-    .await;
 }
