@@ -1,16 +1,18 @@
 //! Children that do what no child should: each is refused, counted or cut off, and its siblings
 //! and the controller go on as if nothing had happened.
 
-use std::sync::{Arc, Mutex};
+mod making;
+mod recorder;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::evil::Disguise;
 use e2e::with_router;
 use e2e_plugin as guest;
-use offshoot::{
-    ConnectError, Context, Error, ListenOptions, Receiver, Router, RouterStats, Sender,
-};
+use offshoot::{Context, Error, ListenOptions, Receiver, Router, RouterStats, Sender};
 use offshoot_proto::limits::LOG_RATE;
+use recorder::Recorder;
 
 /// Far more than any attack takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -422,17 +424,15 @@ fn t5_questions_without_end_cut_the_link_and_take_no_memory() {
 
 #[test]
 fn t11_logs_without_end_keep_nobody_waiting_and_command_no_terminal() {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let guard = tracing::subscriber::set_default(Recorder(lines.clone()));
+    let recorder = Arc::new(Recorder::of("owned"));
+    let guard = tracing::subscriber::set_default(recorder.clone());
     for place in [Place::Child, Place::Grandchild] {
         assert_eq!(suffer("logs without end", place).call.unwrap(), 3);
-        let seen = std::mem::take(&mut *lines.lock().unwrap());
-        let evil: Vec<_> = seen.iter().filter(|line| line.contains("owned")).collect();
+        let (evil, bytes) = recorder.take();
         assert!(!evil.is_empty());
         // What it may log at once, and a little more in the time that this takes.
-        let bytes: usize = evil.iter().map(|line| line.len()).sum();
         let max = LOG_RATE.burst + 4 * LOG_RATE.per_second;
-        assert!((bytes as u64) < max, "{bytes} bytes");
+        assert!(bytes < max, "{bytes} bytes");
         for line in evil {
             assert!(line.contains("evil"), "the context is named: {line}");
             assert!(
@@ -456,110 +456,6 @@ fn an_endless_failure_is_the_calls_own() {
     }
 }
 
-fn start_error(attack: &str) -> String {
-    with_router(async |router| {
-        let disguise = disguise(attack);
-        let sibling = router.local().await.unwrap();
-        let error = start(&router, None, Some(&disguise)).await.unwrap_err();
-        assert!(
-            matches!(error, Error::Connect(ConnectError::Handshake { .. })),
-            "{error:?}"
-        );
-        assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);
-        error.to_string()
-    })
-}
-
-#[test]
-fn a_hello_that_is_none_is_refused() {
-    let error = start_error("a letter in place of its hello");
-    assert!(error.contains("it did not say what it can run"), "{error}");
-    let error = start_error("ends inside its hello");
-    assert!(error.contains("exited with return code 0"), "{error}");
-}
-
-#[test]
-fn a_hello_may_come_byte_by_byte() {
-    with_router(async |router| {
-        let disguise = disguise("byte by byte");
-        start(&router, None, Some(&disguise)).await.unwrap();
-    });
-}
-
-#[test]
-fn an_absurd_hello_makes_a_context_that_runs_nothing() {
-    with_router(async |router| {
-        let sibling = router.local().await.unwrap();
-        let disguise = disguise("an absurd hello");
-        let evil = start(&router, None, Some(&disguise)).await.unwrap();
-        let error = evil
-            .call::<guest::add>((1, 2))
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("is not a target that this build compiles for"),
-            "{error}"
-        );
-        assert!(error.len() < 500, "{} bytes", error.len());
-        assert!(!error.contains('\x1b'), "{error:?}");
-        assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);
-    });
-}
-
-#[test]
-fn a_parent_cannot_choose_what_its_child_is_called() {
-    with_router(async |router| {
-        let sibling = router.local().name("sibling").await.unwrap();
-        for name in [None, Some("mine")] {
-            let disguise = disguise("another name");
-            let evil = start(&router, None, Some(&disguise)).await.unwrap();
-            let mut below = router.local().via(&evil);
-            if let Some(name) = name {
-                below = below.name(name);
-            }
-            let error = below.await.unwrap_err().to_string();
-            assert!(
-                error.contains("calls the new context another name"),
-                "{error}"
-            );
-        }
-        assert_eq!(sibling.call::<guest::add>((1, 2)).await.unwrap(), 3);
-    });
-}
-
-#[test]
-fn progress_without_end_ends_the_connection_and_commands_no_terminal() {
-    with_router(async |router| {
-        let disguise = disguise("progress without end");
-        let evil = start(&router, None, Some(&disguise)).await.unwrap();
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let below = router.local().via(&evil).on_progress({
-            let events = events.clone();
-            move |event| events.lock().unwrap().push(event.to_string())
-        });
-        let error = below.await.unwrap_err().to_string();
-        assert!(error.contains("reported more than 100 events"), "{error}");
-        let events = events.lock().unwrap();
-        assert_eq!(events.len(), 101);
-        assert!(events.iter().all(|event| event == "resolved [2Jweb1 web2"));
-    });
-}
-
-#[test]
-fn t11_why_a_parent_made_no_child_is_short_and_commands_no_terminal() {
-    with_router(async |router| {
-        let disguise = disguise("a failure in colour");
-        let evil = start(&router, None, Some(&disguise)).await.unwrap();
-        let error = router.local().via(&evil).await.unwrap_err().to_string();
-        assert!(
-            error.starts_with("error occurred in evil: [31mno"),
-            "{error:?}"
-        );
-        assert!(error.len() < 10_000, "{} bytes", error.len());
-    });
-}
-
 fn resident_mebibytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -567,45 +463,4 @@ fn resident_mebibytes() -> u64 {
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-}
-
-/// Keeps each record as a line.
-struct Recorder(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Recorder {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        let mut lines = self.0.lock().unwrap();
-        // The attack is without end.
-        if lines.len() < 10_000 {
-            lines.push(line.0);
-        }
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-struct Line(String);
-
-impl tracing::field::Visit for Line {
-    fn record_str(&mut self, _: &tracing::field::Field, value: &str) {
-        self.0 += value;
-        self.0 += " ";
-    }
-
-    fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        self.0 += &format!("{value:?} ");
-    }
 }
