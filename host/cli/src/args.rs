@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use offshoot::json::parse_duration;
 use offshoot_abi::Grant;
 
 use super::inventory::BecomeMethod;
@@ -319,23 +320,10 @@ pub(super) struct InspectArgs {
     pub(super) json: bool,
 }
 
-/// A time as people write it: a number and a unit.
+/// A time to wait, written as a plugin's arguments are.
 fn duration(text: &str) -> Result<Duration, String> {
     let refused = || "write a number and a unit, such as `1.5s`, `200ms` or `2m`".to_owned();
-    let unit = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .ok_or_else(refused)?;
-    let (number, unit) = text.split_at(unit);
-    let seconds = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(refused()),
-    };
-    let number: f64 = number.parse().map_err(|_| refused())?;
-    let duration = Duration::try_from_secs_f64(number * seconds).map_err(|_| refused())?;
+    let duration = parse_duration(text).ok_or_else(refused)?;
     match duration.is_zero() {
         true => Err("it must be longer than nothing".to_owned()),
         false => Ok(duration),
@@ -357,6 +345,7 @@ mod tests {
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         for text in [
             "",
             "5",
@@ -364,7 +353,7 @@ mod tests {
             "-1s",
             "1.2.3s",
             "0s",
-            "1d",
+            "1y",
             "99999999999999999999h",
         ] {
             assert!(duration(text).is_err(), "{text}");

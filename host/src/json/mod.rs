@@ -38,6 +38,7 @@ pub use decode::{check_result, decode};
 pub use encode::{ArgumentText, encode, encode_arguments};
 pub use error::{JsonError, JsonErrorKind};
 pub use near::near;
+pub use time::parse_duration;
 
 #[cfg(test)]
 mod tests;

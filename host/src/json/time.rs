@@ -1,5 +1,7 @@
 //! Durations and times as text, exact to the nanosecond.
 
+use std::time::Duration;
+
 /// Nanoseconds of a second.
 pub(super) const NANOS: u32 = 1_000_000_000;
 
@@ -18,8 +20,10 @@ const UNITS: [(&str, u64); 9] = [
     ("d", 86_400_000_000_000),
 ];
 
-/// Seconds and nanoseconds of a text such as `1.5s`, `200ms` or `1h30m`.
-pub(super) fn parse_duration(text: &str) -> Option<(u64, u32)> {
+/// A duration as people write it: a number and a unit (`ns`, `us`, `ms`, `s`, `m` or `min`, `h`, `d`),
+/// such as `1.5s` or `200ms`, or several of them, such as `1h30m`. `None` for anything else, and for
+/// what is not a whole number of nanoseconds.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut total: u128 = 0;
     let mut rest = text;
     while !rest.is_empty() {
@@ -34,7 +38,8 @@ pub(super) fn parse_duration(text: &str) -> Option<(u64, u32)> {
         rest = behind;
     }
     let seconds = u64::try_from(total / u128::from(NANOS)).ok()?;
-    (!text.is_empty()).then_some((seconds, (total % u128::from(NANOS)) as u32))
+    let nanos = (total % u128::from(NANOS)) as u32;
+    (!text.is_empty()).then(|| Duration::new(seconds, nanos))
 }
 
 /// A decimal number times a unit, in nanoseconds; what is not a whole number of them is refused.
@@ -180,7 +185,11 @@ mod tests {
             ("0s", 0, 0),
             ("18446744073709551615.999999999s", u64::MAX, 999_999_999),
         ] {
-            assert_eq!(parse_duration(text), Some((seconds, nanos)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::new(seconds, nanos)),
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -228,7 +237,8 @@ mod tests {
         #[test]
         fn what_is_shown_is_read_back(seconds: u64, of_years in 0..253_402_300_800u64, nanos in 0..NANOS) {
             for seconds in [seconds, seconds % 100, 0] {
-                prop_assert_eq!(parse_duration(&show_duration((seconds, nanos))), Some((seconds, nanos)));
+                let duration = Duration::new(seconds, nanos);
+                prop_assert_eq!(parse_duration(&show_duration((seconds, nanos))), Some(duration));
             }
             prop_assert_eq!(parse_time(&show_time((of_years, nanos))), Some((of_years, nanos)));
             // Whatever comes from a plugin is shown.

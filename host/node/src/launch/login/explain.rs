@@ -17,6 +17,8 @@ use crate::transport::TransportExit;
 
 /// How long the final output of an ended tool, and its status, may take to arrive.
 const FINAL_OUTPUT: Duration = Duration::from_millis(500);
+/// Reads of 1 KiB of what a tool left on its terminal, of which more is not kept anyway.
+const FINAL_READS_MAX: usize = 64;
 
 /// The status of OpenSSH's client when it failed itself.
 const SSH_FAILED: i32 = 255;
@@ -103,8 +105,12 @@ impl Login<'_> {
         // Something that the tool has left behind may still have it open.
         let _ = tokio::time::timeout(FINAL_OUTPUT, rest).await;
         if let (Some(terminal), Some(prompts)) = (&self.tool.terminal, state.prompts_mut()) {
-            while let Ok(count @ 1..) = rustix::io::read(terminal.ours.get_ref(), &mut buffer) {
-                prompts.on_bytes(true, &buffer[..count]);
+            // Something that prints there without end does not keep this thread.
+            for _ in 0..FINAL_READS_MAX {
+                match rustix::io::read(terminal.ours.get_ref(), &mut buffer) {
+                    Ok(count @ 1..) => prompts.on_bytes(true, &buffer[..count]),
+                    _ => break,
+                }
             }
         }
         ending
