@@ -174,8 +174,7 @@ impl CallRecord {
     }
 }
 
-/// Notes the end of a call in the profile, and, if nobody waits for it, its failure in the log
-///.
+/// Notes the end of a call in the profile, and, if nobody waits for it, its failure in the log.
 fn end(driver: &Driver, noted: Option<&CallRecord>, outcome: CallOutcome) -> CallOutcome {
     let Some(noted) = noted else {
         return outcome;

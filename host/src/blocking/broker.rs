@@ -128,8 +128,7 @@ impl Broker {
         drivers.iter().any(|driver| driver.has_links())
     }
 
-    /// How long a shutdown waits for contexts to end by themselves; 5 seconds unless changed
-    ///.
+    /// How long a shutdown waits for contexts to end by themselves; 5 seconds unless changed.
     pub fn shutdown_timeout(&self) -> Duration {
         self.shared.lock().shutdown_timeout
     }

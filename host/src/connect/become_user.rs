@@ -97,8 +97,7 @@ impl Sudo {
         self
     }
 
-    /// Whether the other user logs in, as by `-i`: with the login shell's environment, in the home
-    ///.
+    /// Whether the other user logs in, as by `-i`: with the login shell's environment, in the home.
     pub fn login(mut self, login: bool) -> Self {
         self.spec.login = login;
         self

@@ -55,8 +55,7 @@ impl Ssh {
         self
     }
 
-    /// A program to connect with: OpenSSH's client, or one that takes the same arguments
-    ///.
+    /// A program to connect with: OpenSSH's client, or one that takes the same arguments.
     pub fn ssh_path(mut self, path: impl Into<String>) -> Self {
         self.spec.ssh_path = Some(path.into());
         self

@@ -272,8 +272,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether [`get`](Self::get) would wait. It may be wrong a moment later, in either way
-    ///.
+    /// Whether [`get`](Self::get) would wait. It may be wrong a moment later, in either way.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -20,8 +20,7 @@ use source::Given;
 
 pub use source::{SelectEvent, Source};
 
-/// Waits for the first value of any of its sources: receivers, channels and other selects
-///.
+/// Waits for the first value of any of its sources: receivers, channels and other selects.
 ///
 /// Values come in the order in which they arrived, over all sources. Usually a source is
 /// removed when it has given a value, and [`next`](Self::next) ends with the last one: the way to

@@ -43,8 +43,7 @@ pub enum Source<T> {
 /// A value, or the error instead of one, and where it came from.
 #[derive(Debug)]
 pub struct SelectEvent<T> {
-    /// The source itself: what is in a select in this select, however deep, and never a select
-    ///.
+    /// The source itself: what is in a select in this select, however deep, and never a select.
     pub source: Source<T>,
     /// The value, or the error.
     pub value: Result<T, Error>,
