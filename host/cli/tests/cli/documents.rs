@@ -93,14 +93,9 @@ fn shell(directory: &Path, script: &str) -> String {
     command
         .args(["-c", &format!("exec 2>&1\n{script}")])
         .current_dir(directory)
-        // Kept from run to run: the SDK is compiled once.
-        .env("CARGO_TARGET_DIR", directory.with_extension("target"))
         .env("PATH", format!("{}:{search}", path(tools)))
         .stdin(Stdio::null());
-    for (name, value) in plain
-        .get_envs()
-        .filter(|(name, _)| *name != "CARGO_TARGET_DIR")
-    {
+    for (name, value) in plain.get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
